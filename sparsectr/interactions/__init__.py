@@ -1,0 +1,1 @@
+"""What a discovered cross is, and what one can do with it. No torch."""

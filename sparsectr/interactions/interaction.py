@@ -1,0 +1,32 @@
+"""The record of a discovered cross."""
+
+from typing import NamedTuple
+
+
+class Interaction(NamedTuple):
+    """Record one cross of two or more fields.
+
+    Lists of these records turn into a table by ``pd.DataFrame(clf.selected_interactions_)``.
+
+    Attributes
+    ----------
+    fields : tuple of str
+        Names of the crossed fields, in column order.
+    order : int
+        Number of fields in the cross.
+    strength : float
+        Standard deviation, over the training rows, of what the cross adds to the log-odds.
+
+    Examples
+    --------
+    >>> from sparsectr.interactions.interaction import Interaction
+    >>> print(Interaction(fields=("month", "day"), order=2, strength=0.5))
+    month × day (0.500)
+    """
+
+    fields: tuple[str, ...]
+    order: int
+    strength: float
+
+    def __str__(self) -> str:
+        return f"{' × '.join(self.fields)} ({self.strength:.3f})"

@@ -1,0 +1,1 @@
+"""The hot functions, each a plain torch reference behind a stable name."""

@@ -1,0 +1,1 @@
+"""One file per published method: its network and its classifier."""

@@ -1,0 +1,1 @@
+"""The training engine: batches, optimizers and the one loop. Torch only."""

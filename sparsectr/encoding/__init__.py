@@ -1,0 +1,1 @@
+"""Columns of anything -> integer codes. No torch."""

@@ -1,0 +1,183 @@
+"""Numbers -> bins: quantiles and two logarithmic rules."""
+
+from decimal import Decimal
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparsectr.encoding.vocabulary import N_RESERVED, UNKNOWN, most_frequent
+
+RULES = ("quantile", "log_squared", "log_square")
+
+
+class Bins:
+    """Map the numbers of one field to codes of bins.
+
+    A rule turns a number into a level; cuts between the levels seen in training separate the
+    bins, so that a number never seen falls into the bin of the nearest level.
+
+    Parameters
+    ----------
+    rule : {"quantile", "log_squared", "log_square"}
+        The level of a number v: v itself, `log_squared` or `log_square` of v.
+    cuts : ndarray of float64, shape (n_bins - 1,)
+        A level belongs to the bin whose index is the number of cuts below it.
+    codes_of_bins : ndarray of int32, shape (n_bins,)
+        Code of each bin; 0 for bins rarer than the limit.
+    values : ndarray of float64, shape (n_kept_bins,)
+        A training number of each bin that has a code, in the order of the codes.
+
+    Attributes
+    ----------
+    size : int
+        Number of codes, those of unknown and missing included.
+    """
+
+    def __init__(
+        self,
+        rule: str,
+        cuts: NDArray[np.float64],
+        codes_of_bins: NDArray[np.int32],
+        values: NDArray[np.float64],
+    ) -> None:
+        self.rule = rule
+        self.cuts = cuts
+        self.codes_of_bins = codes_of_bins
+        self.values = values
+
+    @property
+    def size(self) -> int:
+        return N_RESERVED + len(self.values)
+
+    def codes(self, values: NDArray[Any]) -> NDArray[np.int32]:
+        """Find the bins of numbers, shapes (m,) -> (m,); infinities fall into the outer bins."""
+        levels = _levels(as_numbers(values), self.rule)
+        return self.codes_of_bins[np.searchsorted(self.cuts, levels)]
+
+
+def learn_bins(
+    values: NDArray[Any],
+    counts: NDArray[np.int64],
+    rule: str,
+    n_bins: int,
+    min_count: float,
+    max_categories: int | None,
+) -> Bins:
+    """Learn the bins of one field from its distinct values and their counts.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n_values,)
+        Distinct numbers, none missing.
+    counts : ndarray of int64, shape (n_values,)
+        Number of rows of each.
+    rule : {"quantile", "log_squared", "log_square"}
+        See `Bins`.
+    n_bins : int
+        Largest number of quantile bins; fewer where `max_categories` is smaller or the rows do
+        not suffice for `min_count` in each.
+    min_count, max_categories
+        As in `most_frequent`: a bin is a category like any other.
+
+    Returns
+    -------
+    Bins
+    """
+    seen = counts > 0
+    numbers, inverse = np.unique(as_numbers(values[seen]), return_inverse=True)
+    rows = np.bincount(inverse, weights=counts[seen], minlength=len(numbers)).astype(np.int64)
+    if len(numbers) == 0:
+        return Bins(rule, numbers, np.array([UNKNOWN], dtype=np.int32), numbers)
+    if rule == "quantile":
+        limit = min(n_bins, max_categories or n_bins, int(rows.sum() / max(min_count, 1)))
+        last = _quantile_positions(rows, max(limit, 1))
+        cuts = _between(numbers[last[:-1]], numbers[last[:-1] + 1])
+        bins = np.searchsorted(cuts, numbers)
+    else:
+        levels, bins = np.unique(_levels(numbers, rule), return_inverse=True)
+        cuts = _between(levels[:-1], levels[1:])
+    sizes = np.bincount(bins, weights=rows).astype(np.int64)
+    kept = most_frequent(np.arange(len(sizes)), sizes, min_count, max_categories)
+    codes_of_bins = np.full(len(sizes), UNKNOWN, dtype=np.int32)
+    codes_of_bins[kept] = np.arange(N_RESERVED, N_RESERVED + len(kept))
+    return Bins(rule, cuts, codes_of_bins, _medians(numbers, rows, bins, sizes)[kept])
+
+
+def log_squared(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Compute floor((ln v)^2) for v > 2 and v cut to an integer otherwise, shapes (m,) -> (m,).
+
+    Notes
+    -----
+    The numeric columns of OptFeature's data (Lyu et al., "Optimizing feature set for click-through
+    rate prediction", 2023) were made this way. Levels coincide: 0.5, 0 and 2.5 all give 0.
+    """
+    logs = np.log(np.maximum(numbers, 2.0))
+    return np.where(numbers > 2.0, np.floor(logs * logs), np.trunc(numbers))
+
+
+def log_square(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Compute floor(ln(v^2 + 1)), blind to the sign, shapes (m,) -> (m,).
+
+    Notes
+    -----
+    The rule of xDeepInt and DynInt, whose papers print floor(log v^2), undefined at 0.
+    """
+    with np.errstate(divide="ignore"):  # ln 0 = -inf is meant; v^2 itself might overflow
+        return np.floor(np.logaddexp(0.0, 2.0 * np.log(np.abs(numbers))))
+
+
+def as_numbers(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Convert distinct values to float64.
+
+    Raises
+    ------
+    ValueError
+        If a value is not a number; strings are not parsed.
+    """
+    if values.dtype.kind not in "biufO":
+        raise ValueError(f"a numeric field must hold numbers, got {values.dtype} values.")
+    if values.dtype == object:
+        other = next((v for v in values if not isinstance(v, Real | Decimal)), None)
+        if other is not None:
+            raise ValueError(
+                f"a numeric field must hold numbers, got {other!r}; convert the column, or leave "
+                "it out of numeric_features."
+            )
+    return values.astype(np.float64)
+
+
+def _levels(numbers: NDArray[np.float64], rule: str) -> NDArray[np.float64]:
+    if rule == "quantile":
+        return numbers
+    return log_squared(numbers) if rule == "log_squared" else log_square(numbers)
+
+
+def _quantile_positions(rows: NDArray[np.int64], n_bins: int) -> NDArray[np.intp]:
+    """Find the last distinct number of each bin; quantiles that coincide make one bin."""
+    if len(rows) <= n_bins:
+        return np.arange(len(rows))
+    # The k-th quantile is the smallest number with at least k / n_bins of the rows up to it;
+    # in integers, so that the same counts always give the same bins.
+    targets = np.arange(1, n_bins + 1) * rows.sum()
+    return np.unique(np.searchsorted(np.cumsum(rows) * n_bins, targets))
+
+
+def _between(lower: NDArray[np.float64], upper: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the midpoints, or `lower` where there is none (infinite or adjacent numbers)."""
+    with np.errstate(invalid="ignore"):  # -inf + inf
+        middle = lower / 2 + upper / 2
+    return np.where((lower <= middle) & (middle < upper), middle, lower)
+
+
+def _medians(
+    numbers: NDArray[np.float64],
+    rows: NDArray[np.int64],
+    bins: NDArray[np.intp],
+    sizes: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """Find the (lower) median number of each bin, shape (n_bins,)."""
+    order = np.argsort(bins, kind="stable")
+    middles = np.cumsum(sizes) - sizes + (sizes + 1) // 2
+    return numbers[order][np.searchsorted(np.cumsum(rows[order]), middles)]

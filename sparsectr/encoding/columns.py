@@ -1,0 +1,188 @@
+"""Read the columns of any table as codes into their distinct values."""
+
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+Kind: TypeAlias = Literal["float", "integer", "other"]
+Array: TypeAlias = NDArray[Any]
+
+
+class Column(NamedTuple):
+    """Hold the cells of one column as positions in its distinct values.
+
+    Attributes
+    ----------
+    positions : ndarray of int, shape (n_rows,)
+        Position of each cell in `values`; -1 where the cell is missing.
+    values : ndarray, shape (n_values,)
+        The distinct values, in no promised order: bool, int64, uint64, float64, datetime64,
+        timedelta64 or object (strings and everything else). Some may occur in no row.
+    kind : {"float", "integer", "other"}
+        What the dtype of the column says it holds.
+    """
+
+    positions: NDArray[np.integer[Any]]
+    values: Array
+    kind: Kind
+
+    def counts(self) -> NDArray[np.int64]:
+        """Count the rows of each value, shape (n_values,)."""
+        return np.bincount(self.positions + 1, minlength=len(self.values) + 1)[1:].astype(np.int64)
+
+
+def as_table(X: Any) -> Any:
+    """Return X as a frame or a 2-d array.
+
+    Parameters
+    ----------
+    X : DataFrame, array-like of shape (n_rows, n_fields) or list of rows
+        The table. A list becomes a pandas frame, so that each column keeps its own type.
+
+    Returns
+    -------
+    DataFrame or ndarray, shape (n_rows, n_fields)
+
+    Raises
+    ------
+    ValueError
+        If X is not two-dimensional, is empty or repeats a column name.
+    """
+    if isinstance(X, list | tuple):
+        X = np.array(X, dtype=object)
+        if X.ndim == 2:
+            X = pd.DataFrame({j: _from_objects(cells) for j, cells in enumerate(X.T)})
+    elif not nw.dependencies.is_into_dataframe(X):
+        X = np.asarray(X)
+    if isinstance(X, np.ndarray) and X.ndim != 2:
+        raise ValueError(
+            f"Expected a table or a 2D array, got a {X.ndim}D array. Reshape your data with "
+            "X.reshape(-1, 1) if it has a single field."
+        )
+    for axis, noun in enumerate(("sample", "feature")):
+        if X.shape[axis] == 0:
+            raise ValueError(
+                f"Found array with 0 {noun}(s) (shape={X.shape}) while a minimum of 1 is required."
+            )
+    if isinstance(X, pd.DataFrame) and not X.columns.is_unique:
+        repeated = list(X.columns[X.columns.duplicated()].unique())
+        raise ValueError(f"the columns of X must have different names, repeated: {repeated}.")
+    return X
+
+
+def iterate_columns(table: Any) -> Iterator[Any]:
+    """Yield the columns of a table one by one, each with its own dtype.
+
+    Parameters
+    ----------
+    table : DataFrame or ndarray, shape (n_rows, n_fields)
+        A result of `as_table`.
+
+    Yields
+    ------
+    ndarray or pandas ExtensionArray, shape (n_rows,)
+        The cells of the next column.
+    """
+    if isinstance(table, pd.DataFrame):
+        yield from (table.iloc[:, j].array for j in range(table.shape[1]))
+    elif isinstance(table, np.ndarray):
+        yield from table.T
+    else:
+        yield from map(_from_narwhals, nw.from_native(table, eager_only=True).iter_columns())
+
+
+def read_column(cells: Any) -> Column:
+    """Factorise one column.
+
+    Parameters
+    ----------
+    cells : ndarray or pandas ExtensionArray, shape (n_rows,)
+        One column of `iterate_columns`.
+
+    Returns
+    -------
+    Column
+
+    Raises
+    ------
+    ValueError
+        If the cells are complex numbers.
+    TypeError
+        If a cell cannot be hashed.
+    """
+    dtype = cells.dtype
+    if dtype.kind == "c":
+        raise ValueError(f"Complex data not supported: the cells are {dtype}; pass real numbers.")
+    if isinstance(dtype, np.dtype) and dtype.kind in "USV":
+        cells = cells.astype(object)
+    elif dtype == np.float16:  # pandas has no hash table for half precision
+        cells = cells.astype(np.float32)
+    try:
+        if isinstance(dtype, pd.CategoricalDtype):
+            positions, values = cells.codes.astype(np.intp), dtype.categories.array
+        else:
+            positions, values = pd.factorize(cells)
+    except TypeError as error:
+        raise TypeError(
+            f"every cell must be hashable (a string, a number, a date ...), got {error}; turn such "
+            "cells into strings, or spread them over several columns."
+        ) from error
+    return Column(positions, _plain(values), _kind(dtype))
+
+
+def _kind(dtype: Any) -> Kind:
+    if isinstance(dtype, pd.CategoricalDtype):
+        return "other"
+    if pd.api.types.is_float_dtype(dtype):
+        return "float"
+    return "integer" if pd.api.types.is_integer_dtype(dtype) else "other"
+
+
+def _plain(values: Any) -> Array:
+    """Turn distinct values of any array type into one of the dtypes of `Column.values`."""
+    dtype = values.dtype
+    if pd.api.types.is_bool_dtype(dtype):
+        return np.asarray(values, dtype=np.bool_)
+    if pd.api.types.is_float_dtype(dtype):
+        return np.asarray(values, dtype=np.float64)
+    if pd.api.types.is_unsigned_integer_dtype(dtype):
+        numbers = np.asarray(values, dtype=np.uint64)
+        small = numbers.size == 0 or numbers.max() <= np.iinfo(np.int64).max
+        return numbers.astype(np.int64) if small else numbers
+    if pd.api.types.is_integer_dtype(dtype):
+        return np.asarray(values, dtype=np.int64)
+    if dtype.kind in "mM" and not isinstance(dtype, pd.DatetimeTZDtype):
+        return pd.Index(values).to_numpy()  # pandas knows the units s, ms, us and ns
+    return np.asarray(values, dtype=object)
+
+
+def _from_objects(cells: Array) -> Array:
+    """Give a column of a list of rows the dtype float64 where it holds floats."""
+    if pd.api.types.infer_dtype(cells, skipna=True) in ("floating", "mixed-integer-float"):
+        return pd.Series(cells, dtype=np.float64).to_numpy()
+    return cells
+
+
+def _from_narwhals(column: "nw.Series[Any]") -> Any:
+    """Copy a column of a frame that is not pandas', without a detour through float."""
+    dtype = column.dtype
+    if dtype.is_integer() or dtype == nw.Boolean:
+        mask = column.is_null().to_numpy()
+        filled = column.fill_null(0 if dtype.is_integer() else False).to_numpy()
+        masked = pd.arrays.IntegerArray if dtype.is_integer() else pd.arrays.BooleanArray
+        return masked(filled, mask) if mask.any() else filled
+    if dtype.is_float() or dtype == nw.String or dtype == nw.Duration or dtype == nw.Date:
+        return column.to_numpy()
+    if dtype == nw.Datetime:
+        stamps = pd.DatetimeIndex(column.to_numpy())
+        zone = getattr(dtype, "time_zone", None)
+        return stamps.array if zone is None else stamps.tz_localize("UTC").tz_convert(zone).array
+    if dtype == nw.Categorical or dtype == nw.Enum:
+        return column.cast(nw.String).to_numpy()
+    cells = np.empty(len(column), dtype=object)
+    cells[:] = column.to_list()
+    return cells

@@ -1,0 +1,83 @@
+"""How often each value of a field was seen."""
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparsectr.encoding.columns import Column, Kind
+from sparsectr.encoding.vocabulary import as_index
+
+
+class ValueCounts:
+    """Count the values of one field over chunks of rows.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n_values,)
+        Distinct values.
+    counts : ndarray of int64, shape (n_values,)
+        Number of rows of each.
+    kind : {"float", "integer", "other"}
+        What the column holds, as the dtype of all chunks put together would say.
+    """
+
+    def __init__(self, values: NDArray[Any], counts: NDArray[np.int64], kind: Kind) -> None:
+        self.values = values
+        self.counts = counts
+        self.kind = kind
+
+    @classmethod
+    def of(cls, column: Column) -> Self:
+        """Count the values of a column."""
+        return cls(column.values, column.counts(), column.kind)
+
+    def merge(self, other: "ValueCounts") -> "ValueCounts":
+        """Add the counts of further rows.
+
+        Parameters
+        ----------
+        other : ValueCounts
+            The counts of the same field in other rows.
+
+        Returns
+        -------
+        ValueCounts
+            The counts of all rows.
+        """
+        kinds = {self.kind, other.kind}
+        kind: Kind = "other" if "other" in kinds else "float" if "float" in kinds else "integer"
+        if len(self.values) == 0 or len(other.values) == 0:
+            one = other if len(self.values) == 0 else self
+            return ValueCounts(one.values, one.counts, kind)
+        mine, theirs = _common(self.values, other.values)
+        positions = as_index(mine, exact=False).get_indexer(as_index(theirs, exact=False))
+        known = positions >= 0
+        counts = self.counts.copy()
+        counts[positions[known]] += other.counts[known]
+        return ValueCounts(
+            np.concatenate([mine, theirs[~known]]),
+            np.concatenate([counts, other.counts[~known]]),
+            kind,
+        )
+
+
+def _common(first: NDArray[Any], second: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Give two arrays one dtype without changing a value: object where no other one does it."""
+    if first.dtype == second.dtype:
+        return first, second
+    kinds = first.dtype.kind + second.dtype.kind
+    exact = kinds in ("if", "fi") and all(
+        np.all(np.abs(values.astype(np.float64)) <= 2.0**53)
+        for values in (first, second)
+        if values.dtype.kind == "i"
+    )
+    if exact:
+        return first.astype(np.float64), second.astype(np.float64)
+    if kinds in ("MM", "mm"):
+        unit = np.result_type(first, second)
+        return first.astype(unit), second.astype(unit)
+    return (
+        as_index(first, exact=True).to_numpy(),
+        as_index(second, exact=True).to_numpy(),
+    )

@@ -1,0 +1,3 @@
+from sparsectr.datasets.clicks import make_clicks
+
+__all__ = ["make_clicks"]

@@ -1,6 +1,6 @@
 """Synthetic click logs whose crosses are known."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import prod
 from numbers import Integral
 
@@ -163,7 +163,8 @@ def _draw_score(p: FloatArray, gate: BoolArray, rng: np.random.RandomState) -> F
     # would hardly feel the cross.
     score: FloatArray = rng.uniform(-1.0, 1.0, size=len(p))
     score = np.where(gate, score - np.average(score, weights=p * gate), 0.0)
-    return score / np.sqrt(p @ score**2)
+    score /= np.sqrt(p @ score**2)
+    return score
 
 
 def _draw_cross_scores(
@@ -218,7 +219,7 @@ def _check_sizes(n_samples: int, n_fields: int, cardinality: int | Sequence[int]
     for name, count in [("n_samples", n_samples), ("n_fields", n_fields)]:
         if not isinstance(count, Integral) or count < 1:
             raise ValueError(f"{name} must be an int >= 1, got {count!r}.")
-    sizes = [cardinality] * n_fields if isinstance(cardinality, Integral) else list(cardinality)
+    sizes = list(cardinality) if isinstance(cardinality, Iterable) else [cardinality] * n_fields
     if len(sizes) != n_fields:
         raise ValueError(
             f"cardinality must be an int or hold one int for each of the {n_fields} fields, "

@@ -1,0 +1,11 @@
+"""Estimators that learn and show the feature crosses of categorical tables."""
+
+from importlib.metadata import version
+
+from sparsectr.encoding.field_encoder import FieldEncoder
+from sparsectr.interactions.interaction import Interaction
+from sparsectr.methods.dynint import DynIntClassifier
+
+__version__ = version("sparsectr")
+
+__all__ = ["DynIntClassifier", "FieldEncoder", "Interaction"]

@@ -1,0 +1,529 @@
+"""The estimator contract of all methods, once."""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABCMeta, abstractmethod
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor, nn
+
+from sparsectr.callbacks import CallbackSupportMixin, EpochReporter, with_callbacks
+from sparsectr.encoding.field_encoder import FieldEncoder
+from sparsectr.interactions.interaction import Interaction
+from sparsectr.parameters import check_choice, check_integer, check_real
+from sparsectr.targets import (
+    as_labels,
+    balance,
+    check_weights,
+    find_classes,
+    label_numbers,
+    split_rows,
+)
+from sparsectr.training.batches import LabelledRows
+from sparsectr.training.loop import EpochRecord, Schedule
+from sparsectr.training.prediction import predict_logits, to_probabilities
+from sparsectr.training.task import TrainingTask
+
+# Training rows on which the strength of a cross is measured.
+STRENGTH_ROWS = 100_000
+# Fewer rows than this leave too few for validation: "auto" then trains all epochs.
+EARLY_STOPPING_ROWS = 500
+
+
+class BaseInteractionClassifier(
+    CallbackSupportMixin, ClassifierMixin, BaseEstimator, metaclass=ABCMeta
+):
+    """Fit, predict, store and report a net that crosses categorical fields.
+
+    A method is a subclass with a net class and two hooks: `_train_net` and
+    `_list_interactions`. Everything that scikit-learn expects happens here.
+
+    Parameters
+    ----------
+    See the subclasses: every one documents all of them.
+
+    Notes
+    -----
+    The fitted state is NumPy only. The module is rebuilt from `_net_arguments` and
+    `_net_state` when it is first needed, so that a model trained on a GPU opens anywhere.
+    """
+
+    _net_class: ClassVar[type[nn.Module]]
+
+    _doc_link_module = "sparsectr"
+    _doc_link_template = (
+        "https://sparsectr.readthedocs.io/en/stable/api/generated/"
+        "{estimator_module}.{estimator_name}.html"
+    )
+
+    def __init__(
+        self,
+        *,
+        embedding_dim: int = 16,
+        learning_rate: float = 1e-3,
+        weight_decay: float = 1e-6,
+        batch_size: int | str = "auto",
+        max_epochs: int = 30,
+        early_stopping: bool | str = "auto",
+        monitor: str = "log_loss",
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 3,
+        n_interactions: int = 50,
+        class_weight: dict[Any, float] | str | None = None,
+        encoder: FieldEncoder | str = "auto",
+        warm_start: bool = False,
+        device: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.embedding_dim = embedding_dim
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.early_stopping = early_stopping
+        self.monitor = monitor
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.n_interactions = n_interactions
+        self.class_weight = class_weight
+        self.encoder = encoder
+        self.warm_start = warm_start
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # What a method adds ---------------------------------------------------------------
+
+    @abstractmethod
+    def _train_net(
+        self, task: TrainingTask, net: nn.Module | None
+    ) -> tuple[nn.Module, list[EpochRecord]]:
+        """Train the net of this method.
+
+        Parameters
+        ----------
+        task : TrainingTask
+            Encoded rows, schedule, seeds and the loop.
+        net : nn.Module or None
+            A copy of the fitted net to go on from (warm start, partial fit), or None.
+
+        Returns
+        -------
+        net : nn.Module
+            Of class `_net_class`, with an attribute ``arguments`` that rebuilds it.
+        history : list of dict
+            One record per epoch, over all phases.
+        """
+
+    @abstractmethod
+    def _list_interactions(self, net: nn.Module, codes: Tensor) -> Iterable[Interaction]:
+        """Measure the strength of every cross of the net on codes (n, F), in any order."""
+
+    def _check_parameters(self) -> None:
+        """Check the constructor parameters; subclasses add theirs."""
+        check_integer("embedding_dim", self.embedding_dim, 1)
+        check_real("learning_rate", self.learning_rate, 0, open_low=True)
+        check_real("weight_decay", self.weight_decay, 0)
+        if self.batch_size != "auto":
+            check_integer("batch_size", self.batch_size, 1)
+        check_integer("max_epochs", self.max_epochs, 1)
+        check_choice("early_stopping", self.early_stopping, ["auto", True, False])
+        check_choice("monitor", self.monitor, ["log_loss", "roc_auc"])
+        check_real(
+            "validation_fraction", self.validation_fraction, 0, 1, open_low=True, open_high=True
+        )
+        check_integer("n_iter_no_change", self.n_iter_no_change, 1)
+        check_integer("n_interactions", self.n_interactions, 0)
+        if self.encoder != "auto" and not isinstance(self.encoder, FieldEncoder):
+            raise TypeError(f"encoder must be 'auto' or a FieldEncoder, got {self.encoder!r}.")
+
+    # Training -------------------------------------------------------------------------
+
+    @with_callbacks
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Self:
+        """Learn the vocabularies and the net from labelled rows.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_rows, n_fields)
+            One column per field, any types; see `FieldEncoder`.
+        y : array-like of shape (n_rows,)
+            Class labels of any type, at least two classes.
+        sample_weight : array-like of shape (n_rows,), optional
+            Weight of every row in the loss and in the validation values.
+        X_val, y_val, sample_weight_val : optional
+            Rows for early stopping, instead of a random share of X.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter or the data do not fit; the message says what must hold.
+        """
+        context = None
+        if hasattr(self, "_init_callback_context"):
+            context = self._init_callback_context(max_subtasks=self._most_epochs())
+            context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        going_on = bool(self.warm_start) and self.__sklearn_is_fitted__()
+        with self._all_or_nothing(keep=going_on):
+            self._check_parameters()
+            if not going_on:
+                self._forget()
+            labels = self._check_rows(X, y, reset=not going_on)
+            weights = check_weights(sample_weight, len(labels))
+            if not going_on:
+                self.classes_ = find_classes(labels)
+            numbers = label_numbers(labels, self.classes_)
+            codes = self._encode(X, fit=not going_on)
+            weights = balance(weights, self.class_weight, labels)
+            rng = check_random_state(self.random_state)
+            given = self._encode_validation(X_val, y_val, sample_weight_val)
+            self._train(codes, numbers, weights, given, rng, context, going_on)
+        if context is not None:
+            context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
+        return self
+
+    def partial_fit(
+        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
+    ) -> Self:
+        """Train one epoch on more rows.
+
+        The vocabularies are those of the first call; a value that is new later counts as
+        unknown. The optimizer starts afresh in every call.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_rows, n_fields)
+            One column per field.
+        y : array-like of shape (n_rows,)
+            Class labels.
+        classes : array-like of shape (n_classes,), optional
+            All classes that will ever come. Needed in the first call.
+        sample_weight : array-like of shape (n_rows,), optional
+            Weight of every row in the loss.
+
+        Returns
+        -------
+        self
+        """
+        going_on = self.__sklearn_is_fitted__()
+        with self._all_or_nothing(keep=going_on):
+            self._check_parameters()
+            if not going_on:
+                if classes is None:
+                    raise ValueError("classes must be passed on the first call to partial_fit.")
+                self._forget()
+            labels = self._check_rows(X, y, reset=not going_on)
+            weights = check_weights(sample_weight, len(labels))
+            if not going_on:
+                self.classes_ = find_classes(as_labels(classes))
+            numbers = label_numbers(labels, self.classes_)
+            codes = self._encode(X, fit=not going_on)
+            weights = balance(weights, self.class_weight, labels)
+            rng = check_random_state(self.random_state)
+            self._train(codes, numbers, weights, None, rng, None, going_on, one_epoch=True)
+        return self
+
+    def _train(
+        self,
+        codes: Tensor,
+        numbers: npt.NDArray[np.int64],
+        weights: npt.NDArray[np.float64],
+        validation: LabelledRows | None,
+        rng: np.random.RandomState,
+        context: Any,
+        going_on: bool,
+        one_epoch: bool = False,
+    ) -> None:
+        """Hand the encoded rows to the method and keep what comes back."""
+        train = self._label(codes, numbers, weights)
+        stopping = not one_epoch and self._stops_early(len(train), validation is not None)
+        if stopping and validation is None:
+            parts = split_rows(numbers, self.validation_fraction, rng)
+            train, validation = (
+                train.take(torch.from_numpy(rows).to(train.codes.device)) for rows in parts
+            )
+        schedule = self._make_schedule(len(train), stopping, validation, one_epoch)
+        task = TrainingTask(
+            train=train,
+            validation=validation,
+            vocabulary_sizes=tuple(self.encoder_.vocabulary_sizes_.tolist()),
+            n_outputs=1 if len(self.classes_) == 2 else len(self.classes_),
+            schedule=schedule,
+            evaluate=None if validation is None else lambda net: self._evaluate(net, validation),
+            reporter=EpochReporter(self, context, self._snapshot),
+            seeds=np.random.SeedSequence(rng.randint(2**31, size=4).tolist()),
+        )
+        net, history = self._train_net(task, self._rebuild_net() if going_on else None)
+        self.history_ = self.history_ + history if going_on else history
+        self.n_iter_ = len(self.history_)
+        self.batch_size_ = schedule.batch_size
+        self.early_stopping_ = stopping
+        self.n_parameters_ = {
+            part: sum(parameter.numel() for parameter in child.parameters())
+            for part, child in net.named_children()
+        }
+        vars(self).update(self._snapshot(net))
+        self._net = net.eval()
+        self.selected_interactions_ = self._strongest(net, train.codes, task.new_generator())
+
+    def _strongest(
+        self, net: nn.Module, codes: Tensor, generator: torch.Generator
+    ) -> list[Interaction]:
+        """Return the strongest crosses, ties in field order."""
+        if len(codes) > STRENGTH_ROWS:
+            order = torch.randperm(len(codes), generator=generator, device=codes.device)
+            codes = codes[order[:STRENGTH_ROWS]]
+        position = {name: place for place, name in enumerate(self._field_names())}
+        listed = sorted(
+            self._list_interactions(net, codes),
+            key=lambda cross: (-cross.strength, [position[name] for name in cross.fields]),
+        )
+        return listed[: self.n_interactions]
+
+    def _field_names(self) -> list[str]:
+        """Return the names of the fields in column order."""
+        return [str(name) for name in self.encoder_.get_feature_names_out()]
+
+    def _evaluate(self, net: nn.Module, rows: LabelledRows) -> dict[str, float]:
+        """Measure a net on the validation rows."""
+        probabilities = to_probabilities(predict_logits(net, rows.codes))
+        numbers = rows.targets.cpu().numpy().astype(np.int64)
+        weights = rows.weights.cpu().numpy()
+        classes = np.arange(probabilities.shape[1])
+        values = {
+            "validation_log_loss": log_loss(
+                numbers, probabilities, sample_weight=weights, labels=classes
+            )
+        }
+        if len(np.unique(numbers)) == len(classes):
+            scores = probabilities[:, 1] if len(classes) == 2 else probabilities
+            values["validation_roc_auc"] = roc_auc_score(
+                numbers, scores, sample_weight=weights, multi_class="ovr"
+            )
+        return {name: float(value) for name, value in values.items()}
+
+    # What "auto" means ----------------------------------------------------------------
+
+    def _stops_early(self, n_rows: int, validation_given: bool) -> bool:
+        if self.early_stopping == "auto":
+            return validation_given or n_rows >= EARLY_STOPPING_ROWS
+        return bool(self.early_stopping)
+
+    def _make_schedule(
+        self, n_rows: int, stopping: bool, validation: LabelledRows | None, one_epoch: bool
+    ) -> Schedule:
+        batch_size = self.batch_size
+        if batch_size == "auto":
+            # About a hundred steps per epoch at least, and no batch larger than 4,096.
+            batch_size = 2 ** int(np.clip(np.round(np.log2(n_rows / 100)), 5, 12))
+        monitor = self.monitor
+        if validation is not None and len(validation.targets.unique()) < len(self.classes_):
+            monitor = "log_loss"  # the area under the curve needs every class
+        return Schedule(
+            batch_size=int(batch_size),
+            max_epochs=1 if one_epoch else self.max_epochs,
+            patience=self.n_iter_no_change if stopping else None,
+            monitor=monitor,
+        )
+
+    def _most_epochs(self) -> int | None:
+        """Return the largest number of epochs over all phases, None if it is not known."""
+        return self.max_epochs if isinstance(self.max_epochs, int) else None
+
+    # From what users pass to tensors --------------------------------------------------
+
+    def _check_rows(self, X: Any, y: Any, *, reset: bool) -> npt.NDArray[Any]:
+        """Check names and numbers of columns and rows; return the labels."""
+        validate_data(self, X, y, reset=reset, skip_check_array=True)
+        labels = as_labels(y)
+        check_consistent_length(X, labels)
+        return labels
+
+    def _encode(self, X: Any, *, fit: bool = False) -> Tensor:
+        """Turn columns into codes (n, F) on the device."""
+        if fit:
+            encoder = FieldEncoder() if isinstance(self.encoder, str) else clone(self.encoder)
+            self.encoder_ = encoder.set_output(transform="default")
+            codes = self.encoder_.fit_transform(X)
+            self.device_ = str(find_device(self.device))
+        else:
+            codes = self.encoder_.transform(X)
+        return torch.from_numpy(codes).to(self._usable_device())
+
+    def _encode_validation(self, X: Any, y: Any, sample_weight: Any) -> LabelledRows | None:
+        """Encode the validation rows that the user has passed."""
+        if (X is None) != (y is None):
+            raise ValueError("X_val and y_val must be passed together, got only one of them.")
+        if X is None:
+            return None
+        labels = self._check_rows(X, y, reset=False)
+        weights = balance(check_weights(sample_weight, len(labels)), self.class_weight, labels)
+        return self._label(self._encode(X), label_numbers(labels, self.classes_), weights)
+
+    def _label(
+        self, codes: Tensor, numbers: npt.NDArray[np.int64], weights: npt.NDArray[np.float64]
+    ) -> LabelledRows:
+        """Put codes, class numbers and weights together, as the loss wants them."""
+        dtype = torch.float32 if len(self.classes_) == 2 else torch.int64
+        return LabelledRows(
+            codes,
+            torch.from_numpy(numbers).to(codes.device, dtype),
+            torch.from_numpy(weights).to(codes.device, torch.float32),
+        )
+
+    # Prediction -----------------------------------------------------------------------
+
+    def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
+        """Predict the probability of every class.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_rows, n_fields)
+            The columns of `fit`, in the same order. Unseen values count as unknown.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_classes), float64
+            Columns follow ``classes_``; every row sums to 1.
+        """
+        check_is_fitted(self)
+        validate_data(self, X, reset=False, skip_check_array=True)
+        return to_probabilities(predict_logits(self._module(), self._encode(X)))
+
+    def predict(self, X: Any) -> npt.NDArray[Any]:
+        """Predict the most probable class of every row.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_rows, n_fields)
+            The columns of `fit`, in the same order.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,)
+            Values of ``classes_``.
+        """
+        probabilities = self.predict_proba(X)
+        return np.asarray(self.classes_[probabilities.argmax(axis=1)])
+
+    # State ----------------------------------------------------------------------------
+
+    def _snapshot(self, net: nn.Module) -> dict[str, Any]:
+        """Return the attributes from which the net can be rebuilt; on a CPU without a copy."""
+        return {
+            "encoder_": self.encoder_,
+            "classes_": self.classes_,
+            "device_": self.device_,
+            "_net_arguments": net.arguments,
+            "_net_state": {
+                name: value.detach().cpu().numpy() for name, value in net.state_dict().items()
+            },
+        }
+
+    def _rebuild_net(self) -> nn.Module:
+        """Build a net of its own memory from the fitted state."""
+        net = self._net_class(**self._net_arguments).to(self._usable_device())
+        net.load_state_dict(
+            {name: torch.tensor(value) for name, value in self._net_state.items()}
+        )
+        return net
+
+    def _module(self) -> nn.Module:
+        """Return the net, rebuilt if this estimator comes from a file."""
+        if not hasattr(self, "_net"):
+            self._net = self._rebuild_net()
+        return self._net
+
+    def _usable_device(self) -> torch.device:
+        """Return the device of training if this machine has it, else the CPU."""
+        device = torch.device(self.device_)
+        return device if device.type != "cuda" or torch.cuda.is_available() else torch.device("cpu")
+
+    @contextmanager
+    def _all_or_nothing(self, *, keep: bool) -> Iterator[None]:
+        """Undo everything if training is interrupted: back to before, or to unfitted."""
+        before = dict(vars(self))
+        try:
+            yield
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            if not keep:
+                self._forget()
+            raise
+
+    def _forget(self) -> None:
+        """Remove the fitted state."""
+        for name in list(vars(self)):
+            public = name.endswith("_") and not name.startswith("_")
+            if public or name in ("_net", "_net_arguments", "_net_state"):
+                delattr(self, name)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_net_state")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        tags.input_tags.allow_nan = True
+        return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {name: value for name, value in super().__getstate__().items() if name != "_net"}
+        return state | {"_sparsectr_version": version("sparsectr")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        stored = state.pop("_sparsectr_version", "unknown")
+        if stored != version("sparsectr"):
+            warnings.warn(
+                f"{type(self).__name__} was stored by sparsectr {stored} and is opened by "
+                f"{version('sparsectr')}: check its predictions, or fit it again.",
+                UserWarning,
+                stacklevel=2,
+            )
+        super().__setstate__(state)
+
+
+def find_device(device: str) -> torch.device:
+    """Return the device to train on: a GPU if "auto" finds one.
+
+    Raises
+    ------
+    ValueError
+        If the named device is not there.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(
+            f"device must be 'auto' or name a device of this machine, got {device!r}: {error}"
+        ) from error
+    return torch.device(device)

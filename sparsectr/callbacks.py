@@ -1,0 +1,81 @@
+"""Epoch reports: one line per epoch, and scikit-learn's callbacks where it has them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:  # scikit-learn before 1.9 has no callbacks
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Stand in for scikit-learn's mixin: nothing to set, nothing to call."""
+
+    def with_callbacks(method: Any) -> Any:
+        """Return the method as it is."""
+        return method
+
+
+__all__ = ["CallbackSupportMixin", "EpochReporter", "with_callbacks"]
+
+
+class EpochReporter:
+    """Report every epoch to the screen and to the callbacks of an estimator.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The estimator being fitted.
+    context : sklearn.callback.CallbackContext or None
+        Root context of the fit; None without callback support.
+    snapshot : callable
+        Takes the net, returns the fitted attributes with which a copy of the estimator can
+        predict. Called only if a callback asks for the fitted estimator.
+    """
+
+    def __init__(
+        self, estimator: Any, context: Any, snapshot: Callable[[Any], dict[str, Any]]
+    ) -> None:
+        self.estimator = estimator
+        self.context = context
+        self.snapshot = snapshot
+        self._epoch_context: Any = None
+
+    def begin_epoch(self, net: Any) -> None:
+        """Open the context of an epoch."""
+        if self.context is not None:
+            self._epoch_context = self.context.subcontext(task_name="epoch")
+            self._epoch_context.call_on_fit_task_begin(
+                estimator=self.estimator, reconstruction_attributes=lambda: self.snapshot(net)
+            )
+
+    def end_epoch(self, net: Any, record: dict[str, Any]) -> bool:
+        """Show an epoch's record; return whether a callback asks to stop."""
+        if self.estimator.verbose:
+            sys.stdout.write(format_record(type(self.estimator).__name__, record) + "\n")
+        if self.context is None:
+            return False
+        return bool(
+            self._epoch_context.call_on_fit_task_end(
+                estimator=self.estimator, reconstruction_attributes=lambda: self.snapshot(net)
+            )
+        )
+
+
+def format_record(name: str, record: dict[str, Any]) -> str:
+    """Return one line of text for an epoch's record.
+
+    Examples
+    --------
+    >>> format_record("Net", {"phase": "train", "epoch": 3, "train_loss": 0.51, "seconds": 1.5})
+    '[Net] train epoch 3: train_loss 0.5100, 1.5 s'
+    """
+    head = f"[{name}] {record['phase']} epoch {record['epoch']}: "
+    values = [
+        f"{key} {value:.4f}"
+        for key, value in record.items()
+        if key not in ("phase", "epoch", "seconds")
+    ]
+    return head + ", ".join([*values, f"{record['seconds']:.1f} s"])

@@ -1,0 +1,342 @@
+"""DynInt: polynomial interactions whose weights depend on the instance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
+
+from sparsectr.base import BaseInteractionClassifier
+from sparsectr.encoding.field_encoder import FieldEncoder
+from sparsectr.interactions.interaction import Interaction
+from sparsectr.nn.embedding import FieldEmbedding
+from sparsectr.nn.linear import make_linear
+from sparsectr.nn.pin import (
+    DynamicActivationLayer,
+    GateNetwork,
+    GeneratedLayer,
+    PinLayer,
+    WeightedLayer,
+)
+from sparsectr.parameters import check_choice, check_integer, check_real
+from sparsectr.training.descent import descend
+from sparsectr.training.loop import EpochRecord
+from sparsectr.training.losses import log_loss
+from sparsectr.training.optimizers import make_optimizers
+from sparsectr.training.task import TrainingTask
+
+VARIANTS = ("pin", "da", "dgp", "dwp")
+# Standard deviation of a fresh embedding, times sqrt(D); start of the output weights.
+EMBEDDING_SCALE = 0.4
+OUTPUT_START = 0.3
+
+
+@dataclass(frozen=True)
+class DynIntConfig:
+    """Fix the shape of a `DynIntNet`.
+
+    Attributes
+    ----------
+    variant : {"pin", "da", "dgp", "dwp"}
+        Which weights depend on the instance; see `DynIntNet`.
+    n_layers : int
+        Number L of interaction layers; crosses reach order L + 1.
+    n_subspaces : int
+        Number h of parts that an embedding is cut into; divides the embedding dimension.
+    rank : int
+        Rank K of the generated weights ("dgp") or of the generated gates ("dwp").
+    hidden_units : int
+        Width of the hidden layer of every gate network.
+    """
+
+    variant: str = "pin"
+    n_layers: int = 2
+    n_subspaces: int = 1
+    rank: int = 1
+    hidden_units: int = 8
+
+    def make_layer(self, n_rows: int) -> PinLayer | GeneratedLayer:
+        """Build one interaction layer over n interaction rows."""
+        if self.variant == "dgp":
+            return GeneratedLayer(n_rows, self.rank)
+        if self.variant == "dwp":
+            return WeightedLayer(n_rows, self.rank)
+        return DynamicActivationLayer(n_rows) if self.variant == "da" else PinLayer(n_rows)
+
+
+class DynIntNet(nn.Module):
+    """Turn codes into logits through residual interaction layers.
+
+    With X0 the embeddings of a row, cut into h subspaces (n = F * h interaction rows):
+
+        X_l = X_{l-1} * A_l + X_{l-1},    logit = sum_f w_f sum_d X_L[f, d] + b
+
+    ========  ==============================================================  ==============
+    variant   A_l                                                             depends on row
+    ========  ==============================================================  ==============
+    "pin"     W_l X0                                                          nothing
+    "da"      G_l * (W_l X0),  G_l = 2 sigmoid(DNN_l(X0))                     G (n,)
+    "dgp"     U_l diag(s_l) V_l^T X0,  s_l = 1 + DNN_l(X0)                    s (K,)
+    "dwp"     sum_p u_p * (W_l (v_p * X0)),  (u, v)_l = DNN_l(X0) + K^-1/2    u, v (K, n)
+    ========  ==============================================================  ==============
+
+    The gate networks see X0 through a stopped gradient.
+
+    Parameters
+    ----------
+    vocabulary_sizes : sequence of int
+        Number of codes of every field, length F.
+    embedding_dim : int
+        Length D of an embedding.
+    n_outputs : int
+        Number K of logits.
+    config : DynIntConfig
+        Variant and shape of the layers.
+
+    Notes
+    -----
+    Shapes: codes (B, F) to logits (B, K). Source: K. Yan and P. Li, "DynInt: Dynamic
+    Interaction Modeling for Large-scale Click-Through Rate Prediction", DLP-KDD 2022, equations
+    2 to 12; for subspaces "xDeepInt: a hybrid architecture for modeling the vector-wise and
+    bit-wise feature interactions", equations of section 3. Differences:
+
+    * the D additions of the scalar b are folded into one bias;
+    * gates are one number per interaction row (D-1), singular values are 1 + DNN (D-3), and
+      the offset of "dwp" is 1/sqrt(K) (D-2), so that every variant starts as a static net.
+    """
+
+    def __init__(
+        self,
+        vocabulary_sizes: Sequence[int],
+        embedding_dim: int,
+        n_outputs: int,
+        config: DynIntConfig,
+    ) -> None:
+        super().__init__()
+        self.arguments = {
+            "vocabulary_sizes": tuple(vocabulary_sizes),
+            "embedding_dim": embedding_dim,
+            "n_outputs": n_outputs,
+            "config": config,
+        }
+        self.n_fields = len(vocabulary_sizes)
+        self.n_subspaces = config.n_subspaces
+        self.embedding = FieldEmbedding(vocabulary_sizes, embedding_dim)
+        self.layers = nn.ModuleList(
+            config.make_layer(self.n_fields * config.n_subspaces) for _ in range(config.n_layers)
+        )
+        self.gates = nn.ModuleList(
+            GateNetwork(self.n_fields * embedding_dim, config.hidden_units, layer.gate_size)
+            for layer in self.layers
+            if layer.gate_size
+        )
+        self.output = make_linear(self.n_fields, n_outputs)
+
+    @torch.no_grad()
+    def reset_parameters(
+        self, generator: torch.Generator, prior_logits: Tensor | float = 0.0
+    ) -> None:
+        """Draw all weights; a net without interactions then predicts about the prior."""
+        embedding_dim = self.embedding.weight.shape[1]
+        self.embedding.reset_parameters(generator, std=EMBEDDING_SCALE * embedding_dim**-0.5)
+        for module in (*self.layers, *self.gates):
+            module.reset_parameters(generator)
+        # Positive weights: a zero or mixed start leaves fields without gradient for long.
+        self.output.weight.fill_(OUTPUT_START)
+        self.output.bias.copy_(torch.as_tensor(prior_logits))
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Return logits (B, K) of codes (B, F)."""
+        embeddings = self.embedding(codes)
+        return self.combine(embeddings, self.compute_gates(embeddings))
+
+    def compute_gates(self, embeddings: Tensor) -> list[Tensor | None]:
+        """Return the output of every layer's gate network, (B, gate_size) or None."""
+        if not self.gates:
+            return [None] * len(self.layers)
+        # The networks must not train the embeddings (section 3.1, stop-gradient).
+        flat = embeddings.detach().flatten(1)
+        return [network(flat) for network in self.gates]
+
+    def combine(self, embeddings: Tensor, gates: Sequence[Tensor | None]) -> Tensor:
+        """Return logits (B, K) of embeddings (B, F, D) and gates."""
+        x0 = self.split(embeddings)
+        x = x0
+        for layer, gate in zip(self.layers, gates, strict=True):
+            x = torch.addcmul(x, x, layer(x0, gate))
+        # (B, d, n) -> (B, n) -> (B, h, F) -> (B, F): the sum over all D coordinates.
+        field_sums = x.sum(1).unflatten(1, (self.n_subspaces, self.n_fields)).sum(1)
+        return self.output(field_sums)
+
+    def split(self, embeddings: Tensor) -> Tensor:
+        """Cut embeddings (B, F, D) into subspaces: (B, d, n), row s * F + f of n.
+
+        d = D / h coordinates, n = F * h interaction rows.
+        """
+        parts = embeddings.unflatten(2, (self.n_subspaces, -1))  # (B, F, h, d)
+        return parts.permute(0, 3, 2, 1).flatten(2)
+
+    def merge(self, x: Tensor) -> Tensor:
+        """Undo `split`: (B, d, n) to (B, F, D)."""
+        return x.unflatten(2, (self.n_subspaces, self.n_fields)).permute(0, 3, 2, 1).flatten(2)
+
+    def penalty(self, gates: Sequence[Tensor | None]) -> Tensor:
+        """Return the orthogonality penalty, summed over layers; shape ()."""
+        return torch.stack(
+            [layer.penalty(gate) for layer, gate in zip(self.layers, gates, strict=True)]
+        ).sum()
+
+    def restricted_logits(
+        self, embeddings: Tensor, gates: Sequence[Tensor | None], sets: Tensor
+    ) -> Tensor:
+        """Return the logits, without bias, when only the fields of a set have embeddings.
+
+        The gates stay those of the whole row, so that the logits of all sets are those of one
+        polynomial per row.
+
+        Parameters
+        ----------
+        embeddings : Tensor of shape (B, F, D)
+        gates : sequence of Tensor or None
+            From `compute_gates`.
+        sets : Tensor of shape (P, o), int64
+            P sets of o distinct fields.
+
+        Returns
+        -------
+        Tensor of shape (P, B, K)
+        """
+        subspaces = torch.arange(self.n_subspaces, device=sets.device)[None, :, None]
+        rows = (subspaces * self.n_fields + sets[:, None, :]).flatten(1)  # (P, h * o)
+        x0 = self.split(embeddings)[:, :, rows].permute(2, 0, 1, 3)  # (P, B, d, h * o)
+        x = x0
+        for layer, gate in zip(self.layers, gates, strict=True):
+            x = torch.addcmul(x, x, layer(x0, gate, rows))
+        field_sums = x.sum(2).unflatten(2, (self.n_subspaces, -1)).sum(2)  # (P, B, o)
+        return field_sums @ self.output.weight.T[sets]
+
+
+class DynIntClassifier(BaseInteractionClassifier):
+    """TODO"""
+
+    _net_class = DynIntNet
+
+    def __init__(
+        self,
+        *,
+        variant: str = "pin",
+        n_layers: int = 2,
+        n_subspaces: int = 1,
+        rank: int | str = "auto",
+        reduction_ratio: int = 8,
+        orthogonal_penalty: float = 1e-3,
+        optimizer: str = "adam",
+        embedding_dim: int = 16,
+        learning_rate: float = 2e-3,
+        weight_decay: float = 1e-6,
+        batch_size: int | str = "auto",
+        max_epochs: int = 30,
+        early_stopping: bool | str = "auto",
+        monitor: str = "log_loss",
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 3,
+        n_interactions: int = 50,
+        class_weight: dict[Any, float] | str | None = None,
+        encoder: FieldEncoder | str = "auto",
+        warm_start: bool = False,
+        device: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
+        super().__init__(
+            embedding_dim=embedding_dim,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            batch_size=batch_size,
+            max_epochs=max_epochs,
+            early_stopping=early_stopping,
+            monitor=monitor,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            n_interactions=n_interactions,
+            class_weight=class_weight,
+            encoder=encoder,
+            warm_start=warm_start,
+            device=device,
+            random_state=random_state,
+            verbose=verbose,
+        )
+        self.variant = variant
+        self.n_layers = n_layers
+        self.n_subspaces = n_subspaces
+        self.rank = rank
+        self.reduction_ratio = reduction_ratio
+        self.orthogonal_penalty = orthogonal_penalty
+        self.optimizer = optimizer
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_choice("variant", self.variant, VARIANTS)
+        check_integer("n_layers", self.n_layers, 1)
+        check_integer("n_subspaces", self.n_subspaces, 1)
+        if self.embedding_dim % self.n_subspaces:
+            raise ValueError(
+                f"n_subspaces must divide embedding_dim = {self.embedding_dim}, "
+                f"got {self.n_subspaces}."
+            )
+        if self.rank != "auto":
+            check_integer("rank", self.rank, 1)
+        check_integer("reduction_ratio", self.reduction_ratio, 1)
+        check_real("orthogonal_penalty", self.orthogonal_penalty, 0)
+        check_choice("optimizer", self.optimizer, ["adam", "ftrl"])
+
+    def _train_net(
+        self, task: TrainingTask, net: nn.Module | None
+    ) -> tuple[nn.Module, list[EpochRecord]]:
+        if net is None:
+            net = self._make_net(task)
+        optimizers = make_optimizers(
+            [net.embedding.weight],
+            [p for name, p in net.named_parameters() if not name.startswith("embedding.")],
+            self.optimizer,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+        )
+
+        def step(rows: Tensor) -> Tensor:
+            batch = task.train.take(rows)
+            embeddings = net.embedding(batch.codes)
+            gates = net.compute_gates(embeddings)
+            loss = log_loss(net.combine(embeddings, gates), batch)
+            total = loss
+            if self.orthogonal_penalty:
+                total = loss + self.orthogonal_penalty * net.penalty(gates)
+            descend(total, optimizers, len(rows))
+            return loss.detach()
+
+        return net, task.run(net, step)
+
+    def _make_net(self, task: TrainingTask) -> DynIntNet:
+        n_rows = len(task.vocabulary_sizes) * self.n_subspaces
+        rank = self.rank
+        if rank == "auto":
+            rank = 1 if self.variant == "dwp" else min(16, max(2, n_rows // 2))
+        config = DynIntConfig(
+            self.variant,
+            self.n_layers,
+            self.n_subspaces,
+            min(rank, n_rows),
+            max(8, len(task.vocabulary_sizes) * self.embedding_dim // self.reduction_ratio),
+        )
+        net = DynIntNet(task.vocabulary_sizes, self.embedding_dim, task.n_outputs, config)
+        net = net.to(task.device)
+        net.reset_parameters(task.new_generator(), task.prior_logits())
+        return net
+
+    def _list_interactions(self, net: nn.Module, codes: Tensor) -> Iterable[Interaction]:
+        return []

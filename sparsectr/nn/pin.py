@@ -1,0 +1,196 @@
+"""Polynomial interaction layers, with static and with instance-dependent weights.
+
+All layers work on embeddings turned on their side: ``x`` has shape (..., d, n), n interaction
+rows with d coordinates each, so that a layer is one matrix product over the last axis. With
+``rows`` (P, r), a layer is restricted to P sets of r of its rows; ``x`` is then (P, B, d, r).
+That is how the contribution of single crosses is computed.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sparsectr.nn.linear import make_linear
+
+
+class PinLayer(nn.Module):
+    """Multiply every row by a linear combination of all rows: ``A = W x``.
+
+    Layer l of a polynomial interaction network is ``x_l = x_{l-1} * (1 + A)``.
+
+    Parameters
+    ----------
+    n_rows : int
+        Number n of interaction rows.
+    """
+
+    gate_size = 0
+
+    def __init__(self, n_rows: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(n_rows, n_rows))
+
+    def reset_parameters(self, generator: torch.Generator) -> None:
+        """Draw the weights, Glorot-uniform."""
+        nn.init.xavier_uniform_(self.weight, generator=generator)
+
+    def forward(self, x: Tensor, gate: Tensor | None, rows: Tensor | None = None) -> Tensor:
+        """Return the factor A, of the shape of x."""
+        return _mix(x, _block(self.weight, rows))
+
+    def penalty(self, gate: Tensor | None) -> Tensor:
+        """Return the orthogonality penalty: none here."""
+        return self.weight.new_zeros(())
+
+
+class DynamicActivationLayer(PinLayer):
+    """Scale every row of ``W x`` by a gate of the instance: ``A = G * (W x)``.
+
+    ``G = 2 sigmoid(gate)`` has one number per row (B, n) and starts at 1.
+    """
+
+    def __init__(self, n_rows: int) -> None:
+        super().__init__(n_rows)
+        self.gate_size = n_rows
+
+    def forward(self, x: Tensor, gate: Tensor | None, rows: Tensor | None = None) -> Tensor:
+        """Return the factor A, of the shape of x."""
+        # NOTE[DIFF] D-1: one gate per row, broadcast over the coordinates; the equation's
+        # element-wise product leaves that open.
+        return 2 * torch.sigmoid(_columns(gate, rows)) * super().forward(x, None, rows)
+
+
+class GeneratedLayer(nn.Module):
+    """Generate the singular values of a low-rank W: ``A = U diag(s) V^T x``.
+
+    Parameters
+    ----------
+    n_rows : int
+        Number n of interaction rows.
+    rank : int
+        Number K of singular values.
+    """
+
+    def __init__(self, n_rows: int, rank: int) -> None:
+        super().__init__()
+        self.gate_size = rank
+        self.left = nn.Parameter(torch.empty(n_rows, rank))
+        self.right = nn.Parameter(torch.empty(n_rows, rank))
+
+    def reset_parameters(self, generator: torch.Generator) -> None:
+        """Draw both factors, Glorot-uniform."""
+        nn.init.xavier_uniform_(self.left, generator=generator)
+        nn.init.xavier_uniform_(self.right, generator=generator)
+
+    def forward(self, x: Tensor, gate: Tensor | None, rows: Tensor | None = None) -> Tensor:
+        """Return the factor A, of the shape of x."""
+        # NOTE[DIFF] D-3: s = 1 + network, so that the layer starts as a static one.
+        values = 1 + _columns(gate, None if rows is None else slice(None))
+        left, right = (
+            (self.left, self.right) if rows is None else (self.left[rows], self.right[rows])
+        )
+        return _mix(_mix(x, right.mT) * values, left)
+
+    def penalty(self, gate: Tensor | None) -> Tensor:
+        """Return the summed absolute cosines between the columns of U, and of V."""
+        return column_cosines(self.left.mT) + column_cosines(self.right.mT)
+
+
+class WeightedLayer(PinLayer):
+    """Weigh W by a low-rank matrix of the instance: ``A = sum_p u_p * (W (v_p * x))``.
+
+    Parameters
+    ----------
+    n_rows : int
+        Number n of interaction rows.
+    rank : int
+        Number K of terms.
+    """
+
+    def __init__(self, n_rows: int, rank: int) -> None:
+        super().__init__(n_rows)
+        self.rank = rank
+        self.gate_size = 2 * rank * n_rows
+
+    def forward(self, x: Tensor, gate: Tensor | None, rows: Tensor | None = None) -> Tensor:
+        """Return the factor A, of the shape of x."""
+        u, v = self._vectors(gate)
+        weight = _block(self.weight, rows)
+        terms = [
+            _columns(u[:, p], rows) * _mix(_columns(v[:, p], rows) * x, weight)
+            for p in range(self.rank)
+        ]
+        return torch.stack(terms).sum(0) if self.rank > 1 else terms[0]
+
+    def penalty(self, gate: Tensor | None) -> Tensor:
+        """Return the absolute cosines between the u_p, and the v_p, averaged over rows."""
+        u, v = self._vectors(gate)
+        return (column_cosines(u) + column_cosines(v)) / u.shape[0]
+
+    def _vectors(self, gate: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Split a gate (B, 2 K n) into u and v, each (B, K, n)."""
+        if gate is None:
+            raise ValueError("this layer needs the output of its gate network, got None.")
+        # NOTE[DIFF] D-2: an offset of 1/sqrt(K), not 1/K: only then is sum_p u_p v_p^T a
+        # matrix of ones when the network's output is zero.
+        vectors = gate.unflatten(1, (2, self.rank, -1)) + self.rank**-0.5
+        return vectors[:, 0], vectors[:, 1]
+
+
+def column_cosines(vectors: Tensor) -> Tensor:
+    """Sum abs(cos) over all pairs of the K vectors (..., K, n), and over the leading axes."""
+    unit = functional.normalize(vectors, dim=-1)
+    cosines = (unit @ unit.mT).abs()
+    # Every pair stands twice beside the diagonal.
+    return (cosines.sum() - cosines.diagonal(dim1=-2, dim2=-1).sum()) / 2
+
+
+class GateNetwork(nn.Sequential):
+    """Compute gates from the embeddings of an instance: Linear, ReLU, Linear.
+
+    Parameters
+    ----------
+    n_inputs : int
+        Length of the flattened embeddings, F * D.
+    hidden_units : int
+        Width of the hidden layer.
+    gate_size : int
+        Number of outputs.
+    """
+
+    def __init__(self, n_inputs: int, hidden_units: int, gate_size: int) -> None:
+        super().__init__(
+            make_linear(n_inputs, hidden_units), nn.ReLU(), make_linear(hidden_units, gate_size)
+        )
+
+    @torch.no_grad()
+    def reset_parameters(self, generator: torch.Generator) -> None:
+        """Draw the weights; the last layer a tenth as large, so that gates start neutral."""
+        for layer, gain in ((self[0], 1.0), (self[2], 0.1)):
+            nn.init.xavier_uniform_(layer.weight, gain=gain, generator=generator)
+            nn.init.zeros_(layer.bias)
+
+
+def _mix(x: Tensor, weight: Tensor) -> Tensor:
+    """Multiply the last axis of x by weight: one matrix (m, n), or one per set (P, m, n)."""
+    if weight.dim() == 2:
+        return functional.linear(x, weight)
+    return torch.bmm(x.flatten(1, 2), weight.mT).unflatten(1, x.shape[1:3])
+
+
+def _block(weight: Tensor, rows: Tensor | None) -> Tensor:
+    """Return weight (n, n), or its blocks (P, r, r) at the given rows."""
+    return weight if rows is None else weight[rows[:, :, None], rows[:, None, :]]
+
+
+def _columns(gate: Tensor | None, rows: Tensor | slice | None) -> Tensor:
+    """Bring a gate (B, n) to (B, 1, n), or to (P, B, 1, r) at the given rows."""
+    if gate is None:
+        raise ValueError("this layer needs the output of its gate network, got None.")
+    if rows is None:
+        return gate[:, None]
+    if isinstance(rows, slice):
+        return gate[None, :, None]
+    return gate[:, rows].transpose(0, 1)[:, :, None]

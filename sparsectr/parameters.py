@@ -1,0 +1,62 @@
+"""Checks of constructor parameters, with one grammar of errors. No torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any
+
+
+def check_integer(name: str, value: Any, low: int, high: int | None = None) -> int:
+    """Return a whole number in [low, high] as int.
+
+    Raises
+    ------
+    ValueError
+        If it is not a whole number (bools are not) or out of range.
+    """
+    must = f"{name} must be an int >= {low}" + ("" if high is None else f" and <= {high}")
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise ValueError(f"{must}, got {value!r}.")
+    if value < low or (high is not None and value > high):
+        raise ValueError(f"{must}, got {value!r}.")
+    return int(value)
+
+
+def check_real(
+    name: str,
+    value: Any,
+    low: float,
+    high: float = math.inf,
+    *,
+    open_low: bool = False,
+    open_high: bool = False,
+) -> float:
+    """Return a finite number in the interval from low to high as float.
+
+    Raises
+    ------
+    ValueError
+        If it is not a number, out of range or not finite.
+    """
+    left = f"> {low}" if open_low else f">= {low}"
+    right = "" if math.isinf(high) else f" and {'<' if open_high else '<='} {high}"
+    must = f"{name} must be a number {left}{right}"
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise ValueError(f"{must}, got {value!r}.")
+    number = float(value)
+    above = number > low if open_low else number >= low
+    below = number < high if open_high else number <= high
+    if not (math.isfinite(number) and above and below):
+        raise ValueError(f"{must}, got {value!r}.")
+    return number
+
+
+def check_choice(name: str, value: Any, choices: Sequence[Any]) -> Any:
+    """Return the value if it is one of the choices; ValueError otherwise."""
+    # Compared by type as well: 1 is not True, and an array equals nothing here.
+    if not any(type(value) is type(choice) and value == choice for choice in choices):
+        listed = ", ".join(repr(choice) for choice in choices)
+        raise ValueError(f"{name} must be one of {listed}, got {value!r}.")
+    return value

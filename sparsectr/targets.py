@@ -1,0 +1,129 @@
+"""Labels and weights, from what users pass to what training needs. No torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_array, column_or_1d
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
+
+Array = npt.NDArray[Any]
+
+
+def as_labels(y: Any) -> Array:
+    """Return labels as a 1-d array without missing values.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_rows,)
+        Class labels of any dtype.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+
+    Raises
+    ------
+    ValueError
+        If the labels are continuous, contain NaN or infinity, or have more than one column.
+    """
+    labels = column_or_1d(y, warn=True)
+    labels = check_array(labels, ensure_2d=False, dtype=None, input_name="y")
+    check_classification_targets(labels)
+    return np.asarray(labels)
+
+
+def find_classes(labels: Array) -> Array:
+    """Return the sorted distinct labels; ValueError if there is only one."""
+    classes = np.unique(labels)
+    if len(classes) < 2:
+        raise ValueError(
+            f"y must hold at least two classes, got 1 class: {classes[0]!r}. "
+            "Check how the labels were made."
+        )
+    return classes
+
+
+def label_numbers(labels: Array, classes: Array) -> npt.NDArray[np.int64]:
+    """Return the position of every label in the sorted classes; ValueError for a new label."""
+    numbers = np.searchsorted(classes, labels).clip(max=len(classes) - 1)
+    strangers = classes[numbers] != labels
+    if strangers.any():
+        found = np.unique(labels[strangers])[:5].tolist()
+        raise ValueError(f"y must hold only the classes {classes.tolist()}, got {found}.")
+    return numbers.astype(np.int64)
+
+
+def check_weights(sample_weight: Any, n_rows: int) -> npt.NDArray[np.float64]:
+    """Return one non-negative finite weight per row, ones for None.
+
+    Raises
+    ------
+    ValueError
+        If a weight is negative or not finite, if all are zero, or if their number is wrong.
+    """
+    if sample_weight is None:
+        return np.ones(n_rows)
+    weights = np.asarray(sample_weight, dtype=np.float64)
+    if weights.ndim == 0:
+        weights = np.full(n_rows, float(weights))
+    if weights.shape != (n_rows,):
+        raise ValueError(
+            f"sample_weight.shape must be ({n_rows},), one weight per row, got {weights.shape}."
+        )
+    if not np.isfinite(weights).all() or (weights < 0).any():
+        raise ValueError(
+            "sample_weight must be finite and not negative, got values from "
+            f"{weights.min()} to {weights.max()}."
+        )
+    if not weights.any():
+        raise ValueError("sample_weight must not be zero for every row.")
+    return weights
+
+
+def balance(
+    weights: npt.NDArray[np.float64], class_weight: Any, labels: Array
+) -> npt.NDArray[np.float64]:
+    """Multiply row weights by class weights and scale them to mean 1."""
+    if class_weight is not None:
+        weights = weights * compute_sample_weight(class_weight, labels)
+    if not weights.any():
+        raise ValueError("sample_weight times class_weight must not be zero for every row.")
+    return weights / weights.mean()
+
+
+def split_rows(
+    numbers: npt.NDArray[np.int64], fraction: float, random_state: np.random.RandomState
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Split row numbers into training and validation, with equal class shares where possible.
+
+    Parameters
+    ----------
+    numbers : ndarray of shape (n_rows,)
+        Class number of every row.
+    fraction : float
+        Share of the rows for validation, in (0, 1).
+    random_state : numpy.random.RandomState
+        Source of the split.
+
+    Returns
+    -------
+    train_rows, validation_rows : ndarray of int64
+        Sorted row numbers.
+    """
+    n_validation = int(np.ceil(fraction * len(numbers)))
+    counts = np.bincount(numbers)
+    counts = counts[counts > 0]
+    # A class with one row cannot be on both sides; neither can more classes than rows.
+    stratify = numbers if counts.min() >= 2 and n_validation >= len(counts) else None
+    train_rows, validation_rows = train_test_split(
+        np.arange(len(numbers)),
+        test_size=n_validation,
+        stratify=stratify,
+        random_state=random_state,
+    )
+    return np.sort(train_rows), np.sort(validation_rows)

@@ -1,0 +1,163 @@
+"""The one training loop: epochs of shuffled batches around a closure, best state kept."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from sparsectr.training.batches import shuffled_batches
+
+EpochRecord = dict[str, Any]
+Step = Callable[[Tensor], Tensor]
+Evaluate = Callable[[nn.Module], dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Say how long to train and when to stop.
+
+    Attributes
+    ----------
+    batch_size : int
+        Rows per step.
+    max_epochs : int
+        Passes over the training rows.
+    patience : int or None
+        Stop after this many epochs in a row without a better validation value and go back to
+        the best epoch. None: run all epochs and keep the last.
+    monitor : {"log_loss", "roc_auc"}
+        The validation value that is watched.
+    """
+
+    batch_size: int
+    max_epochs: int
+    patience: int | None = None
+    monitor: str = "log_loss"
+
+    @property
+    def monitored_key(self) -> str:
+        """Name of the watched value in an epoch's record."""
+        return f"validation_{self.monitor}"
+
+    def cost(self, record: EpochRecord) -> float:
+        """Return the watched value of an epoch, turned so that smaller is better."""
+        value = float(record[self.monitored_key])
+        return value if self.monitor == "log_loss" else -value
+
+
+class Reporter(Protocol):
+    """What the loop tells the outside world, and how the outside world can stop it."""
+
+    def begin_epoch(self, net: nn.Module) -> None:
+        """Hear that an epoch begins."""
+
+    def end_epoch(self, net: nn.Module, record: EpochRecord) -> bool:
+        """Hear that an epoch has ended; return True to end the phase."""
+
+
+def run_epochs(
+    net: nn.Module,
+    n_rows: int,
+    step: Step,
+    schedule: Schedule,
+    *,
+    generator: torch.Generator,
+    reporter: Reporter,
+    evaluate: Evaluate | None = None,
+    phase: str = "train",
+) -> list[EpochRecord]:
+    """Train a net by calling ``step`` on shuffled batches of row numbers.
+
+    The loop knows nothing about the method: a step may run one optimizer on one batch or
+    alternate between two (bi-level search), only the closure differs.
+
+    Parameters
+    ----------
+    net : nn.Module
+        Changed in place. Ends in the state of the best epoch when ``schedule.patience`` is set.
+    n_rows : int
+        Number of training rows.
+    step : callable
+        Takes row numbers (B,), trains on them and returns the detached loss, shape ().
+    schedule : Schedule
+        Batch size, epochs and early stopping.
+    generator : torch.Generator
+        Source of the order of the rows.
+    reporter : Reporter
+        Told of every epoch; may end the phase.
+    evaluate : callable, optional
+        Takes the net, returns validation values by name. Needed for early stopping.
+    phase : str, default="train"
+        Written into every record.
+
+    Returns
+    -------
+    list of dict
+        One record per epoch: phase, epoch, train_loss, the validation values, seconds.
+
+    Raises
+    ------
+    ValueError
+        If the training loss or the watched validation value is not finite.
+    """
+    history: list[EpochRecord] = []
+    best_cost, best_epoch = math.inf, 0
+    best_state: dict[str, Tensor] = {}
+    for epoch in range(1, schedule.max_epochs + 1):
+        reporter.begin_epoch(net)
+        started = time.perf_counter()
+        record = {"phase": phase, "epoch": epoch}
+        record["train_loss"] = _train_epoch(net, n_rows, step, schedule, generator)
+        _require_finite(record["train_loss"], "training loss", phase, epoch)
+        if evaluate is not None:
+            record |= evaluate(net)
+        record["seconds"] = time.perf_counter() - started
+        history.append(record)
+        stopped = reporter.end_epoch(net, record)
+        if schedule.patience is not None:
+            cost = schedule.cost(record)
+            _require_finite(cost, schedule.monitored_key, phase, epoch)
+            if cost < best_cost:
+                best_cost, best_epoch = cost, epoch
+                _copy_state(net, best_state)
+            stopped = stopped or epoch - best_epoch >= schedule.patience
+        if stopped:
+            break
+    if best_state and best_epoch < len(history):
+        net.load_state_dict(best_state)
+    return history
+
+
+def _train_epoch(
+    net: nn.Module, n_rows: int, step: Step, schedule: Schedule, generator: torch.Generator
+) -> float:
+    """Run one pass over the rows and return the mean loss per row."""
+    net.train()
+    # Summed on the device: reading a loss at every step would stall a GPU.
+    total = torch.zeros((), dtype=torch.float64, device=generator.device)
+    for rows in shuffled_batches(n_rows, schedule.batch_size, generator):
+        total += step(rows) * len(rows)
+    return float(total / n_rows)
+
+
+def _copy_state(net: nn.Module, into: dict[str, Tensor]) -> None:
+    """Overwrite a saved state in place: one extra copy of the weights, never two."""
+    for name, value in net.state_dict().items():
+        if name in into:
+            into[name].copy_(value)
+        else:
+            into[name] = value.clone()
+
+
+def _require_finite(value: float, what: str, phase: str, epoch: int) -> None:
+    if not math.isfinite(value):
+        raise ValueError(
+            f"the {what} must stay finite, got {value} in epoch {epoch} of the {phase} phase. "
+            "Lower learning_rate or raise weight_decay."
+        )

@@ -1,0 +1,33 @@
+"""The loss that every method trains on."""
+
+from torch import Tensor
+from torch.nn import functional
+
+from sparsectr.training.batches import LabelledRows
+
+
+def log_loss(logits: Tensor, rows: LabelledRows) -> Tensor:
+    """Compute the weighted mean log loss of a batch.
+
+    The sum of the weighted losses is divided by the number of rows, not by the sum of
+    their weights: with weights of mean 1 over the training set, every batch gradient is then
+    an unbiased estimate of the gradient of the full weighted mean.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (B, K)
+        One log-odds per row (K = 1) or one logit per class.
+    rows : LabelledRows
+        The B rows that the logits belong to.
+
+    Returns
+    -------
+    Tensor of shape ()
+        Nats per row.
+    """
+    if logits.shape[1] == 1:
+        return functional.binary_cross_entropy_with_logits(
+            logits[:, 0], rows.targets, weight=rows.weights
+        )
+    losses = functional.cross_entropy(logits, rows.targets, reduction="none")
+    return (losses * rows.weights).mean()

@@ -1,0 +1,123 @@
+"""What a method is handed when it has to train its net."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sparsectr.nn.embedding import FieldEmbedding
+from sparsectr.training.batches import LabelledRows
+from sparsectr.training.loop import (
+    EpochRecord,
+    Evaluate,
+    Reporter,
+    Schedule,
+    Step,
+    run_epochs,
+)
+
+
+@dataclass(frozen=True)
+class TrainingTask:
+    """Bundle encoded data, schedule and sources of randomness for one ``fit``.
+
+    Attributes
+    ----------
+    train : LabelledRows
+        The rows to train on, on the training device.
+    validation : LabelledRows or None
+        The rows of early stopping. Never used for gradients.
+    vocabulary_sizes : tuple of int
+        Number of codes of every field.
+    n_outputs : int
+        Number of logits: 1 for two classes, else the number of classes.
+    schedule : Schedule
+        Batch size, epochs and early stopping.
+    evaluate : callable or None
+        Net to validation values by name; None without validation rows.
+    reporter : Reporter
+        Told of every epoch.
+    seeds : numpy.random.SeedSequence
+        Root of all random numbers of this fit.
+    """
+
+    train: LabelledRows
+    validation: LabelledRows | None
+    vocabulary_sizes: tuple[int, ...]
+    n_outputs: int
+    schedule: Schedule
+    evaluate: Evaluate | None
+    reporter: Reporter
+    seeds: np.random.SeedSequence = field(default_factory=np.random.SeedSequence)
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the training rows."""
+        return self.train.codes.device
+
+    def new_generator(self) -> torch.Generator:
+        """Return a generator of its own stream: the n-th call gives the n-th stream."""
+        (child,) = self.seeds.spawn(1)
+        seed = int(child.generate_state(1, np.uint64)[0] >> np.uint64(1))
+        return torch.Generator(self.device).manual_seed(seed)
+
+    def prior_logits(self) -> Tensor:
+        """Return the log-odds (or centred log shares) of the weighted classes, shape (K,)."""
+        weights = self.train.weights.double()
+        if self.n_outputs == 1:
+            share = (weights @ self.train.targets.double() / weights.sum()).clamp(1e-6, 1 - 1e-6)
+            return torch.logit(share)[None].float()
+        sums = torch.bincount(self.train.targets, weights, minlength=self.n_outputs)
+        logs = (sums / sums.sum()).clamp(min=1e-6).log()
+        return (logs - logs.mean()).float()
+
+    def split_off(self, share: float) -> tuple[TrainingTask, LabelledRows]:
+        """Take a random share of the training rows away, for a search on rows of its own.
+
+        Returns
+        -------
+        task : TrainingTask
+            The same task on the rows that stay.
+        rows : LabelledRows
+            The rows taken away.
+        """
+        order = torch.randperm(len(self.train), generator=self.new_generator(), device=self.device)
+        n_away = max(1, round(share * len(self.train)))
+        stay, away = self.train.take(order[n_away:]), self.train.take(order[:n_away])
+        return replace(self, train=stay), away
+
+    def run(
+        self, net: nn.Module, step: Step, *, phase: str = "train", schedule: Schedule | None = None
+    ) -> list[EpochRecord]:
+        """Train a net with the loop; see `run_epochs`.
+
+        Before every validation, and at the end, values without a training row take the mean
+        embedding of their field: validation then meets them as prediction will.
+        """
+        fillers = list(self._fillers(net))
+
+        def evaluate(net: nn.Module) -> dict[str, float]:
+            for table, counts in fillers:
+                table.fill_untrained(counts)
+            return self.evaluate(net) if self.evaluate is not None else {}
+
+        return run_epochs(
+            net,
+            len(self.train),
+            step,
+            schedule or self.schedule,
+            generator=self.new_generator(),
+            reporter=self.reporter,
+            evaluate=evaluate,
+            phase=phase,
+        )
+
+    def _fillers(self, net: nn.Module) -> Iterator[tuple[FieldEmbedding, Tensor]]:
+        """Pair every embedding table of a net with the training counts of its rows."""
+        for module in net.modules():
+            if isinstance(module, FieldEmbedding):
+                yield module, module.count_codes(self.train.codes)

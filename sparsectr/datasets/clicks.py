@@ -153,8 +153,9 @@ def make_clicks(
 
 
 def _zipf(size: int) -> FloatArray:
-    mass = 1.0 / np.arange(1, size + 1, dtype=np.float64)
-    return mass / mass.sum()
+    mass: FloatArray = 1.0 / np.arange(1, size + 1, dtype=np.float64)
+    mass /= mass.sum()
+    return mass
 
 
 def _draw_score(p: FloatArray, gate: BoolArray, rng: np.random.RandomState) -> FloatArray:

@@ -1,0 +1,89 @@
+"""Everything that is run while developing: ``python -m nox -s SESSION``."""
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "virtualenv"
+nox.options.sessions = ["lint", "types", "tests"]
+nox.options.error_on_missing_interpreters = True
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+
+
+def install(session: nox.Session, group: str, *, package: bool = True) -> None:
+    """Install a dependency group, and the package as it lies here.
+
+    One pip command for the whole group: torch stands first and keeps its version.
+    """
+    session.install(*nox.project.dependency_groups(PYPROJECT, group))
+    if package:
+        session.install("--no-deps", "--editable", ".")
+
+
+def run_tests(session: nox.Session) -> None:
+    # Each worker takes one core, so that workers do not fight over threads.
+    session.env["OMP_NUM_THREADS"] = "1"
+    session.env["MKL_NUM_THREADS"] = "1"
+    session.env["OPENBLAS_NUM_THREADS"] = "1"
+    session.run(
+        "pytest",
+        "--numprocesses=auto",
+        "--maxprocesses=4",
+        "--doctest-modules",
+        *(session.posargs or ["sparsectr", "tests"]),
+    )
+
+
+@nox.session
+def quickstart(session: nox.Session) -> None:
+    """Run the main job: train on real rows, compare with a baseline, show the crosses."""
+    install(session, "latest")
+    session.run("python", "examples/quickstart.py", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run all tests and docstring examples with the pinned versions."""
+    install(session, "tests")
+    run_tests(session)
+
+
+@nox.session(python="3.11")
+def tests_oldest(session: nox.Session) -> None:
+    """Run all tests with the lowest supported versions of everything but torch."""
+    install(session, "tests-oldest")
+    run_tests(session)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and format."""
+    install(session, "lint", package=False)
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types of the package, strictly."""
+    install(session, "types")
+    session.run("mypy")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation; warnings are errors."""
+    install(session, "docs")
+    session.run("sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html")
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build sdist and wheel, and use the wheel away from this folder."""
+    install(session, "build", package=False)
+    dist = session.create_tmp()
+    session.run("python", "-m", "build", "--outdir", dist)
+    session.run("twine", "check", "--strict", f"{dist}/*")
+    session.install("--no-deps", "--no-index", "--find-links", dist, "sparsectr")
+    session.chdir(dist)
+    session.run("python", "-c", "from sparsectr.datasets import load_flights; load_flights()")

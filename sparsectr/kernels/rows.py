@@ -1,0 +1,127 @@
+"""The rows of an embedding table that a batch has touched: sum their gradients, update them.
+
+Every function works on look-ups as they come, with repeated rows, so that a fused version needs
+no sorting of its own and can stand behind the same name. Time and memory follow the number of
+look-ups N, never the number V of rows in the table. Row numbers must be below 2**31.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def split_gradient(gradient: Tensor) -> tuple[Tensor, Tensor]:
+    """Split the gradient of a table into row numbers and values.
+
+    Parameters
+    ----------
+    gradient : Tensor of shape (V, D)
+        Sparse COO with one sparse dimension, coalesced or not; or dense, then every row counts
+        as touched.
+
+    Returns
+    -------
+    rows : Tensor of shape (N,)
+        Row numbers, repeated as in the batch.
+    values : Tensor of shape (N, D)
+        What each of them adds to the gradient.
+
+    Raises
+    ------
+    ValueError
+        If the gradient is not that of a 2-d table.
+    """
+    if gradient.ndim != 2:
+        raise ValueError(
+            "an embedding table must have 2 dimensions (rows, embedding_dim), got a gradient with "
+            f"{gradient.ndim}. Give other parameters to a dense optimizer."
+        )
+    if gradient.is_sparse:
+        return gradient._indices()[0], gradient._values()
+    return torch.arange(gradient.shape[0], device=gradient.device), gradient
+
+
+def sum_rows(rows: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    """Add up the values of equal rows.
+
+    Sorts the row numbers and sums each run of equal ones with one embedding bag. The order of
+    the additions is that of the look-ups, so the sums are the same bits in every call.
+
+    Parameters
+    ----------
+    rows : Tensor of shape (N,)
+        Row numbers in [0, 2**31), any integer type, repeated at will.
+    values : Tensor of shape (N, D)
+        What to add up.
+
+    Returns
+    -------
+    distinct_rows : Tensor of shape (R,), int64
+        The row numbers that occur, in rising order.
+    sums : Tensor of shape (R, D)
+        Sum of the values of each of them; never shares memory with ``values``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sparsectr.kernels.rows import sum_rows
+    >>> sum_rows(torch.tensor([7, 2, 7]), torch.tensor([[1.0], [10.0], [3.0]]))
+    (tensor([2, 7]), tensor([[10.],
+            [ 4.]]))
+    """
+    # 32-bit keys are sorted in half the time of 64-bit ones.
+    ordered, order = torch.sort(rows.int(), stable=True)
+    distinct_rows, counts = torch.unique_consecutive(ordered, return_counts=True)
+    first = counts.cumsum(0) - counts
+    return distinct_rows.long(), functional.embedding_bag(order, values, first, mode="sum")
+
+
+def adam_rows_(
+    table: Tensor,
+    exp_avg: Tensor,
+    exp_avg_sq: Tensor,
+    step: Tensor,
+    rows: Tensor,
+    values: Tensor,
+    *,
+    lr: float,
+    betas: tuple[float, float],
+    eps: float,
+    weight_decay: float,
+) -> None:
+    """Take one Adam step on the rows of a batch and leave all other rows alone.
+
+    Parameters
+    ----------
+    table, exp_avg, exp_avg_sq : Tensor of shape (V, D)
+        Weights and both moments, changed in place.
+    step : Tensor of shape (V,), int32
+        Number of updates of every row so far, changed in place.
+    rows : Tensor of shape (N,)
+        Row numbers of the look-ups.
+    values : Tensor of shape (N, D)
+        Gradient of every look-up.
+    lr, betas, eps, weight_decay : float or pair of float
+        As in `sparsectr.training.optimizers.RowAdam`.
+    """
+    rows, gradient = sum_rows(rows, values)
+    weights = table.index_select(0, rows)
+    gradient.add_(weights, alpha=weight_decay)
+    mean = exp_avg.index_select(0, rows).lerp_(gradient, 1 - betas[0])
+    square = exp_avg_sq.index_select(0, rows)
+    square.mul_(betas[1]).addcmul_(gradient, gradient, value=1 - betas[1])
+    count = step.index_select(0, rows).add_(1)
+    exp_avg.index_copy_(0, rows, mean)
+    exp_avg_sq.index_copy_(0, rows, square)
+    step.index_copy_(0, rows, count)
+    # (R, 1): 1 - beta**count of every row; expm1 keeps the digits of 1 - 0.999 in float32.
+    exponent = count.to(table.dtype).unsqueeze(1)
+    mean_weight = torch.expm1(exponent * math.log(betas[0])).neg_()
+    square_weight = torch.expm1(exponent * math.log(betas[1])).neg_()
+    scale = square.sqrt_().div_(square_weight.sqrt_()).add_(eps)
+    weights.addcdiv_(mean.div_(mean_weight), scale, value=-lr)
+    table.index_copy_(0, rows, weights)

@@ -1,0 +1,15 @@
+"""Optimizers for one huge embedding table and a few small dense parameters."""
+
+from sparsectr.training.optimizers.factory import make_optimizers, set_gradient_scale
+from sparsectr.training.optimizers.ftrl import FTRL
+from sparsectr.training.optimizers.group_ftrl import GroupFTRL, zero_row_share
+from sparsectr.training.optimizers.row_adam import RowAdam
+
+__all__ = [
+    "FTRL",
+    "GroupFTRL",
+    "RowAdam",
+    "make_optimizers",
+    "set_gradient_scale",
+    "zero_row_share",
+]

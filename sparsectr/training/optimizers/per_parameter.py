@@ -1,0 +1,68 @@
+"""What the optimizers share: a step that visits one parameter after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, overload
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+
+class PerParameterOptimizer(Optimizer):
+    """Update every parameter that has a gradient by itself.
+
+    A subclass says in `_update` what one step does to one parameter, and keeps in
+    ``self.state[parameter]`` what it must remember.
+    """
+
+    @overload
+    def step(self, closure: None = None) -> None: ...
+
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """Take one step.
+
+        Parameters
+        ----------
+        closure : callable, optional
+            Computes the gradients anew and returns the loss.
+
+        Returns
+        -------
+        float or None
+            What the closure returned.
+        """
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    self._update(parameter, parameter.grad, self.state[parameter], group)
+        return loss
+
+    def _update(
+        self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]
+    ) -> None:
+        """Take one step on one parameter; ``state`` is empty the first time."""
+        raise NotImplementedError
+
+
+def require_positive(**values: float) -> None:
+    """Raise ValueError for the first of the named values that is not > 0."""
+    for name, value in values.items():
+        if not value > 0:
+            raise ValueError(f"{name} must be > 0, got {value}.")
+
+
+def require_not_negative(**values: float) -> None:
+    """Raise ValueError for the first of the named values that is not >= 0."""
+    for name, value in values.items():
+        if not value >= 0:
+            raise ValueError(f"{name} must be >= 0, got {value}.")

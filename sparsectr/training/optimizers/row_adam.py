@@ -1,0 +1,116 @@
+"""Adam for embedding tables, on the rows of the batch only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim.optimizer import ParamsT, StateDict
+
+from sparsectr.kernels.rows import adam_rows_, split_gradient
+from sparsectr.training.optimizers.per_parameter import (
+    PerParameterOptimizer,
+    require_not_negative,
+    require_positive,
+)
+
+
+class RowAdam(PerParameterOptimizer):
+    """Run Adam on those rows of a table that the batch has touched.
+
+    Untouched rows keep their weights and moments bit for bit, so a step costs the same for a
+    table of ten thousand and of ten million rows. Every row counts its own updates t, and its
+    bias correction uses that count: the first step of a row has length ``lr`` in every
+    coordinate, however late the row is met.
+
+    Parameters
+    ----------
+    params : iterable of Tensor or of dict
+        Embedding tables (V, D), with sparse gradients. A dense gradient touches every row.
+    lr : float, default=1e-3
+        Learning rate.
+    betas : pair of float, default=(0.9, 0.999)
+        Decay of both moments, in (0, 1).
+    eps : float, default=1e-8
+        Added to the root of the second moment.
+    weight_decay : float, default=0.0
+        Times the weights, added to the gradient of the touched rows (L2, not decoupled, as in
+        `torch.optim.Adam`). A row thus decays as often as it is met.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of range, or, in ``step``, a gradient is not 2-d.
+
+    Notes
+    -----
+    State of a table: ``exp_avg`` and ``exp_avg_sq`` (V, D), ``step`` (V,) int32.
+
+    Source: D. P. Kingma and J. Ba, "Adam: a method for stochastic optimization", ICLR 2015,
+    algorithm 1. Differences:
+
+    - Only touched rows move and only their moments decay; Adam moves every row in every step.
+      If all rows are touched in every step, both are the same.
+    - The bias correction counts the updates of the row. `torch.optim.SparseAdam` counts the
+      steps of the whole table: a row first met late has its moments, which start at zero,
+      corrected as if they were old, and takes a first step of 3.2 times ``lr``. It has no weight
+      decay either.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sparsectr.training.optimizers import RowAdam
+    >>> table = torch.nn.Parameter(torch.zeros(3, 2))
+    >>> optimizer = RowAdam([table], lr=0.5)
+    >>> torch.nn.functional.embedding(torch.tensor([1, 1]), table, sparse=True).sum().backward()
+    >>> optimizer.step()
+    >>> table.detach().round(decimals=3).tolist()
+    [[0.0, 0.0], [-0.5, -0.5], [0.0, 0.0]]
+    """
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        require_positive(lr=lr, eps=eps)
+        require_not_negative(weight_decay=weight_decay)
+        if not all(0 < beta < 1 for beta in betas):
+            raise ValueError(f"betas must lie between 0 and 1, got {betas}.")
+        defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        super().__init__(params, defaults)
+
+    def load_state_dict(self, state_dict: StateDict) -> None:
+        """Load a saved state, from whatever device it was saved on."""
+        super().load_state_dict(state_dict)
+        # torch moves all state to the device of its parameter except what is called "step".
+        for table, state in self.state.items():
+            state["step"] = state["step"].to(table.device)
+
+    def _update(
+        self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]
+    ) -> None:
+        rows, values = split_gradient(gradient)
+        if not state:
+            state["exp_avg"] = torch.zeros_like(parameter)
+            state["exp_avg_sq"] = torch.zeros_like(parameter)
+            state["step"] = torch.zeros(
+                parameter.shape[0], dtype=torch.int32, device=parameter.device
+            )
+        # NOTE[DIFF] only the rows of the batch, each with its own count of updates.
+        adam_rows_(
+            parameter,
+            state["exp_avg"],
+            state["exp_avg_sq"],
+            state["step"],
+            rows,
+            values,
+            lr=group["lr"],
+            betas=group["betas"],
+            eps=group["eps"],
+            weight_decay=group["weight_decay"],
+        )

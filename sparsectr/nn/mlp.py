@@ -1,0 +1,110 @@
+"""The multilayer perceptron on top of embeddings and crosses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sparsectr.nn.linear import make_linear
+
+
+class Dropout(nn.Module):
+    """Set a random share of the inputs to zero in training, and scale up the others.
+
+    `torch.nn.Dropout` draws from torch's global random state; this one from a generator.
+
+    Parameters
+    ----------
+    rate : float
+        Share of the inputs that are dropped, in [0, 1).
+    """
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+        self.generator: torch.Generator | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x of any shape, in evaluation mode as it is."""
+        if not self.training or self.rate == 0:
+            return x
+        if self.generator is None:
+            raise ValueError("dropout needs a generator in training, call seed_dropout first.")
+        kept = torch.empty_like(x).bernoulli_(1 - self.rate, generator=self.generator)
+        return x * kept.div_(1 - self.rate)
+
+
+class MLP(nn.Module):
+    """Map inputs to outputs through hidden layers: Linear, ReLU, dropout; a last Linear.
+
+    Parameters
+    ----------
+    n_inputs : int
+        Length of an input.
+    hidden_units : sequence of int
+        Width of every hidden layer. Empty: one linear layer.
+    n_outputs : int
+        Number of outputs.
+    dropout : float, default=0.0
+        Share of the hidden units that are dropped in training, in [0, 1).
+
+    Notes
+    -----
+    Shapes: (..., n_inputs) to (..., n_outputs).
+    """
+
+    def __init__(
+        self, n_inputs: int, hidden_units: Sequence[int], n_outputs: int, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        widths = [n_inputs, *hidden_units, n_outputs]
+        self.layers = nn.ModuleList(make_linear(n_in, n_out) for n_in, n_out in pairwise(widths))
+        self.dropout = Dropout(dropout)
+
+    @torch.no_grad()
+    def reset_parameters(
+        self, generator: torch.Generator, output_bias: Tensor | float = 0.0
+    ) -> None:
+        """Draw the weights (He-uniform, the last layer Glorot-uniform) and seed the dropout.
+
+        Parameters
+        ----------
+        generator : torch.Generator
+            Source of the weights, and from now on of the dropout.
+        output_bias : Tensor of shape (n_outputs,) or float, default=0.0
+            Bias of the last layer, such as the log-odds of the classes; the others are 0.
+        """
+        *hidden, last = self._linear_layers()
+        for layer in hidden:
+            nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu", generator=generator)
+            layer.bias.zero_()
+        nn.init.xavier_uniform_(last.weight, generator=generator)
+        last.bias.copy_(torch.as_tensor(output_bias))
+        self.seed_dropout(generator)
+
+    def seed_dropout(self, generator: torch.Generator) -> None:
+        """Draw the dropout of all further training from a generator."""
+        self.dropout.generator = generator
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return outputs (..., n_outputs) of inputs (..., n_inputs)."""
+        return self.after_first(self.layers[0](x))
+
+    def after_first(self, x: Tensor) -> Tensor:
+        """Return the outputs, given what the first linear layer returned.
+
+        Inputs that change in one place change the first layer's output by one column of its
+        weight: whoever tries many such changes needs only the rest of the network.
+        """
+        for layer in self.layers[1:]:
+            x = layer(self.dropout(functional.relu(x)))
+        return x
+
+    def _linear_layers(self) -> Iterator[nn.Linear]:
+        for layer in self.layers:
+            if isinstance(layer, nn.Linear):
+                yield layer

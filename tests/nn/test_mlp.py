@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+import torch
+
+from sparsectr.nn.mlp import MLP
+
+
+def make_mlp(hidden_units=(5, 3), n_outputs=2, dropout=0.0, seed=0):
+    mlp = MLP(4, hidden_units, n_outputs, dropout).double()
+    mlp.reset_parameters(torch.Generator().manual_seed(seed), output_bias=0.5)
+    return mlp
+
+
+def draw(*shape, seed=0):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+@pytest.mark.parametrize("hidden_units", [(), (6,), (5, 3)])
+def test_it_agrees_with_numpy(hidden_units):
+    mlp = make_mlp(hidden_units)
+    x = draw(7, 4)
+
+    expected = x.numpy()
+    layers = [(layer.weight.detach().numpy(), layer.bias.detach().numpy()) for layer in mlp.layers]
+    for weight, bias in layers[:-1]:
+        expected = np.maximum(expected @ weight.T + bias, 0)
+    expected = expected @ layers[-1][0].T + layers[-1][1]
+
+    np.testing.assert_allclose(mlp(x).detach().numpy(), expected, rtol=0, atol=1e-13)
+
+
+def test_the_rest_of_the_network_completes_the_first_layer():
+    mlp, x = make_mlp(), draw(7, 4)
+    assert torch.equal(mlp.after_first(mlp.layers[0](x)), mlp(x))
+
+
+def test_the_output_bias_is_what_a_network_of_zeros_returns():
+    assert make_mlp(hidden_units=())(torch.zeros(1, 4).double()).tolist() == [[0.5, 0.5]]
+
+
+def test_weights_and_dropout_come_from_the_generator_alone():
+    before = torch.get_rng_state()
+    first, again = make_mlp(dropout=0.5), make_mlp(dropout=0.5)
+    assert torch.equal(first(draw(7, 4)), again(draw(7, 4)))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_dropout_keeps_the_mean_and_drops_its_share():
+    dropout = make_mlp(dropout=0.3).dropout
+    dropped = dropout(torch.ones(100_000, dtype=torch.float64))
+    # Four standard errors of a share of 0.3 in 100,000 draws.
+    assert (dropped == 0).double().mean().item() == pytest.approx(0.3, abs=0.006)
+    assert torch.allclose(dropped[dropped != 0], torch.tensor(1 / 0.7).double(), atol=1e-12)
+
+
+def test_dropout_is_off_in_evaluation_mode():
+    mlp, plain = make_mlp(dropout=0.5).eval(), make_mlp()
+    assert torch.equal(mlp(draw(7, 4)), plain(draw(7, 4)))
+
+
+def test_dropout_without_a_generator_says_what_to_do():
+    with pytest.raises(ValueError, match="seed_dropout"):
+        MLP(2, (3,), 1, dropout=0.5)(torch.zeros(1, 2))
+
+
+def test_dropout_after_a_restart_needs_only_the_generator():
+    trained = make_mlp(dropout=0.5)
+    rebuilt = MLP(4, (5, 3), 2, dropout=0.5).double()
+    rebuilt.load_state_dict(trained.state_dict())
+    for mlp in (trained, rebuilt):
+        mlp.seed_dropout(torch.Generator().manual_seed(3))
+    assert torch.equal(trained(draw(7, 4)), rebuilt(draw(7, 4)))

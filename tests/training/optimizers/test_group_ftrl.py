@@ -138,7 +138,7 @@ def test_learns_the_mean_of_frequent_values_and_drops_the_rest():
     for _ in range(300):
         optimizer.zero_grad()
         embeddings = functional.embedding(codes, table, sparse=True)
-        # The rare values pull with a thousandth of a gradient a step, less than the threshold in all.
+        # The rare values pull with a thousandth of a gradient, below the threshold in all.
         weight = torch.where(codes < 8, 1.0, 0.001).unsqueeze(1)
         (weight * (embeddings - target) ** 2 / 2).sum().backward()
         optimizer.step()

@@ -1,13 +1,11 @@
 """Numbers -> bins: quantiles and two logarithmic rules."""
 
-from decimal import Decimal
-from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsectr.encoding.vocabulary import N_RESERVED, UNKNOWN, most_frequent
+from sparsectr.encoding.vocabulary import N_RESERVED, UNKNOWN, as_number, most_frequent
 
 RULES = ("quantile", "log_squared", "log_square")
 
@@ -60,10 +58,11 @@ class Bins:
 def learn_bins(
     values: NDArray[Any],
     counts: NDArray[np.int64],
-    rule: str,
-    n_bins: int,
     min_count: float,
     max_categories: int | None,
+    *,
+    rule: str,
+    n_bins: int,
 ) -> Bins:
     """Learn the bins of one field from its distinct values and their counts.
 
@@ -73,13 +72,13 @@ def learn_bins(
         Distinct numbers, none missing.
     counts : ndarray of int64, shape (n_values,)
         Number of rows of each.
+    min_count, max_categories
+        As in `most_frequent`: a bin is a category like any other.
     rule : {"quantile", "log_squared", "log_square"}
         See `Bins`.
     n_bins : int
         Largest number of quantile bins; fewer where `max_categories` is smaller or the rows do
         not suffice for `min_count` in each.
-    min_count, max_categories
-        As in `most_frequent`: a bin is a category like any other.
 
     Returns
     -------
@@ -139,7 +138,7 @@ def as_numbers(values: NDArray[Any]) -> NDArray[np.float64]:
     if values.dtype.kind not in "biufO":
         raise ValueError(f"a numeric field must hold numbers, got {values.dtype} values.")
     if values.dtype == object:
-        other = next((v for v in values if not isinstance(v, Real | Decimal)), None)
+        other = next((v for v in values if as_number(v) is None), None)
         if other is not None:
             raise ValueError(
                 f"a numeric field must hold numbers, got {other!r}; convert the column, or leave "

@@ -88,7 +88,7 @@ def iterate_columns(table: Any) -> Iterator[Any]:
         The cells of the next column.
     """
     if isinstance(table, pd.DataFrame):
-        yield from (table.iloc[:, j].array for j in range(table.shape[1]))
+        yield from (cells.array for _, cells in table.items())
     elif isinstance(table, np.ndarray):
         yield from table.T
     else:
@@ -117,21 +117,38 @@ def read_column(cells: Any) -> Column:
     dtype = cells.dtype
     if dtype.kind == "c":
         raise ValueError(f"Complex data not supported: the cells are {dtype}; pass real numbers.")
-    if isinstance(dtype, np.dtype) and dtype.kind in "USV":
-        cells = cells.astype(object)
-    elif dtype == np.float16:  # pandas has no hash table for half precision
-        cells = cells.astype(np.float32)
     try:
         if isinstance(dtype, pd.CategoricalDtype):
             positions, values = cells.codes.astype(np.intp), dtype.categories.array
         else:
-            positions, values = pd.factorize(cells)
+            positions, values = pd.factorize(_as_factorizable(cells))
     except TypeError as error:
         raise TypeError(
             f"every cell must be hashable (a string, a number, a date ...), got {error}; turn such "
             "cells into strings, or spread them over several columns."
         ) from error
-    return Column(positions, _plain(values), _kind(dtype))
+    return _without_nan(Column(positions, _plain(values), _kind(dtype)))
+
+
+def _as_factorizable(cells: Any) -> Any:
+    """Convert the NumPy dtypes for which pandas has no hash table."""
+    dtype = cells.dtype
+    if not isinstance(dtype, np.dtype):
+        return cells
+    if dtype.kind in "USV":
+        return cells.astype(object)
+    if dtype == np.float16:
+        return cells.astype(np.float32)
+    return cells if dtype.isnative else cells.astype(dtype.newbyteorder("="))
+
+
+def _without_nan(column: Column) -> Column:
+    """Make NaN missing: nullable floats can hold it beside NA."""
+    if column.values.dtype.kind != "f" or not np.isnan(column.values).any():
+        return column
+    real = ~np.isnan(column.values)
+    renumbered = np.append(np.where(real, np.cumsum(real) - 1, -1), -1)
+    return Column(renumbered[column.positions], column.values[real], column.kind)
 
 
 def _kind(dtype: Any) -> Kind:
@@ -156,7 +173,8 @@ def _plain(values: Any) -> Array:
     if pd.api.types.is_integer_dtype(dtype):
         return np.asarray(values, dtype=np.int64)
     if dtype.kind in "mM" and not isinstance(dtype, pd.DatetimeTZDtype):
-        return pd.Index(values).to_numpy()  # pandas knows the units s, ms, us and ns
+        stamps: Array = pd.Index(values).to_numpy()  # in one of pandas' units: s, ms, us, ns
+        return stamps
     return np.asarray(values, dtype=object)
 
 
@@ -170,19 +188,25 @@ def _from_objects(cells: Array) -> Array:
 def _from_narwhals(column: "nw.Series[Any]") -> Any:
     """Copy a column of a frame that is not pandas', without a detour through float."""
     dtype = column.dtype
-    if dtype.is_integer() or dtype == nw.Boolean:
-        mask = column.is_null().to_numpy()
-        filled = column.fill_null(0 if dtype.is_integer() else False).to_numpy()
-        masked = pd.arrays.IntegerArray if dtype.is_integer() else pd.arrays.BooleanArray
-        return masked(filled, mask) if mask.any() else filled
-    if dtype.is_float() or dtype == nw.String or dtype == nw.Duration or dtype == nw.Date:
+    if dtype == nw.Boolean or (dtype.is_integer() and dtype not in (nw.Int128, nw.UInt128)):
+        return _masked(column)
+    if dtype.is_float() or dtype in (nw.String, nw.Duration, nw.Date):
         return column.to_numpy()
     if dtype == nw.Datetime:
         stamps = pd.DatetimeIndex(column.to_numpy())
         zone = getattr(dtype, "time_zone", None)
         return stamps.array if zone is None else stamps.tz_localize("UTC").tz_convert(zone).array
-    if dtype == nw.Categorical or dtype == nw.Enum:
+    if dtype in (nw.Categorical, nw.Enum):
         return column.cast(nw.String).to_numpy()
     cells = np.empty(len(column), dtype=object)
     cells[:] = column.to_list()
     return cells
+
+
+def _masked(column: "nw.Series[Any]") -> Any:
+    missing = column.is_null().to_numpy()
+    if not missing.any():
+        return column.to_numpy()
+    if column.dtype == nw.Boolean:
+        return pd.arrays.BooleanArray(column.fill_null(False).to_numpy(), missing)
+    return pd.arrays.IntegerArray(column.fill_null(0).to_numpy(), missing)

@@ -1,12 +1,12 @@
 """How often each value of a field was seen."""
 
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsectr.encoding.columns import Column, Kind
-from sparsectr.encoding.vocabulary import as_index
+from sparsectr.encoding.columns import Kind
+from sparsectr.encoding.vocabulary import as_index, as_objects
 
 
 class ValueCounts:
@@ -27,11 +27,6 @@ class ValueCounts:
         self.counts = counts
         self.kind = kind
 
-    @classmethod
-    def of(cls, column: Column) -> Self:
-        """Count the values of a column."""
-        return cls(column.values, column.counts(), column.kind)
-
     def merge(self, other: "ValueCounts") -> "ValueCounts":
         """Add the counts of further rows.
 
@@ -51,7 +46,7 @@ class ValueCounts:
             one = other if len(self.values) == 0 else self
             return ValueCounts(one.values, one.counts, kind)
         mine, theirs = _common(self.values, other.values)
-        positions = as_index(mine, exact=False).get_indexer(as_index(theirs, exact=False))
+        positions = as_index(mine).get_indexer(as_index(theirs))
         known = positions >= 0
         counts = self.counts.copy()
         counts[positions[known]] += other.counts[known]
@@ -77,7 +72,4 @@ def _common(first: NDArray[Any], second: NDArray[Any]) -> tuple[NDArray[Any], ND
     if kinds in ("MM", "mm"):
         unit = np.result_type(first, second)
         return first.astype(unit), second.astype(unit)
-    return (
-        as_index(first, exact=True).to_numpy(),
-        as_index(second, exact=True).to_numpy(),
-    )
+    return as_objects(first), as_objects(second)

@@ -1,11 +1,11 @@
 """The transformer from a table of anything to a matrix of integer codes."""
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Self, TypeAlias
 
 import numpy as np
-import pandas as pd
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
@@ -15,14 +15,86 @@ from sparsectr.encoding.binning import Bins, learn_bins
 from sparsectr.encoding.columns import Column, as_table, iterate_columns, read_column
 from sparsectr.encoding.counts import ValueCounts
 from sparsectr.encoding.hashing import Buckets
-from sparsectr.encoding.parameters import bucket_numbers, check_parameters, numeric_positions
-from sparsectr.encoding.vocabulary import MISSING, N_RESERVED, UNKNOWN, Vocabulary, most_frequent
+from sparsectr.encoding.parameters import Roles, check_parameters, resolve_roles
+from sparsectr.encoding.vocabulary import (
+    MISSING,
+    N_RESERVED,
+    UNKNOWN,
+    Vocabulary,
+    as_objects,
+    learn_vocabulary,
+)
 
 Field: TypeAlias = Vocabulary | Bins | Buckets
 
 
 class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """Encode each column of a table as integer codes into its own vocabulary."""
+    """Encode each column of a table as integer codes.
+
+    Every column is a field with its own vocabulary. Code 0 stands for unknown values (never seen,
+    or rarer than `min_frequency`), code 1 for missing ones (None, NaN, NaT, pd.NA), codes from 2
+    for the values by falling frequency; equally frequent values are in rising order (numbers,
+    then strings, then the rest by what they print), whatever the order of the rows.
+
+    The table may be a pandas, polars or other frame that narwhals knows, a 2-d array or a list of
+    rows. Columns of floats are cut into bins, and the bin is a category like any other; all other
+    columns (strings, integers, booleans, dates, objects) are categories. Values are the same when
+    Python says that they are equal: 1, 1.0 and True are one value, ``"1"`` is another. Integers
+    never pass through floats, so that 64-bit ids stay exact.
+
+    Parameters
+    ----------
+    min_frequency : int or float, default=1
+        Values in fewer rows are unknown; a float in (0, 1) is a share of the rows.
+    max_categories : int or None, default=None
+        Keep at most this many values of a field, the most frequent ones; the others are unknown.
+        None keeps all.
+    numeric : {"quantile", "log_squared", "log_square", "category"}, default="quantile"
+        How the number v of a numeric field becomes a bin. "quantile": up to `n_bins` bins of
+        about equally many rows, or one bin per number where there are no more than `n_bins`;
+        "log_squared": floor((ln v)^2) if v > 2, else v without its fraction; "log_square":
+        floor(ln(v^2 + 1)). A number never seen falls into the nearest bin, so that only a bin
+        rarer than `min_frequency` is unknown. "category": no bins, each number is a category.
+    n_bins : int, default=64
+        Largest number of quantile bins of a field; fewer where the rows do not suffice to put
+        `min_frequency` of them into each, and never more than `max_categories`.
+    numeric_features : "auto" or list of str or int, default="auto"
+        Names or positions of the numeric fields, all others being categories. "auto" takes the
+        columns of a float dtype.
+    hash_buckets : int, dict or None, default=None
+        Number of buckets into which a stable 64-bit hash puts the values of a field, instead of
+        storing a vocabulary: codes run from 2 to ``hash_buckets + 1``. An int holds for every
+        field that is not numeric; a dict maps names or positions of fields to their numbers.
+
+    Attributes
+    ----------
+    vocabularies_ : list of ndarray or None
+        For each field, its values in the order of their codes from 2 on. A field of bins gives the
+        median training number of each bin, a hashed field None.
+    vocabulary_sizes_ : ndarray of int64, shape (n_fields,)
+        Number of codes of each field, codes 0 and 1 included.
+    n_features_in_ : int
+        Number of fields.
+    feature_names_in_ : ndarray of str, shape (n_fields,)
+        Names of the fields, if the table has names that are all strings.
+
+    Notes
+    -----
+    The numeric rules come from the public preparations of the Criteo data: "log_squared" from
+    OptFeature (Lyu et al., 2023), "log_square" from xDeepInt (Yan and Li, 2020), on which DynInt
+    builds. Differences: vocabularies are learnt on the training rows only, a missing number has its
+    own code, and a level not seen in training falls into the bin of the nearest one.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sparsectr.encoding.field_encoder import FieldEncoder
+    >>> encoder = FieldEncoder().fit(pd.DataFrame({"city": ["Oslo", "Bergen", "Oslo", None]}))
+    >>> encoder.transform(pd.DataFrame({"city": ["Bergen", "Oslo", None, "Paris"]})).ravel()
+    array([3, 2, 1, 0], dtype=int32)
+    >>> encoder.vocabulary_sizes_
+    array([4])
+    """
 
     def __init__(
         self,
@@ -42,64 +114,148 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.hash_buckets = hash_buckets
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn the vocabulary of each field."""
-        self._fit(X)
+        """Learn the vocabulary of each field.
+
+        Parameters
+        ----------
+        X : DataFrame, ndarray or list of rows, shape (n_rows, n_fields)
+            The table.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        FieldEncoder
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the table is not as described.
+        TypeError
+            If the table is sparse or a cell cannot be hashed.
+        """
+        self._fit(X, encode=False)
         return self
 
     def fit_transform(self, X: Any, y: Any = None) -> NDArray[np.int32]:
-        """Learn the vocabularies and encode the same table, reading each column once."""
+        """Learn the vocabularies and encode the same table, reading each column once.
+
+        Parameters
+        ----------
+        X : DataFrame, ndarray or list of rows, shape (n_rows, n_fields)
+            The table.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        ndarray of int32, shape (n_rows, n_fields)
+            The codes, C-contiguous; what ``fit(X).transform(X)`` returns.
+        """
         return self._fit(X, encode=True)
 
     def partial_fit(self, X: Any, y: Any = None) -> Self:
-        """Learn from one more chunk of rows."""
-        first = not self.__sklearn_is_fitted__()
-        if not first and self._counts is None:
+        """Learn from one more chunk of rows.
+
+        After the last chunk the vocabularies are, bit for bit, those that `fit` learns from all
+        chunks put together. Codes may change from chunk to chunk. All distinct values and their
+        counts stay in memory (those of hashed fields excepted), and in the pickle; `fit` keeps
+        none, so that `partial_fit` after `fit` starts over, with a warning.
+
+        Parameters
+        ----------
+        X : DataFrame, ndarray or list of rows, shape (n_rows, n_fields)
+            The next rows.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        FieldEncoder
+            Itself.
+        """
+        past = self._counts if self.__sklearn_is_fitted__() else []
+        if past is None:
             warnings.warn(
-                "partial_fit after fit starts over, because fit keeps no counts; use partial_fit "
+                "partial_fit after fit starts over, because fit keeps no counts; call partial_fit "
                 "from the first chunk on.",
                 UserWarning,
                 stacklevel=2,
             )
-            first = True
-        X = self._check_table(X, reset=first)
-        names = self._check_parameters()
-        counts = [ValueCounts.of(c) for c in self._read(X, names)]
-        if not first:
-            counts = [old.merge(new) for old, new in zip(self._counts, counts, strict=True)]
-        self._counts = counts
-        self._n_rows = len(X) + (0 if first else self._n_rows)
-        self._set_fields([self._learn(j, c, self._n_rows, names) for j, c in enumerate(counts)])
+        table, names, roles = self._prepare_fit(X, reset=not past)
+        counts = [roles.count(j, column) for j, column in enumerate(_read(table, names))]
+        n_rows = len(table)
+        if past:
+            n_rows += self._n_rows
+            counts = [old.merge(new) for old, new in zip(past, counts, strict=True)]
+            roles.check_kept(past, counts, names)
+        fields = [self._learn(j, names, c, n_rows, roles)[0] for j, c in enumerate(counts)]
+        self._set_fields(fields, counts, n_rows)
         return self
 
     def transform(self, X: Any) -> NDArray[np.int32]:
-        """Encode a table."""
+        """Encode a table.
+
+        Parameters
+        ----------
+        X : DataFrame, ndarray or list of rows, shape (n_rows, n_fields)
+            The table; a frame must have the columns of the training table in the same order.
+
+        Returns
+        -------
+        ndarray of int32, shape (n_rows, n_fields)
+            The codes, C-contiguous; those of field j are below ``vocabulary_sizes_[j]``.
+        """
         check_is_fitted(self)
-        X = self._check_table(X, reset=False)
+        table = self._check_table(X, reset=False)
         names = list(self.get_feature_names_out())
-        codes = np.empty((len(X), len(names)), dtype=np.int32)
-        for j, column in enumerate(self._read(X, names)):
-            codes[:, j] = _encode(column, self._fields[j])
+        codes = np.empty((len(table), len(names)), dtype=np.int32)
+        for j, column in enumerate(_read(table, names)):
+            with _naming(names[j]):
+                codes[:, j] = _codes_of_rows(column, self._fields[j].codes(column.values))
         return codes
 
     def inverse_transform(self, X: Any) -> NDArray[Any]:
-        """Give the values of codes back."""
+        """Give the values of codes back.
+
+        Parameters
+        ----------
+        X : array-like of int, shape (n_rows, n_fields)
+            Codes.
+
+        Returns
+        -------
+        ndarray of object, shape (n_rows, n_fields)
+            The values. A bin gives its median training number. Unknown and missing ones are None,
+            in numeric fields NaN; the values of hashed fields are not stored and are None.
+
+        Raises
+        ------
+        ValueError
+            If X does not hold codes of this encoder.
+        """
         check_is_fitted(self)
         codes = np.asarray(X)
-        if codes.ndim != 2 or codes.shape[1] != len(self._fields) or codes.dtype.kind not in "iu":
+        n_fields = len(self._fields)
+        if codes.ndim != 2 or codes.shape[1] != n_fields or codes.dtype.kind not in "iu":
             raise ValueError(
-                f"X must hold integer codes of shape (n_rows, {len(self._fields)}), got "
-                f"{codes.dtype} of shape {codes.shape}."
+                f"X must hold integer codes of shape (n_rows, {n_fields}), got {codes.dtype} of "
+                f"shape {codes.shape}; pass what transform returns."
             )
         if np.any(codes < 0) or np.any(codes >= self.vocabulary_sizes_):
-            raise ValueError("X must hold codes below vocabulary_sizes_, got others.")
+            raise ValueError(
+                f"the codes of each field must lie in [0, vocabulary_sizes_), got codes from "
+                f"{codes.min()} to {codes.max()}; pass what transform of this encoder returns."
+            )
         values = np.empty(codes.shape, dtype=object)
         for j, field in enumerate(self._fields):
-            values[:, j] = _decoding_table(field)[codes[:, j]]
+            values[:, j] = _values_of_codes(field)[codes[:, j]]
         return values
 
     @property
     def vocabularies_(self) -> list[NDArray[Any] | None]:
-        """The values of each field in the order of their codes, from code 2 on."""
+        """The values of each field in the order of their codes from 2 on."""
         check_is_fitted(self)
         return [field.values for field in self._fields]
 
@@ -115,54 +271,28 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         tags.transformer_tags.preserves_dtype = []
         return tags
 
-    def _fit(self, X: Any, encode: bool = False) -> NDArray[np.int32]:
-        X = self._check_table(X, reset=True)
-        names = self._check_parameters()
-        n_rows = len(X)
+    def _fit(self, X: Any, encode: bool) -> NDArray[np.int32]:
+        table, names, roles = self._prepare_fit(X, reset=True)
+        n_rows = len(table)
         codes = np.empty((n_rows if encode else 0, len(names)), dtype=np.int32)
         fields = []
-        for j, column in enumerate(self._read(X, names)):
-            fields.append(self._learn(j, ValueCounts.of(column), n_rows, names))
+        for j, column in enumerate(_read(table, names)):
+            counts = roles.count(j, column)
+            field, codes_of_values = self._learn(j, names, counts, n_rows, roles)
+            fields.append(field)
             if encode:
-                codes[:, j] = _encode(column, fields[j])
-        self._counts = None
-        self._n_rows = n_rows
-        self._set_fields(fields)
+                if codes_of_values is None:
+                    codes_of_values = field.codes(column.values)
+                codes[:, j] = _codes_of_rows(column, codes_of_values)
+        self._set_fields(fields, None, n_rows)
         return codes
 
-    def _set_fields(self, fields: list[Field]) -> None:
-        self._fields = fields
-        self.vocabulary_sizes_ = np.array([field.size for field in fields], dtype=np.int64)
-
-    def _learn(self, j: int, counts: ValueCounts, n_rows: int, names: list[str]) -> Field:
-        numeric = numeric_positions(self.numeric_features, names)
-        buckets = bucket_numbers(self.hash_buckets, names)
-        min_count = self.min_frequency
-        if isinstance(min_count, float):
-            min_count = min_count * n_rows
-        if isinstance(buckets, dict) and j in buckets:
-            return Buckets(buckets[j])
-        is_numeric = counts.kind == "float" if numeric is None else j in numeric
-        if is_numeric and self.numeric != "category":
-            return learn_bins(
-                counts.values,
-                counts.counts,
-                self.numeric,
-                self.n_bins,
-                min_count,
-                self.max_categories,
-            )
-        if isinstance(buckets, int):
-            return Buckets(buckets)
-        kept = most_frequent(counts.values, counts.counts, min_count, self.max_categories)
-        return Vocabulary(counts.values[kept])
-
-    def _check_parameters(self) -> list[str]:
-        check_parameters(self.get_params(deep=False))
-        return list(self.get_feature_names_out())
-
-    def _read(self, X: Any, names: list[str]) -> Iterable[Column]:
-        return map(read_column, iterate_columns(X))
+    def _prepare_fit(self, X: Any, reset: bool) -> tuple[Any, list[str], Roles]:
+        parameters = self.get_params(deep=False)
+        check_parameters(parameters)
+        table = self._check_table(X, reset)
+        names = list(self.get_feature_names_out())
+        return table, names, resolve_roles(parameters, names)
 
     def _check_table(self, X: Any, reset: bool) -> Any:
         if sp.issparse(X):
@@ -174,17 +304,57 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         validate_data(self, table, reset=reset, skip_check_array=True)
         return table
 
+    def _learn(
+        self, j: int, names: list[str], counts: ValueCounts, n_rows: int, roles: Roles
+    ) -> tuple[Field, NDArray[np.int32] | None]:
+        """Learn field j, with the codes of the counted values where they cost nothing."""
+        role = roles.of(j, counts.kind)
+        if role == "hash":
+            return Buckets(roles.n_buckets(j)), None
+        share = isinstance(self.min_frequency, float)
+        min_count = self.min_frequency * n_rows if share else self.min_frequency
+        limits = (counts.values, counts.counts, min_count, self.max_categories)
+        if role == "vocabulary":
+            return learn_vocabulary(*limits)
+        with _naming(names[j]):
+            return learn_bins(*limits, rule=self.numeric, n_bins=self.n_bins), None
 
-def _encode(column: Column, field: Field) -> NDArray[np.int32]:
+    def _set_fields(
+        self, fields: list[Field], counts: list[ValueCounts] | None, n_rows: int
+    ) -> None:
+        self._fields = fields
+        self._counts = counts
+        self._n_rows = n_rows
+        self.vocabulary_sizes_ = np.array([field.size for field in fields], dtype=np.int64)
+
+
+def _read(table: Any, names: list[str]) -> Iterator[Column]:
+    for name, cells in zip(names, iterate_columns(table), strict=True):
+        with _naming(name):
+            column = read_column(cells)
+        yield column
+
+
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Name the field in errors about its cells."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"Field {name!r}: {error}") from error
+
+
+def _codes_of_rows(column: Column, codes_of_values: NDArray[np.int32]) -> NDArray[np.int32]:
     # A missing cell has position -1, which reads the last entry.
-    table = np.append(field.codes(column.values), np.int32(MISSING))
-    return table[column.positions]
+    table = np.append(codes_of_values, np.int32(MISSING))
+    return np.take(table, column.positions)
 
 
-def _decoding_table(field: Field) -> NDArray[Any]:
-    """Return the value of each code as a Python object."""
-    table = np.empty(field.size, dtype=object)
+def _values_of_codes(field: Field) -> NDArray[Any]:
+    """Return the value of each code as a Python object, shape (field.size,)."""
+    values = np.empty(field.size, dtype=object)
     if field.values is not None:
-        table[N_RESERVED:] = pd.Index(field.values, tupleize_cols=False).astype(object)
-    table[[UNKNOWN, MISSING]] = np.nan if isinstance(field, Bins) else None
-    return table
+        values[N_RESERVED:] = as_objects(field.values)
+    values[[UNKNOWN, MISSING]] = np.nan if isinstance(field, Bins) else None
+    return values

@@ -1,14 +1,14 @@
 """Codes without a vocabulary: a stable hash of the value."""
 
-from decimal import Decimal
-from numbers import Integral, Real
+import math
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sparsectr.encoding.vocabulary import N_RESERVED
+from sparsectr.encoding.vocabulary import N_RESERVED, as_number, as_objects
 
 _HASH_KEY = "sparsectr-fields"  # 16 bytes; changing it changes every hashed code
 
@@ -47,8 +47,8 @@ def hash_values(values: NDArray[Any]) -> NDArray[np.uint64]:
     """Hash values to 64 bits, the same in every process and on every machine.
 
     Values that are equal in Python (1, 1.0 and True) have equal hashes, whatever the dtype of
-    their array; strings are hashed by their UTF-8 bytes (SipHash), times by their nanoseconds,
-    and values of other types by what they print.
+    their array. Strings are hashed by their UTF-8 bytes (SipHash), times by their ISO form in UTC,
+    values of other types by what they print.
 
     Parameters
     ----------
@@ -61,26 +61,33 @@ def hash_values(values: NDArray[Any]) -> NDArray[np.uint64]:
     """
     if values.dtype.kind in "biu":
         return _hash(values.astype(np.uint64))  # negative integers wrap around
-    if values.dtype.kind == "f":
-        integral = (np.abs(values) < 2.0**63) & (values == np.floor(values))
-        hashes = _hash(values.astype(np.float64))
-        hashes[integral] = _hash(values[integral].astype(np.int64).astype(np.uint64))
-        return hashes
-    cells = pd.Index(values, dtype=values.dtype, tupleize_cols=False).astype(object)
-    numeric = np.fromiter((isinstance(v, Real | Decimal) for v in cells), np.bool_, len(cells))
-    hashes = np.empty(len(cells), dtype=np.uint64)
-    hashes[numeric] = [_hash_number(value) for value in cells[numeric]]
-    texts = [v if isinstance(v, str) else f"{type(v).__name__} {v!r}" for v in cells[~numeric]]
-    hashes[~numeric] = _hash(np.array(texts, dtype=object))
+    hashes = np.empty(len(values), dtype=np.uint64)
+    keys = [_key(value) for value in as_objects(values)]
+    # One call for each type of key: pandas hashes an array of one type, and integers by value.
+    for key_type, dtype in ((int, np.uint64), (float, np.float64), (bytes, np.object_)):
+        chosen = np.array([type(key) is key_type for key in keys], dtype=np.bool_)
+        hashes[chosen] = _hash(np.array([k for k in keys if type(k) is key_type], dtype=dtype))
     return hashes
 
 
-def _hash(values: NDArray[Any]) -> NDArray[np.uint64]:
-    return pd.util.hash_array(values, hash_key=_HASH_KEY, categorize=False)
+def _hash(keys: NDArray[Any]) -> NDArray[np.uint64]:
+    return pd.util.hash_array(keys, hash_key=_HASH_KEY, categorize=False)
 
 
-def _hash_number(value: Any) -> np.uint64:
-    """Hash one number of an object column as its own dtype would be hashed."""
-    if isinstance(value, Integral) or value == value // 1:
-        return _hash(np.array([int(value) % 2**64], dtype=np.uint64))[0]
-    return _hash(np.array([value], dtype=np.float64))[0]
+def _key(value: Any) -> int | float | bytes:
+    """Return what stands for a value in the hash: whole numbers modulo 2**64."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogatepass")
+    number = as_number(value)
+    if number is None:
+        return _printed(value).encode("utf-8", "surrogatepass")
+    if isinstance(number, int) or (math.isfinite(number) and number == int(number)):
+        return int(number) % 2**64
+    return float(number)
+
+
+def _printed(value: Any) -> str:
+    if not isinstance(value, datetime):
+        return f"{type(value).__name__} {value!r}"
+    stamp = pd.Timestamp(value)
+    return f"datetime {(stamp if stamp.tz is None else stamp.tz_convert('UTC')).isoformat()}"

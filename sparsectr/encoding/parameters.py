@@ -1,10 +1,66 @@
-"""Checks of FieldEncoder's parameters, made in fit."""
+"""What FieldEncoder's parameters say about each field; checked in fit."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
 
 from sparsectr.encoding.binning import RULES
+from sparsectr.encoding.columns import Column, Kind
+from sparsectr.encoding.counts import ValueCounts
+
+Role: TypeAlias = Literal["vocabulary", "bins", "hash"]
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Say how each field is encoded.
+
+    Attributes
+    ----------
+    numeric : set of int or None
+        Positions of the fields of bins; None takes the columns of floats.
+    buckets : dict of int to int
+        Number of buckets of the fields that are hashed by their position.
+    other_buckets : int or None
+        Number of buckets of all other fields that are not numeric; None stores vocabularies.
+    """
+
+    numeric: set[int] | None
+    buckets: dict[int, int]
+    other_buckets: int | None
+
+    def of(self, j: int, kind: Kind) -> Role:
+        """Return the role of field j, whose column is of this kind."""
+        if j in self.buckets:
+            return "hash"
+        if kind == "float" if self.numeric is None else j in self.numeric:
+            return "bins"
+        return "vocabulary" if self.other_buckets is None else "hash"
+
+    def n_buckets(self, j: int) -> int:
+        """Return the number of buckets of field j, which is hashed."""
+        return self.buckets.get(j, self.other_buckets or 0)
+
+    def count(self, j: int, column: Column) -> ValueCounts:
+        """Count the values of field j, unless it is hashed and there is nothing to learn."""
+        if self.of(j, column.kind) == "hash":
+            none = slice(0, 0)
+            return ValueCounts(column.values[none], np.zeros(0, dtype=np.int64), column.kind)
+        return ValueCounts(column.values, column.counts(), column.kind)
+
+    def check_kept(
+        self, before: list[ValueCounts], after: list[ValueCounts], names: list[str]
+    ) -> None:
+        """Raise ValueError if a field that was hashed turned out to be numeric."""
+        for j, name in enumerate(names):
+            if self.of(j, before[j].kind) == "hash" != self.of(j, after[j].kind):
+                raise ValueError(
+                    f"Field {name!r} held integers, which were hashed, and now holds floats; name "
+                    "it in numeric_features or in hash_buckets, or keep its integers."
+                )
 
 
 def check_parameters(parameters: Mapping[str, Any]) -> None:
@@ -20,12 +76,13 @@ def check_parameters(parameters: Mapping[str, Any]) -> None:
     ValueError
         Names the parameter, what must hold and what came.
     """
-    share = parameters["min_frequency"]
-    if not (_is_count(share) or (_is_real(share) and 0 < share < 1)):
-        raise ValueError(f"min_frequency must be an int >= 1 or a float in (0, 1), got {share!r}.")
-    limit = parameters["max_categories"]
-    if not (limit is None or _is_count(limit)):
-        raise ValueError(f"max_categories must be None or an int >= 1, got {limit!r}.")
+    least = parameters["min_frequency"]
+    is_share = isinstance(least, Real) and 0 < float(least) < 1
+    if not (_is_count(least) or is_share):
+        raise ValueError(f"min_frequency must be an int >= 1 or a float in (0, 1), got {least!r}.")
+    most = parameters["max_categories"]
+    if not (most is None or _is_count(most)):
+        raise ValueError(f"max_categories must be None or an int >= 1, got {most!r}.")
     rules = (*RULES, "category")
     if parameters["numeric"] not in rules:
         raise ValueError(f"numeric must be one of {rules}, got {parameters['numeric']!r}.")
@@ -33,58 +90,54 @@ def check_parameters(parameters: Mapping[str, Any]) -> None:
         raise ValueError(f"n_bins must be an int >= 1, got {parameters['n_bins']!r}.")
 
 
-def numeric_positions(numeric_features: Any, names: list[str]) -> set[int] | None:
-    """Resolve ``numeric_features``; None where it is "auto".
+def resolve_roles(parameters: Mapping[str, Any], names: list[str]) -> Roles:
+    """Find out how each field of a table is to be encoded.
 
     Parameters
     ----------
-    numeric_features : "auto" or iterable of str or int
-        Names or positions of fields.
+    parameters : mapping
+        What ``FieldEncoder.get_params()`` returns.
     names : list of str
-        The names of all fields.
+        Names of the fields.
 
     Returns
     -------
-    set of int or None
+    Roles
+
+    Raises
+    ------
+    ValueError
+        If ``numeric_features`` or ``hash_buckets`` is no such parameter, names a field that does
+        not exist, or both name the same field.
     """
-    if isinstance(numeric_features, str):
-        if numeric_features == "auto":
-            return None
+    numeric = _numeric_positions(parameters["numeric_features"], names)
+    if parameters["numeric"] == "category":
+        numeric = set()
+    given = parameters["hash_buckets"]
+    by_field = given if isinstance(given, Mapping) else {}
+    for_all = None if isinstance(given, Mapping) else given
+    counts = [*by_field.values(), *([] if for_all is None else [for_all])]
+    if not all(_is_count(n) and n <= np.iinfo(np.int32).max - 2 for n in counts):
         raise ValueError(
-            f'numeric_features must be "auto" or a list of fields, got {numeric_features!r}.'
+            "hash_buckets must be None, an int from 1 to 2**31 - 3 or a dict of fields to such "
+            f"ints, got {given!r}."
         )
-    if not isinstance(numeric_features, Iterable):
+    buckets = {_position(f, names, "hash_buckets"): int(n) for f, n in by_field.items()}
+    both = sorted(buckets.keys() & (numeric or set()))
+    if both:
         raise ValueError(
-            f'numeric_features must be "auto" or a list of fields, got {numeric_features!r}.'
+            "a field must be in numeric_features or in hash_buckets, not in both, got "
+            f"{[names[j] for j in both]}."
         )
-    return {_position(field, names, "numeric_features") for field in numeric_features}
+    return Roles(numeric, buckets, for_all)
 
 
-def bucket_numbers(hash_buckets: Any, names: list[str]) -> dict[int, int] | int | None:
-    """Resolve ``hash_buckets``: None, one number for all fields, or a number per position.
-
-    Parameters
-    ----------
-    hash_buckets : None, int or mapping of str or int to int
-        Number of buckets, for all fields or by name or position.
-    names : list of str
-        The names of all fields.
-
-    Returns
-    -------
-    None, int or dict of int to int
-    """
-    given = hash_buckets.values() if isinstance(hash_buckets, Mapping) else [hash_buckets]
-    if hash_buckets is None:
+def _numeric_positions(fields: Any, names: list[str]) -> set[int] | None:
+    if isinstance(fields, str) and fields == "auto":
         return None
-    if not all(_is_count(n) and n < 2**31 - 2 for n in given):
-        raise ValueError(
-            "hash_buckets must be None, an int >= 1 (below 2**31 - 2) or a dict of fields to such "
-            f"ints, got {hash_buckets!r}."
-        )
-    if not isinstance(hash_buckets, Mapping):
-        return int(hash_buckets)
-    return {_position(field, names, "hash_buckets"): int(n) for field, n in hash_buckets.items()}
+    if isinstance(fields, str) or not isinstance(fields, Collection | np.ndarray):
+        raise ValueError(f'numeric_features must be "auto" or a list of fields, got {fields!r}.')
+    return {_position(field, names, "numeric_features") for field in fields}
 
 
 def _position(field: Any, names: list[str], parameter: str) -> int:
@@ -93,14 +146,10 @@ def _position(field: Any, names: list[str], parameter: str) -> int:
     if _is_count(field, least=0) and field < len(names):
         return int(field)
     raise ValueError(
-        f"{parameter} must name fields of the table or their positions, got {field!r}; the fields "
-        f"are {names}."
+        f"{parameter} must name fields of the table or give their positions, got {field!r}; the "
+        f"fields are {names}."
     )
 
 
 def _is_count(value: Any, least: int = 1) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and value >= least
-
-
-def _is_real(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, Integral)
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least

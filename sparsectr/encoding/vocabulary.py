@@ -1,7 +1,6 @@
 """The values of one field and their codes."""
 
 from decimal import Decimal
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -34,7 +33,7 @@ class Vocabulary:
 
     def __init__(self, values: NDArray[Any]) -> None:
         self.values = values
-        self._indexes: dict[str, pd.Index] = {}
+        self._indexes: dict[bool, pd.Index[Any]] = {}
 
     @property
     def size(self) -> int:
@@ -53,16 +52,16 @@ class Vocabulary:
         ndarray of int32, shape (m,)
             The codes; 0 for values that are not in the vocabulary.
         """
-        same = values.dtype == self.values.dtype
-        positions = self._index(exact=not same).get_indexer(as_index(values, exact=not same))
+        as_is = values.dtype == self.values.dtype
+        wanted = as_index(values if as_is else as_objects(values))
+        positions = self._index(as_is).get_indexer(wanted)
         return np.where(positions < 0, UNKNOWN, positions + N_RESERVED).astype(np.int32)
 
-    def _index(self, exact: bool) -> pd.Index:
+    def _index(self, as_is: bool) -> "pd.Index[Any]":
         """Build the hash table when it is first needed; it is not pickled."""
-        name = "exact" if exact else "same"
-        if name not in self._indexes:
-            self._indexes[name] = as_index(self.values, exact)
-        return self._indexes[name]
+        if as_is not in self._indexes:
+            self._indexes[as_is] = as_index(self.values if as_is else as_objects(self.values))
+        return self._indexes[as_is]
 
     def __getstate__(self) -> dict[str, Any]:
         return {"values": self.values}
@@ -72,10 +71,49 @@ class Vocabulary:
         self._indexes = {}
 
 
-def as_index(values: NDArray[Any], exact: bool) -> pd.Index:
-    """Wrap values in an index; `exact` compares them as Python objects."""
-    index = pd.Index(values, dtype=values.dtype, tupleize_cols=False)
-    return index.astype(object) if exact else index
+def learn_vocabulary(
+    values: NDArray[Any],
+    counts: NDArray[np.int64],
+    min_count: float,
+    max_categories: int | None,
+) -> tuple[Vocabulary, NDArray[np.int32]]:
+    """Learn the vocabulary of one field from its distinct values and their counts.
+
+    Parameters
+    ----------
+    values, counts, min_count, max_categories
+        As in `most_frequent`.
+
+    Returns
+    -------
+    vocabulary : Vocabulary
+    codes : ndarray of int32, shape (n_values,)
+        ``vocabulary.codes(values)``, without the look-up.
+    """
+    kept = most_frequent(values, counts, min_count, max_categories)
+    codes = np.full(len(values), UNKNOWN, dtype=np.int32)
+    codes[kept] = np.arange(N_RESERVED, N_RESERVED + len(kept))
+    return Vocabulary(values[kept]), codes
+
+
+def as_index(values: NDArray[Any]) -> "pd.Index[Any]":
+    """Wrap values in an index, which is a hash table, without changing their dtype."""
+    index: pd.Index[Any] = pd.Index(values, dtype=values.dtype, tupleize_cols=False)
+    return index
+
+
+def as_objects(values: NDArray[Any]) -> NDArray[np.object_]:
+    """Turn values into Python objects, dates into Timestamps, so that ``==`` is exact."""
+    if values.dtype == object:
+        return values
+    return pd.Series(values).astype(object).to_numpy()
+
+
+def as_number(value: Any) -> int | float | Decimal | None:
+    """Return the Python number that a cell is, or None."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    return value if isinstance(value, int | float | Decimal) else None
 
 
 def most_frequent(
@@ -118,8 +156,9 @@ def _value_order(values: NDArray[Any]) -> NDArray[np.intp]:
 
 def _mixed_key(value: Any) -> tuple[int, Any, str]:
     """Order values of several types: numbers, then strings, then the rest by what they print."""
-    if isinstance(value, Real | Decimal):
-        return 0, value, ""
+    number = as_number(value)
+    if number is not None:
+        return 0, number, ""
     if isinstance(value, str):
         return 1, 0, value
     return 2, 0, f"{type(value).__name__} {value!r}"

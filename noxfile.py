@@ -56,6 +56,13 @@ def tests_oldest(session: nox.Session) -> None:
 
 
 @nox.session
+def flights(session: nox.Session) -> None:
+    """Remake the bundled flights from the package they come from."""
+    install(session, "tests", package=False)
+    session.run("python", "tools/build_flights.py")
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style and format."""
     install(session, "lint", package=False)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import ABCMeta, abstractmethod
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from importlib.metadata import version
-from typing import Any, ClassVar, Self
+from collections.abc import Iterable
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
@@ -21,7 +17,9 @@ from torch import Tensor, nn
 from sparsectr.callbacks import CallbackSupportMixin, EpochReporter, with_callbacks
 from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.interactions.interaction import Interaction
+from sparsectr.metrics import validation_values
 from sparsectr.parameters import check_choice, check_integer, check_real
+from sparsectr.persistence import NetStorageMixin, find_device, usable_device
 from sparsectr.targets import (
     as_labels,
     balance,
@@ -35,14 +33,14 @@ from sparsectr.training.loop import EpochRecord, Schedule
 from sparsectr.training.prediction import predict_logits, to_probabilities
 from sparsectr.training.task import TrainingTask
 
-# Training rows on which the strength of a cross is measured.
+# Most training rows on which the strength of crosses is measured.
 STRENGTH_ROWS = 100_000
 # Fewer rows than this leave too few for validation: "auto" then trains all epochs.
 EARLY_STOPPING_ROWS = 500
 
 
 class BaseInteractionClassifier(
-    CallbackSupportMixin, ClassifierMixin, BaseEstimator, metaclass=ABCMeta
+    NetStorageMixin, CallbackSupportMixin, ClassifierMixin, BaseEstimator, metaclass=ABCMeta
 ):
     """Fit, predict, store and report a net that crosses categorical fields.
 
@@ -53,13 +51,7 @@ class BaseInteractionClassifier(
     ----------
     See the subclasses: every one documents all of them.
 
-    Notes
-    -----
-    The fitted state is NumPy only. The module is rebuilt from `_net_arguments` and
-    `_net_state` when it is first needed, so that a model trained on a GPU opens anywhere.
     """
-
-    _net_class: ClassVar[type[nn.Module]]
 
     _doc_link_module = "sparsectr"
     _doc_link_template = (
@@ -71,6 +63,7 @@ class BaseInteractionClassifier(
         self,
         *,
         embedding_dim: int = 16,
+        embedding_l2: float = 100.0,
         learning_rate: float = 1e-3,
         weight_decay: float = 1e-6,
         batch_size: int | str = "auto",
@@ -88,6 +81,7 @@ class BaseInteractionClassifier(
         verbose: int = 0,
     ) -> None:
         self.embedding_dim = embedding_dim
+        self.embedding_l2 = embedding_l2
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.batch_size = batch_size
@@ -107,9 +101,7 @@ class BaseInteractionClassifier(
     # What a method adds ---------------------------------------------------------------
 
     @abstractmethod
-    def _train_net(
-        self, task: TrainingTask, net: nn.Module | None
-    ) -> tuple[nn.Module, list[EpochRecord]]:
+    def _train_net(self, task: TrainingTask, net: Any) -> tuple[nn.Module, list[EpochRecord]]:
         """Train the net of this method.
 
         Parameters
@@ -128,12 +120,13 @@ class BaseInteractionClassifier(
         """
 
     @abstractmethod
-    def _list_interactions(self, net: nn.Module, codes: Tensor) -> Iterable[Interaction]:
-        """Measure the strength of every cross of the net on codes (n, F), in any order."""
+    def _list_interactions(self, net: Any, codes: Tensor) -> Iterable[Interaction]:
+        """Measure the strength of crosses on codes (n, F), rows in random order."""
 
     def _check_parameters(self) -> None:
         """Check the constructor parameters; subclasses add theirs."""
         check_integer("embedding_dim", self.embedding_dim, 1)
+        check_real("embedding_l2", self.embedding_l2, 0)
         check_real("learning_rate", self.learning_rate, 0, open_low=True)
         check_real("weight_decay", self.weight_decay, 0)
         if self.batch_size != "auto":
@@ -185,7 +178,7 @@ class BaseInteractionClassifier(
             If a parameter or the data do not fit; the message says what must hold.
         """
         context = None
-        if hasattr(self, "_init_callback_context"):
+        if hasattr(self, "_init_callback_context"):  # scikit-learn 1.9
             context = self._init_callback_context(max_subtasks=self._most_epochs())
             context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         going_on = bool(self.warm_start) and self.__sklearn_is_fitted__()
@@ -207,9 +200,7 @@ class BaseInteractionClassifier(
             context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
         return self
 
-    def partial_fit(
-        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
-    ) -> Self:
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Train one epoch on more rows.
 
         The vocabularies are those of the first call; a value that is new later counts as
@@ -278,8 +269,8 @@ class BaseInteractionClassifier(
             reporter=EpochReporter(self, context, self._snapshot),
             seeds=np.random.SeedSequence(rng.randint(2**31, size=4).tolist()),
         )
-        net, history = self._train_net(task, self._rebuild_net() if going_on else None)
-        self.history_ = self.history_ + history if going_on else history
+        net, history = self._train_net(task, self._build_net(copy=True) if going_on else None)
+        self.history_: list[EpochRecord] = [*self.history_, *history] if going_on else history
         self.n_iter_ = len(self.history_)
         self.batch_size_ = schedule.batch_size
         self.early_stopping_ = stopping
@@ -287,17 +278,21 @@ class BaseInteractionClassifier(
             part: sum(parameter.numel() for parameter in child.parameters())
             for part, child in net.named_children()
         }
-        vars(self).update(self._snapshot(net))
-        self._net = net.eval()
+        self._store_net(net)
         self.selected_interactions_ = self._strongest(net, train.codes, task.new_generator())
+
+    def _snapshot(self, net: nn.Module) -> dict[str, Any]:
+        """Return the fitted attributes with which a copy of this estimator can predict."""
+        names = ("encoder_", "classes_", "device_", "n_features_in_", "feature_names_in_")
+        known = {name: value for name, value in vars(self).items() if name in names}
+        return known | self._net_snapshot(net)
 
     def _strongest(
         self, net: nn.Module, codes: Tensor, generator: torch.Generator
     ) -> list[Interaction]:
         """Return the strongest crosses, ties in field order."""
-        if len(codes) > STRENGTH_ROWS:
-            order = torch.randperm(len(codes), generator=generator, device=codes.device)
-            codes = codes[order[:STRENGTH_ROWS]]
+        order = torch.randperm(len(codes), generator=generator, device=codes.device)
+        codes = codes[order[:STRENGTH_ROWS]]
         position = {name: place for place, name in enumerate(self._field_names())}
         listed = sorted(
             self._list_interactions(net, codes),
@@ -311,21 +306,11 @@ class BaseInteractionClassifier(
 
     def _evaluate(self, net: nn.Module, rows: LabelledRows) -> dict[str, float]:
         """Measure a net on the validation rows."""
-        probabilities = to_probabilities(predict_logits(net, rows.codes))
-        numbers = rows.targets.cpu().numpy().astype(np.int64)
-        weights = rows.weights.cpu().numpy()
-        classes = np.arange(probabilities.shape[1])
-        values = {
-            "validation_log_loss": log_loss(
-                numbers, probabilities, sample_weight=weights, labels=classes
-            )
-        }
-        if len(np.unique(numbers)) == len(classes):
-            scores = probabilities[:, 1] if len(classes) == 2 else probabilities
-            values["validation_roc_auc"] = roc_auc_score(
-                numbers, scores, sample_weight=weights, multi_class="ovr"
-            )
-        return {name: float(value) for name, value in values.items()}
+        return validation_values(
+            rows.targets.cpu().numpy().astype(np.int64),
+            to_probabilities(predict_logits(net, rows.codes)),
+            rows.weights.cpu().numpy(),
+        )
 
     # What "auto" means ----------------------------------------------------------------
 
@@ -373,7 +358,7 @@ class BaseInteractionClassifier(
             self.device_ = str(find_device(self.device))
         else:
             codes = self.encoder_.transform(X)
-        return torch.from_numpy(codes).to(self._usable_device())
+        return torch.from_numpy(codes).to(usable_device(self.device_))
 
     def _encode_validation(self, X: Any, y: Any, sample_weight: Any) -> LabelledRows | None:
         """Encode the validation rows that the user has passed."""
@@ -413,7 +398,7 @@ class BaseInteractionClassifier(
         """
         check_is_fitted(self)
         validate_data(self, X, reset=False, skip_check_array=True)
-        return to_probabilities(predict_logits(self._module(), self._encode(X)))
+        return to_probabilities(predict_logits(self._fitted_net(), self._encode(X)))
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
         """Predict the most probable class of every row.
@@ -430,100 +415,3 @@ class BaseInteractionClassifier(
         """
         probabilities = self.predict_proba(X)
         return np.asarray(self.classes_[probabilities.argmax(axis=1)])
-
-    # State ----------------------------------------------------------------------------
-
-    def _snapshot(self, net: nn.Module) -> dict[str, Any]:
-        """Return the attributes from which the net can be rebuilt; on a CPU without a copy."""
-        return {
-            "encoder_": self.encoder_,
-            "classes_": self.classes_,
-            "device_": self.device_,
-            "_net_arguments": net.arguments,
-            "_net_state": {
-                name: value.detach().cpu().numpy() for name, value in net.state_dict().items()
-            },
-        }
-
-    def _rebuild_net(self) -> nn.Module:
-        """Build a net of its own memory from the fitted state."""
-        net = self._net_class(**self._net_arguments).to(self._usable_device())
-        net.load_state_dict(
-            {name: torch.tensor(value) for name, value in self._net_state.items()}
-        )
-        return net
-
-    def _module(self) -> nn.Module:
-        """Return the net, rebuilt if this estimator comes from a file."""
-        if not hasattr(self, "_net"):
-            self._net = self._rebuild_net()
-        return self._net
-
-    def _usable_device(self) -> torch.device:
-        """Return the device of training if this machine has it, else the CPU."""
-        device = torch.device(self.device_)
-        return device if device.type != "cuda" or torch.cuda.is_available() else torch.device("cpu")
-
-    @contextmanager
-    def _all_or_nothing(self, *, keep: bool) -> Iterator[None]:
-        """Undo everything if training is interrupted: back to before, or to unfitted."""
-        before = dict(vars(self))
-        try:
-            yield
-        except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
-            if not keep:
-                self._forget()
-            raise
-
-    def _forget(self) -> None:
-        """Remove the fitted state."""
-        for name in list(vars(self)):
-            public = name.endswith("_") and not name.startswith("_")
-            if public or name in ("_net", "_net_arguments", "_net_state"):
-                delattr(self, name)
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "_net_state")
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.categorical = True
-        tags.input_tags.string = True
-        tags.input_tags.allow_nan = True
-        return tags
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = {name: value for name, value in super().__getstate__().items() if name != "_net"}
-        return state | {"_sparsectr_version": version("sparsectr")}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        stored = state.pop("_sparsectr_version", "unknown")
-        if stored != version("sparsectr"):
-            warnings.warn(
-                f"{type(self).__name__} was stored by sparsectr {stored} and is opened by "
-                f"{version('sparsectr')}: check its predictions, or fit it again.",
-                UserWarning,
-                stacklevel=2,
-            )
-        super().__setstate__(state)
-
-
-def find_device(device: str) -> torch.device:
-    """Return the device to train on: a GPU if "auto" finds one.
-
-    Raises
-    ------
-    ValueError
-        If the named device is not there.
-    """
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(
-            f"device must be 'auto' or name a device of this machine, got {device!r}: {error}"
-        ) from error
-    return torch.device(device)

@@ -19,9 +19,10 @@ def check_integer(name: str, value: Any, low: int, high: int | None = None) -> i
     must = f"{name} must be an int >= {low}" + ("" if high is None else f" and <= {high}")
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise ValueError(f"{must}, got {value!r}.")
-    if value < low or (high is not None and value > high):
+    number = int(value)
+    if number < low or (high is not None and number > high):
         raise ValueError(f"{must}, got {value!r}.")
-    return int(value)
+    return number
 
 
 def check_real(

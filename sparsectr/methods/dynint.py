@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
-from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from sparsectr.base import BaseInteractionClassifier
 from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.interactions.interaction import Interaction
+from sparsectr.nn.contributions import strongest_crosses
 from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.nn.linear import make_linear
 from sparsectr.nn.pin import (
@@ -28,8 +28,11 @@ from sparsectr.training.descent import descend
 from sparsectr.training.loop import EpochRecord
 from sparsectr.training.losses import log_loss
 from sparsectr.training.optimizers import make_optimizers
+from sparsectr.training.prior import EmbeddingPrior
 from sparsectr.training.task import TrainingTask
 
+# Crosses of higher orders exist in deeper nets, but are too many to list.
+LARGEST_LISTED_ORDER = 3
 VARIANTS = ("pin", "da", "dgp", "dwp")
 # Standard deviation of a fresh embedding, times sqrt(D); start of the output weights.
 EMBEDDING_SCALE = 0.4
@@ -127,12 +130,12 @@ class DynIntNet(nn.Module):
         self.n_fields = len(vocabulary_sizes)
         self.n_subspaces = config.n_subspaces
         self.embedding = FieldEmbedding(vocabulary_sizes, embedding_dim)
-        self.layers = nn.ModuleList(
-            config.make_layer(self.n_fields * config.n_subspaces) for _ in range(config.n_layers)
-        )
+        n_rows = self.n_fields * config.n_subspaces
+        layers = [config.make_layer(n_rows) for _ in range(config.n_layers)]
+        self.layers = nn.ModuleList(layers)
         self.gates = nn.ModuleList(
             GateNetwork(self.n_fields * embedding_dim, config.hidden_units, layer.gate_size)
-            for layer in self.layers
+            for layer in layers
             if layer.gate_size
         )
         self.output = make_linear(self.n_fields, n_outputs)
@@ -181,29 +184,23 @@ class DynIntNet(nn.Module):
         parts = embeddings.unflatten(2, (self.n_subspaces, -1))  # (B, F, h, d)
         return parts.permute(0, 3, 2, 1).flatten(2)
 
-    def merge(self, x: Tensor) -> Tensor:
-        """Undo `split`: (B, d, n) to (B, F, D)."""
-        return x.unflatten(2, (self.n_subspaces, self.n_fields)).permute(0, 3, 2, 1).flatten(2)
-
     def penalty(self, gates: Sequence[Tensor | None]) -> Tensor:
         """Return the orthogonality penalty, summed over layers; shape ()."""
+        layers = cast("Iterable[PinLayer | GeneratedLayer]", self.layers)
         return torch.stack(
-            [layer.penalty(gate) for layer, gate in zip(self.layers, gates, strict=True)]
+            [layer.penalty(gate) for layer, gate in zip(layers, gates, strict=True)]
         ).sum()
 
-    def restricted_logits(
-        self, embeddings: Tensor, gates: Sequence[Tensor | None], sets: Tensor
-    ) -> Tensor:
+    def restricted_logits(self, codes: Tensor, sets: Tensor) -> Tensor:
         """Return the logits, without bias, when only the fields of a set have embeddings.
 
-        The gates stay those of the whole row, so that the logits of all sets are those of one
+        The gates stay those of the whole row, so that the logits of all sets belong to one
         polynomial per row.
 
         Parameters
         ----------
-        embeddings : Tensor of shape (B, F, D)
-        gates : sequence of Tensor or None
-            From `compute_gates`.
+        codes : Tensor of shape (B, F)
+            Rows.
         sets : Tensor of shape (P, o), int64
             P sets of o distinct fields.
 
@@ -211,6 +208,8 @@ class DynIntNet(nn.Module):
         -------
         Tensor of shape (P, B, K)
         """
+        embeddings = self.embedding(codes)
+        gates = self.compute_gates(embeddings)
         subspaces = torch.arange(self.n_subspaces, device=sets.device)[None, :, None]
         rows = (subspaces * self.n_fields + sets[:, None, :]).flatten(1)  # (P, h * o)
         x0 = self.split(embeddings)[:, :, rows].permute(2, 0, 1, 3)  # (P, B, d, h * o)
@@ -235,8 +234,9 @@ class DynIntClassifier(BaseInteractionClassifier):
         rank: int | str = "auto",
         reduction_ratio: int = 8,
         orthogonal_penalty: float = 1e-3,
-        optimizer: str = "adam",
+        optimizer: Literal["adam", "ftrl"] = "adam",
         embedding_dim: int = 16,
+        embedding_l2: float = 100.0,
         learning_rate: float = 2e-3,
         weight_decay: float = 1e-6,
         batch_size: int | str = "auto",
@@ -255,6 +255,7 @@ class DynIntClassifier(BaseInteractionClassifier):
     ) -> None:
         super().__init__(
             embedding_dim=embedding_dim,
+            embedding_l2=embedding_l2,
             learning_rate=learning_rate,
             weight_decay=weight_decay,
             batch_size=batch_size,
@@ -296,8 +297,8 @@ class DynIntClassifier(BaseInteractionClassifier):
         check_choice("optimizer", self.optimizer, ["adam", "ftrl"])
 
     def _train_net(
-        self, task: TrainingTask, net: nn.Module | None
-    ) -> tuple[nn.Module, list[EpochRecord]]:
+        self, task: TrainingTask, net: DynIntNet | None
+    ) -> tuple[DynIntNet, list[EpochRecord]]:
         if net is None:
             net = self._make_net(task)
         optimizers = make_optimizers(
@@ -307,36 +308,43 @@ class DynIntClassifier(BaseInteractionClassifier):
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
         )
+        prior = EmbeddingPrior(net.embedding, task.train.codes, self.embedding_l2)
 
         def step(rows: Tensor) -> Tensor:
             batch = task.train.take(rows)
             embeddings = net.embedding(batch.codes)
             gates = net.compute_gates(embeddings)
             loss = log_loss(net.combine(embeddings, gates), batch)
-            total = loss
-            if self.orthogonal_penalty:
-                total = loss + self.orthogonal_penalty * net.penalty(gates)
-            descend(total, optimizers, len(rows))
+            penalty = prior(batch.codes, embeddings)
+            if self.orthogonal_penalty and self.variant in ("dgp", "dwp"):
+                penalty = penalty + self.orthogonal_penalty * net.penalty(gates)
+            descend(loss + penalty, optimizers, len(rows))
             return loss.detach()
 
         return net, task.run(net, step)
 
     def _make_net(self, task: TrainingTask) -> DynIntNet:
         n_rows = len(task.vocabulary_sizes) * self.n_subspaces
-        rank = self.rank
-        if rank == "auto":
+        if isinstance(self.rank, str):
             rank = 1 if self.variant == "dwp" else min(16, max(2, n_rows // 2))
+        else:
+            rank = self.rank
+        n_inputs = len(task.vocabulary_sizes) * self.embedding_dim
         config = DynIntConfig(
             self.variant,
             self.n_layers,
             self.n_subspaces,
-            min(rank, n_rows),
-            max(8, len(task.vocabulary_sizes) * self.embedding_dim // self.reduction_ratio),
+            rank=min(rank, n_rows),  # a larger rank adds parameters but no freedom
+            hidden_units=max(8, n_inputs // self.reduction_ratio),
         )
         net = DynIntNet(task.vocabulary_sizes, self.embedding_dim, task.n_outputs, config)
         net = net.to(task.device)
         net.reset_parameters(task.new_generator(), task.prior_logits())
         return net
 
-    def _list_interactions(self, net: nn.Module, codes: Tensor) -> Iterable[Interaction]:
-        return []
+    def _list_interactions(self, net: DynIntNet, codes: Tensor) -> Iterable[Interaction]:
+        names = self._field_names()
+        max_order = min(self.n_layers + 1, LARGEST_LISTED_ORDER)
+        found = strongest_crosses(net.restricted_logits, codes, max_order, self.n_interactions)
+        for fields, strength in found:
+            yield Interaction(tuple(names[f] for f in fields), len(fields), strength)

@@ -147,7 +147,7 @@ def column_cosines(vectors: Tensor) -> Tensor:
     return (cosines.sum() - cosines.diagonal(dim1=-2, dim2=-1).sum()) / 2
 
 
-class GateNetwork(nn.Sequential):
+class GateNetwork(nn.Module):
     """Compute gates from the embeddings of an instance: Linear, ReLU, Linear.
 
     Parameters
@@ -161,16 +161,20 @@ class GateNetwork(nn.Sequential):
     """
 
     def __init__(self, n_inputs: int, hidden_units: int, gate_size: int) -> None:
-        super().__init__(
-            make_linear(n_inputs, hidden_units), nn.ReLU(), make_linear(hidden_units, gate_size)
-        )
+        super().__init__()
+        self.hidden = make_linear(n_inputs, hidden_units)
+        self.output = make_linear(hidden_units, gate_size)
 
     @torch.no_grad()
     def reset_parameters(self, generator: torch.Generator) -> None:
         """Draw the weights; the last layer a tenth as large, so that gates start neutral."""
-        for layer, gain in ((self[0], 1.0), (self[2], 0.1)):
+        for layer, gain in ((self.hidden, 1.0), (self.output, 0.1)):
             nn.init.xavier_uniform_(layer.weight, gain=gain, generator=generator)
             nn.init.zeros_(layer.bias)
+
+    def forward(self, flat: Tensor) -> Tensor:
+        """Return gates (B, gate_size) of flattened embeddings (B, F * D)."""
+        return self.output(self.hidden(flat).relu())
 
 
 def _mix(x: Tensor, weight: Tensor) -> Tensor:

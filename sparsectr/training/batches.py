@@ -39,9 +39,7 @@ class LabelledRows:
         )
 
 
-def shuffled_batches(
-    n_rows: int, batch_size: int, generator: torch.Generator
-) -> Iterator[Tensor]:
+def shuffled_batches(n_rows: int, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
     """Yield every row number once, in random order, in batches of nearly equal size.
 
     Parameters

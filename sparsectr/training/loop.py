@@ -112,9 +112,9 @@ def run_epochs(
     for epoch in range(1, schedule.max_epochs + 1):
         reporter.begin_epoch(net)
         started = time.perf_counter()
-        record = {"phase": phase, "epoch": epoch}
-        record["train_loss"] = _train_epoch(net, n_rows, step, schedule, generator)
-        _require_finite(record["train_loss"], "training loss", phase, epoch)
+        loss = _train_epoch(net, n_rows, step, schedule, generator)
+        _require_finite(loss, "training loss", phase, epoch)
+        record: EpochRecord = {"phase": phase, "epoch": epoch, "train_loss": loss}
         if evaluate is not None:
             record |= evaluate(net)
         record["seconds"] = time.perf_counter() - started

@@ -38,6 +38,10 @@ class RowAdam(PerParameterOptimizer):
         Times the weights, added to the gradient of the touched rows (L2, not decoupled, as in
         `torch.optim.Adam`). A row thus decays as often as it is met.
 
+    columns : pair of int, optional
+        First column and the one behind the last that this optimizer updates; it has moments for
+        no others. Two optimizers with different learning rates can thus share a table.
+
     Raises
     ------
     ValueError
@@ -45,7 +49,8 @@ class RowAdam(PerParameterOptimizer):
 
     Notes
     -----
-    State of a table: ``exp_avg`` and ``exp_avg_sq`` (V, D), ``step`` (V,) int32.
+    State of a table: ``exp_avg`` and ``exp_avg_sq`` (V, D), or (V, number of columns), and
+    ``step`` (V,) int32.
 
     Source: D. P. Kingma and J. Ba, "Adam: a method for stochastic optimization", ICLR 2015,
     algorithm 1. Differences:
@@ -76,12 +81,19 @@ class RowAdam(PerParameterOptimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
+        columns: tuple[int, int] | None = None,
     ) -> None:
         require_positive(lr=lr, eps=eps)
         require_not_negative(weight_decay=weight_decay)
         if not all(0 < beta < 1 for beta in betas):
             raise ValueError(f"betas must lie between 0 and 1, got {betas}.")
-        defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "columns": columns,
+        }
         super().__init__(params, defaults)
 
     def load_state_dict(self, state_dict: StateDict) -> None:
@@ -95,6 +107,9 @@ class RowAdam(PerParameterOptimizer):
         self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]
     ) -> None:
         rows, values = split_gradient(gradient)
+        if group["columns"] is not None:
+            columns = slice(*group["columns"])
+            parameter, values = parameter[:, columns], values[:, columns]
         if not state:
             state["exp_avg"] = torch.zeros_like(parameter)
             state["exp_avg_sq"] = torch.zeros_like(parameter)

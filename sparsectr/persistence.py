@@ -1,0 +1,121 @@
+"""The fitted state of an estimator: NumPy arrays from which a net is rebuilt."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import nn
+
+PRIVATE_STATE = ("_net", "_net_arguments", "_net_state")
+
+
+class NetStorageMixin:
+    """Keep a trained net as NumPy arrays and rebuild it where it is needed.
+
+    Stored are ``_net_arguments`` (what its constructor takes) and ``_net_state`` (its weights
+    as arrays). The module itself (``_net``) never goes into a file, so that a model trained on
+    a GPU opens on a machine without one.
+    """
+
+    _net_class: ClassVar[type[nn.Module]]
+    _net_arguments: dict[str, Any]
+    _net_state: dict[str, np.ndarray[Any, Any]]
+    device_: str
+
+    def _store_net(self, net: nn.Module) -> None:
+        """Make this net the fitted one. On a CPU arrays and module share their memory."""
+        vars(self).update(self._net_snapshot(net))
+        self._net = net.eval()
+
+    def _net_snapshot(self, net: nn.Module) -> dict[str, Any]:
+        """Return the stored attributes that this net would give."""
+        state = {name: value.detach().cpu().numpy() for name, value in net.state_dict().items()}
+        return {"_net_arguments": net.arguments, "_net_state": state}
+
+    def _fitted_net(self) -> nn.Module:
+        """Return the fitted net, rebuilt if this estimator comes from a file."""
+        if not hasattr(self, "_net"):
+            self._net = self._build_net(copy=False).eval()
+        return self._net
+
+    def _build_net(self, *, copy: bool) -> nn.Module:
+        """Build a net from the stored arrays, in memory of its own or in theirs."""
+        net = self._net_class(**self._net_arguments)
+        state = {
+            # An array that a memory map has made read-only cannot be shared.
+            name: torch.from_numpy(np.array(value) if copy or not value.flags.writeable else value)
+            for name, value in self._net_state.items()
+        }
+        net.load_state_dict(state, assign=True)
+        return net.to(usable_device(self.device_))
+
+    @contextmanager
+    def _all_or_nothing(self, *, keep: bool) -> Iterator[None]:
+        """Undo everything if training is interrupted: back to before, or to unfitted."""
+        before = dict(vars(self))
+        try:
+            yield
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            if not keep:
+                self._forget()
+            raise
+
+    def _forget(self) -> None:
+        """Remove the fitted state."""
+        for name in list(vars(self)):
+            if (name.endswith("_") and not name.startswith("_")) or name in PRIVATE_STATE:
+                delattr(self, name)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_net_state")
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())  # type: ignore[call-overload]
+        state.pop("_net", None)
+        return state | {"_sparsectr_version": version("sparsectr")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        stored, running = state.pop("_sparsectr_version", "unknown"), version("sparsectr")
+        if stored != running:
+            warnings.warn(
+                f"{type(self).__name__} was stored by sparsectr {stored} and is opened by "
+                f"{running}: check its predictions, or fit it again.",
+                UserWarning,
+                stacklevel=2,
+            )
+        super().__setstate__(state)  # type: ignore[misc]
+
+
+def find_device(device: str) -> torch.device:
+    """Return the device to train on: a GPU if "auto" finds one.
+
+    Raises
+    ------
+    ValueError
+        If the named device is not there.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(
+            f"device must be 'auto' or name a device of this machine, got {device!r}: {error}"
+        ) from error
+
+
+def usable_device(device: str) -> torch.device:
+    """Return the device that a model was trained on if this machine has it, else the CPU."""
+    try:
+        return find_device(device)
+    except ValueError:
+        return torch.device("cpu")

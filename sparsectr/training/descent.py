@@ -9,10 +9,20 @@ from sparsectr.training.optimizers import set_gradient_scale
 
 
 def descend(loss: Tensor, optimizers: Sequence[Optimizer], n_rows: int) -> None:
-    """Compute the gradient of a mean loss over ``n_rows`` rows and step every optimizer."""
+    """Compute the gradient of a mean loss over ``n_rows`` rows and step every optimizer.
+
+    Only the parameters of these optimizers get a gradient: a step that trains a part of a net
+    does not pay for the rest.
+    """
+    inputs = [
+        parameter
+        for optimizer in optimizers
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+    ]
     for optimizer in optimizers:
         optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    loss.backward(inputs=inputs)
     set_gradient_scale(optimizers, n_rows)
     for optimizer in optimizers:
         optimizer.step()

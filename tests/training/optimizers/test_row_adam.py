@@ -76,6 +76,29 @@ def test_state_is_two_tables_and_one_column_of_counts():
     assert state["step"].tolist() == [1, 0, 0, 0, 0, 2]
 
 
+def test_two_optimizers_with_columns_of_their_own_share_a_table():
+    blocks = [slice(0, 3), slice(3, 5)]
+    options = [{"lr": 0.1}, {"lr": 0.01, "weight_decay": 0.5}]
+    shared = torch.nn.Parameter(draw(4, (9, 5)))
+    apart = [torch.nn.Parameter(shared.detach()[:, block].clone()) for block in blocks]
+    sharing = [
+        RowAdam([shared], columns=(block.start, block.stop), **option)
+        for block, option in zip(blocks, options, strict=True)
+    ]
+    alone = [RowAdam([table], **option) for table, option in zip(apart, options, strict=True)]
+    for step in range(6):
+        # By turns: the block that rests has moments, but must not move.
+        turn = step % 2
+        codes, directions = torch.tensor([step, 8, 8]), draw(step, (3, 5))
+        backward(shared, codes, directions, sparse=True)
+        backward(apart[turn], codes, directions[:, blocks[turn]], sparse=True)
+        sharing[turn].step()
+        alone[turn].step()
+        apart[turn].grad = None
+        assert torch.equal(shared.detach(), torch.cat([table.detach() for table in apart], 1))
+    assert sharing[1].state[shared]["exp_avg"].shape == (9, 2)
+
+
 def test_weight_decay_pulls_on_touched_rows_only():
     table = torch.nn.Parameter(torch.ones(2, 1, dtype=torch.float64))
     row_adam = RowAdam([table], lr=0.1, weight_decay=1.0)

@@ -138,11 +138,11 @@ def as_numbers(values: NDArray[Any]) -> NDArray[np.float64]:
     if values.dtype.kind not in "biufO":
         raise ValueError(f"a numeric field must hold numbers, got {values.dtype} values.")
     if values.dtype == object:
-        other = next((v for v in values if as_number(v) is None), None)
-        if other is not None:
+        others = [value for value in values if as_number(value) is None]
+        if others:
             raise ValueError(
-                f"a numeric field must hold numbers, got {other!r}; convert the column, or leave "
-                "it out of numeric_features."
+                f"a numeric field must hold numbers, got {others[0]!r}; convert the column, or "
+                "leave it out of numeric_features."
             )
     return values.astype(np.float64)
 
@@ -164,9 +164,11 @@ def _quantile_positions(rows: NDArray[np.int64], n_bins: int) -> NDArray[np.intp
 
 
 def _between(lower: NDArray[np.float64], upper: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the midpoints, or `lower` where there is none (infinite or adjacent numbers)."""
+    """Return the midpoints; a finite number is never cut off together with an infinite one."""
     with np.errstate(invalid="ignore"):  # -inf + inf
         middle = lower / 2 + upper / 2
+    middle = np.where(upper == np.inf, np.finfo(np.float64).max, middle)
+    # Between adjacent numbers there is no other one.
     return np.where((lower <= middle) & (middle < upper), middle, lower)
 
 

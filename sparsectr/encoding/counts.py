@@ -63,7 +63,7 @@ def _common(first: NDArray[Any], second: NDArray[Any]) -> tuple[NDArray[Any], ND
         return first, second
     kinds = first.dtype.kind + second.dtype.kind
     exact = kinds in ("if", "fi") and all(
-        np.all(np.abs(values.astype(np.float64)) <= 2.0**53)
+        np.all(np.abs(values.astype(np.float64)) < 2.0**53)
         for values in (first, second)
         if values.dtype.kind == "i"
     )

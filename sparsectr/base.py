@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
 from sparsectr.callbacks import CallbackSupportMixin, EpochReporter, with_callbacks
+from sparsectr.encoding.columns import as_table
 from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.interactions.interaction import Interaction
 from sparsectr.metrics import validation_values
@@ -186,12 +187,12 @@ class BaseInteractionClassifier(
             self._check_parameters()
             if not going_on:
                 self._forget()
-            labels = self._check_rows(X, y, reset=not going_on)
+            table, labels = self._check_rows(X, y, reset=not going_on)
             weights = check_weights(sample_weight, len(labels))
             if not going_on:
                 self.classes_ = find_classes(labels)
             numbers = label_numbers(labels, self.classes_)
-            codes = self._encode(X, fit=not going_on)
+            codes = self._encode(table, fit=not going_on)
             weights = balance(weights, self.class_weight, labels)
             rng = check_random_state(self.random_state)
             given = self._encode_validation(X_val, y_val, sample_weight_val)
@@ -228,12 +229,12 @@ class BaseInteractionClassifier(
                 if classes is None:
                     raise ValueError("classes must be passed on the first call to partial_fit.")
                 self._forget()
-            labels = self._check_rows(X, y, reset=not going_on)
+            table, labels = self._check_rows(X, y, reset=not going_on)
             weights = check_weights(sample_weight, len(labels))
             if not going_on:
                 self.classes_ = find_classes(as_labels(classes))
             numbers = label_numbers(labels, self.classes_)
-            codes = self._encode(X, fit=not going_on)
+            codes = self._encode(table, fit=not going_on)
             weights = balance(weights, self.class_weight, labels)
             rng = check_random_state(self.random_state)
             self._train(codes, numbers, weights, None, rng, None, going_on, one_epoch=True)
@@ -342,12 +343,13 @@ class BaseInteractionClassifier(
 
     # From what users pass to tensors --------------------------------------------------
 
-    def _check_rows(self, X: Any, y: Any, *, reset: bool) -> npt.NDArray[Any]:
-        """Check names and numbers of columns and rows; return the labels."""
-        validate_data(self, X, y, reset=reset, skip_check_array=True)
+    def _check_rows(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, npt.NDArray[Any]]:
+        """Check names and numbers of columns and rows; return the table and the labels."""
+        table = as_table(X)
+        validate_data(self, table, y, reset=reset, skip_check_array=True)
         labels = as_labels(y)
-        check_consistent_length(X, labels)
-        return labels
+        check_consistent_length(table, labels)
+        return table, labels
 
     def _encode(self, X: Any, *, fit: bool = False) -> Tensor:
         """Turn columns into codes (n, F) on the device."""
@@ -366,9 +368,9 @@ class BaseInteractionClassifier(
             raise ValueError("X_val and y_val must be passed together, got only one of them.")
         if X is None:
             return None
-        labels = self._check_rows(X, y, reset=False)
+        table, labels = self._check_rows(X, y, reset=False)
         weights = balance(check_weights(sample_weight, len(labels)), self.class_weight, labels)
-        return self._label(self._encode(X), label_numbers(labels, self.classes_), weights)
+        return self._label(self._encode(table), label_numbers(labels, self.classes_), weights)
 
     def _label(
         self, codes: Tensor, numbers: npt.NDArray[np.int64], weights: npt.NDArray[np.float64]
@@ -397,8 +399,9 @@ class BaseInteractionClassifier(
             Columns follow ``classes_``; every row sums to 1.
         """
         check_is_fitted(self)
-        validate_data(self, X, reset=False, skip_check_array=True)
-        return to_probabilities(predict_logits(self._fitted_net(), self._encode(X)))
+        table = as_table(X)
+        validate_data(self, table, reset=False, skip_check_array=True)
+        return to_probabilities(predict_logits(self._fitted_net(), self._encode(table)))
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
         """Predict the most probable class of every row.
@@ -415,3 +418,10 @@ class BaseInteractionClassifier(
         """
         probabilities = self.predict_proba(X)
         return np.asarray(self.classes_[probabilities.argmax(axis=1)])
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        tags.input_tags.allow_nan = True
+        return tags

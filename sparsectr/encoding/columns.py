@@ -6,6 +6,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import narwhals as nw
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 Kind: TypeAlias = Literal["float", "integer", "other"]
@@ -51,7 +52,13 @@ def as_table(X: Any) -> Any:
     ------
     ValueError
         If X is not two-dimensional, is empty or repeats a column name.
+    TypeError
+        If X is a sparse matrix.
     """
+    if sp.issparse(X):
+        raise TypeError(
+            "X must be a table or a dense array, got a sparse matrix: pass X.toarray()."
+        )
     if isinstance(X, list | tuple):
         X = np.array(X, dtype=object)
         if X.ndim == 2:

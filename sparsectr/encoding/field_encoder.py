@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from typing import Any, Self, TypeAlias
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -295,11 +294,6 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return table, names, resolve_roles(parameters, names)
 
     def _check_table(self, X: Any, reset: bool) -> Any:
-        if sp.issparse(X):
-            raise TypeError(
-                "X must be a table or a dense array, got a sparse matrix; FieldEncoder does not "
-                "support sparse input: pass X.toarray()."
-            )
         table = as_table(X)
         validate_data(self, table, reset=reset, skip_check_array=True)
         return table

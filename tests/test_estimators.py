@@ -1,0 +1,19 @@
+"""scikit-learn's own checks, and what they do not test, for every public estimator."""
+
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sparsectr import DynIntClassifier
+
+MINIBATCHES = "repeating a row changes the minibatches; see test_base for the full-batch identity"
+EXPECTED_FAILURES = {
+    "check_sample_weight_equivalence_on_dense_data": MINIBATCHES,
+}
+
+
+@parametrize_with_checks(
+    [DynIntClassifier(random_state=0)],
+    expected_failed_checks=lambda estimator: EXPECTED_FAILURES,
+    xfail_strict=True,
+)
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)

@@ -64,7 +64,7 @@ class BaseInteractionClassifier(
         self,
         *,
         embedding_dim: int = 16,
-        embedding_l2: float = 100.0,
+        embedding_l2: float = 1e-3,
         learning_rate: float = 1e-3,
         weight_decay: float = 1e-6,
         batch_size: int | str = "auto",

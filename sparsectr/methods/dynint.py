@@ -236,7 +236,7 @@ class DynIntClassifier(BaseInteractionClassifier):
         orthogonal_penalty: float = 1e-3,
         optimizer: Literal["adam", "ftrl"] = "adam",
         embedding_dim: int = 16,
-        embedding_l2: float = 100.0,
+        embedding_l2: float = 1e-3,
         learning_rate: float = 2e-3,
         weight_decay: float = 1e-6,
         batch_size: int | str = "auto",

@@ -9,14 +9,14 @@ from sparsectr.nn.embedding import FieldEmbedding
 class EmbeddingPrior:
     """Estimate the L2 penalty of a whole table from the rows of a batch.
 
-    The penalised objective of n training rows is
+    The penalised objective is
 
-        sum of their losses + l2 / 2 * sum_v |e_v|^2,
+        mean loss of the n training rows + l2 / 2 * sum_v |e_v|^2
 
-    that is a normal prior of precision ``l2`` on every coordinate of every value v, rare or
-    frequent. The look-ups of a batch see a value in proportion to its count c_v; every look-up
-    therefore pays the share ``1 / c_v`` of its penalty. The mean over a batch is then an
-    unbiased estimate of the penalty per row, and only touched rows get a gradient.
+    with every value v counted once, rare or frequent: a normal prior of precision ``n * l2`` on
+    every coordinate. The look-ups of a batch of B rows see a value in proportion to its count
+    c_v; every look-up therefore pays the share ``n / (B c_v)`` of its value's penalty. That is
+    an unbiased estimate of the sum, and only touched rows get a gradient.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class EmbeddingPrior:
     codes : Tensor of shape (n, F)
         All training rows.
     l2 : float
-        Precision of the prior. It needs no change with the batch size or with n.
+        Weight of the penalty beside the mean loss; it needs no change with the batch size.
 
     Notes
     -----
@@ -35,11 +35,12 @@ class EmbeddingPrior:
 
     def __init__(self, table: FieldEmbedding, codes: Tensor, l2: float) -> None:
         self.l2 = l2
-        self.shares = table.count_codes(codes).clamp(min=1).to(torch.float32).reciprocal_()
+        # n / c_v: the number of rows per occurrence of a value.
+        self.shares = len(codes) / table.count_codes(codes).clamp(min=1).to(torch.float32)
         self.offsets = table.offsets
 
     def __call__(self, codes: Tensor, embeddings: Tensor) -> Tensor:
-        """Return the penalty per row of a batch.
+        """Return the estimate that a batch gives of the penalty.
 
         Parameters
         ----------
@@ -51,7 +52,7 @@ class EmbeddingPrior:
         Returns
         -------
         Tensor of shape ()
-            Nats per row.
+            Nats per row, as the mean loss.
         """
         if not self.l2:
             return embeddings.new_zeros(())

@@ -95,11 +95,12 @@ def iterate_columns(table: Any) -> Iterator[Any]:
         The cells of the next column.
     """
     if isinstance(table, pd.DataFrame):
-        yield from (cells.array for _, cells in table.items())
+        yield from (_cells(series) for _, series in table.items())
     elif isinstance(table, np.ndarray):
         yield from table.T
     else:
-        yield from map(_from_narwhals, nw.from_native(table, eager_only=True).iter_columns())
+        frame = nw.from_native(table, eager_only=True)
+        yield from (_from_narwhals(frame[name]) for name in frame.columns)
 
 
 def read_column(cells: Any) -> Column:
@@ -135,6 +136,10 @@ def read_column(cells: Any) -> Column:
             "cells into strings, or spread them over several columns."
         ) from error
     return _without_nan(Column(positions, _plain(values), _kind(dtype)))
+
+
+def _cells(series: "pd.Series[Any]") -> Any:
+    return series.to_numpy() if isinstance(series.dtype, np.dtype) else series.array
 
 
 def _as_factorizable(cells: Any) -> Any:

@@ -117,16 +117,22 @@ def test_a_row_leaves_zero_when_its_gradients_add_up_to_more_than_the_threshold(
     assert (after * direction < 0).all()
 
 
+def zero_rows_after_one_step(seed, l1):
+    table = table_parameter(seed, (40, 3), scale=0.1)
+    after = run(GroupFTRL([table], lr=1.0, l1=l1), table, [draw(seed + 1, (40, 3))])
+    return ~after.any(dim=1)
+
+
 @given(seed=st.integers(0, 2**32), l1=st.floats(0, 2), more=st.floats(0.01, 2))
 def test_a_larger_l1_never_brings_a_row_back(seed, l1, more):
-    gradient = draw(seed + 1, (40, 3))
-    zero = []
-    for strength in (l1, l1 + more):
-        table = table_parameter(seed, (40, 3), scale=0.1)
-        after = run(GroupFTRL([table], lr=1.0, l1=strength), table, [gradient])
-        zero.append(~after.any(dim=1))
-    assert not (zero[0] & ~zero[1]).any()
-    assert zero[1].any() or l1 + more < 0.5
+    zero, still_zero = (zero_rows_after_one_step(seed, s) for s in (l1, l1 + more))
+    assert not (zero & ~still_zero).any()
+
+
+def test_a_larger_l1_makes_more_rows_zero():
+    counts = [int(zero_rows_after_one_step(0, l1).sum()) for l1 in (0.0, 0.5, 1.0, 4.0)]
+    assert counts[0] == 0
+    assert counts == sorted(set(counts))
 
 
 def test_learns_the_mean_of_frequent_values_and_drops_the_rest():

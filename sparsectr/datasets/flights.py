@@ -48,7 +48,8 @@ def load_flights(*, return_X_y: bool = False, as_frame: bool = True) -> Bunch | 
             Description, provenance and licence (CC0).
         filename : str
             Path of the file that was read.
-    (data, target) : tuple, if `return_X_y`
+    (data, target) : tuple
+        Just these two, if `return_X_y`.
 
     Notes
     -----

@@ -27,7 +27,7 @@ from sparsectr.parameters import check_choice, check_integer, check_real
 from sparsectr.training.descent import descend
 from sparsectr.training.loop import EpochRecord
 from sparsectr.training.losses import log_loss
-from sparsectr.training.optimizers import make_optimizers
+from sparsectr.training.optimizers import make_optimizers, zero_row_share
 from sparsectr.training.prior import EmbeddingPrior
 from sparsectr.training.task import TrainingTask
 
@@ -321,7 +321,11 @@ class DynIntClassifier(BaseInteractionClassifier):
             descend(loss + penalty, optimizers, len(rows))
             return loss.detach()
 
-        return net, task.run(net, step)
+        history = task.run(net, step)
+        self.rank_ = net.arguments["config"].rank
+        if self.optimizer == "ftrl":
+            self.zero_row_share_ = zero_row_share(net.embedding.weight)
+        return net, history
 
     def _make_net(self, task: TrainingTask) -> DynIntNet:
         n_rows = len(task.vocabulary_sizes) * self.n_subspaces

@@ -1,0 +1,13 @@
+"""Linear layers that leave torch's random state alone."""
+
+import torch
+
+from sparsectr.nn.linear import make_linear
+
+
+def test_no_random_number_is_drawn():
+    before = torch.get_rng_state()
+    layer = make_linear(3, 2, bias=False)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert layer.weight.shape == (2, 3)
+    assert layer.bias is None

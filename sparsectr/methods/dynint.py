@@ -221,7 +221,128 @@ class DynIntNet(nn.Module):
 
 
 class DynIntClassifier(BaseInteractionClassifier):
-    """TODO"""
+    """Classify rows of categorical fields by polynomial interactions of their embeddings.
+
+    Every layer multiplies the embeddings of a row by linear combinations of them, so that L
+    layers hold crosses of up to L + 1 fields. In the dynamic variants the combinations depend on
+    the row through small gate networks. See `DynIntNet` for the formulas.
+
+    The method weighs crosses but selects none: ``selected_interactions_`` is a ranking.
+
+    Parameters
+    ----------
+    variant : {"pin", "da", "dgp", "dwp"}, default="pin"
+        What depends on the row: nothing ("pin"), a gate per interaction row (dynamic activation,
+        "da"), the singular values of the weights (dynamic generated parameters, "dgp"), or a
+        low-rank factor on the weights (dynamic weighted parameters, "dwp").
+    n_layers : int, default=2
+        Number L of interaction layers.
+    n_subspaces : int, default=1
+        Number of parts that every embedding is cut into; crosses then run between parts. A
+        divisor of ``embedding_dim``.
+    rank : int or "auto", default="auto"
+        Rank of the generated weights. "auto": 1 for "dwp"; half the number of interaction
+        rows, but 2 to 16, for "dgp". At most the number of interaction rows.
+    reduction_ratio : int, default=8
+        Gate networks have ``n_fields * embedding_dim / reduction_ratio`` hidden units, at least 8.
+    orthogonal_penalty : float, default=1e-3
+        Weight of the absolute cosines between the rank's vectors ("dgp", "dwp").
+    optimizer : {"adam", "ftrl"}, default="adam"
+        Adam on touched rows, or FTRL with a group lasso on the rows of the embedding table, which
+        sets the embeddings of uninformative values to zero.
+    embedding_dim : int, default=16
+        Length D of an embedding.
+    embedding_l2 : float, default=1e-3
+        Weight of ``|e|^2 / 2``, summed over all values, beside the mean log loss.
+    learning_rate : float, default=2e-3
+        Step size of the optimizer.
+    weight_decay : float, default=1e-6
+        L2 penalty per step of Adam.
+    batch_size : int or "auto", default="auto"
+        Rows per step. "auto": the power of two that gives about 400 steps per epoch, from 32 to
+        4,096.
+    max_epochs : int, default=30
+        Most passes over the training rows.
+    early_stopping : bool or "auto", default="auto"
+        Whether to stop when the validation value stops to improve, and to go back to the best
+        epoch. "auto": if there are 500 rows or validation rows are passed to `fit`.
+    monitor : {"log_loss", "roc_auc"}, default="log_loss"
+        The validation value that early stopping watches.
+    validation_fraction : float, default=0.1
+        Share of the rows set apart for early stopping.
+    n_iter_no_change : int, default=3
+        Epochs without improvement before training stops.
+    n_interactions : int, default=50
+        Most crosses in ``selected_interactions_``.
+    class_weight : dict, "balanced" or None, default=None
+        Weight of every class in the loss.
+    encoder : FieldEncoder or "auto", default="auto"
+        Turns columns into codes; "auto" is ``FieldEncoder()``. A given encoder is cloned.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the fitted net, with the same vocabularies.
+    device : str, default="auto"
+        Where to train: "cpu", "cuda", ...; "auto" takes a GPU if there is one.
+    random_state : int, RandomState or None, default=None
+        Source of all random numbers: validation split, initial weights, order of the rows.
+    verbose : int, default=0
+        1 writes one line per epoch.
+
+    Attributes
+    ----------
+    selected_interactions_ : list of Interaction
+        The strongest crosses of two and three fields, strongest first. Strength is the standard
+        deviation, over training rows, of what all monomials of exactly these fields add to
+        the log-odds, with the gates of each row. For more than two classes: root mean square over
+        the classes' logits.
+    classes_ : ndarray of shape (n_classes,)
+        The class labels.
+    encoder_ : FieldEncoder
+        The fitted encoder.
+    history_ : list of dict
+        One record per epoch: phase, epoch, train_loss, validation_log_loss,
+        validation_roc_auc, seconds.
+    n_iter_ : int
+        Number of epochs.
+    n_parameters_ : dict of str to int
+        Number of weights by part: embedding, layers, gates, output.
+    rank_ : int
+        The rank used.
+    zero_row_share_ : float
+        Share of embeddings that are exactly zero. Only with ``optimizer="ftrl"``.
+    batch_size_ : int
+        The batch size used.
+    early_stopping_ : bool
+        Whether early stopping was used.
+    device_ : str
+        Where the net was trained.
+    n_features_in_ : int
+        Number of fields.
+    feature_names_in_ : ndarray of shape (n_fields,)
+        Names of the columns, if all are strings.
+
+    See Also
+    --------
+    FieldEncoder : Turns columns into codes.
+
+    Notes
+    -----
+    Source: K. Yan and P. Li, "DynInt: Dynamic Interaction Modeling for Large-scale
+    Click-Through Rate Prediction", DLP-KDD 2022. Beside the differences listed in `DynIntNet`:
+
+    * embeddings have a normal prior that counts every value once (``embedding_l2``);
+    * Adam is the default optimizer, the paper's FTRL is optional; FTRL starts from the random
+      initial weights instead of forgetting them, and updates only the rows of a batch;
+    * values that training never saw take the mean embedding of their field.
+
+    Examples
+    --------
+    >>> from sparsectr import DynIntClassifier
+    >>> from sparsectr.datasets import make_clicks
+    >>> clicks = make_clicks(5000, 4, 10, crosses=[(0, 2)], random_state=0)
+    >>> clf = DynIntClassifier(random_state=0).fit(clicks.X, clicks.y)
+    >>> clf.selected_interactions_[0].fields
+    ('f0', 'f2')
+    """
 
     _net_class = DynIntNet
 

@@ -78,9 +78,8 @@ def test_strongest_are_the_strongest_of_each_order(polynomial, codes):
     for order in (2, 3):
         sets = torch.combinations(torch.arange(F), order)
         strengths = cross_strengths(polynomial, codes, sets).tolist()
-        ranking = sorted(
-            zip(map(tuple, sets.tolist()), strengths, strict=True), key=lambda p: -p[1]
-        )
+        pairs = zip(map(tuple, sets.tolist()), strengths, strict=True)
+        ranking = sorted(pairs, key=lambda pair: -pair[1])
         assert [s for s in found if len(s[0]) == order] == ranking[:4]
 
 

@@ -83,10 +83,7 @@ def test_restricting_rows_is_zeroing_the_others(make_layer, generator, x):
 def test_a_gate_of_zeros_gives_the_static_layer(make_layer, generator, x):
     layer = make(make_layer(), generator)
     gate = torch.zeros(B, layer.gate_size, dtype=torch.float64)
-    if isinstance(layer, GeneratedLayer):
-        static = layer.left @ layer.right.mT
-    else:
-        static = layer.weight
+    static = layer.left @ layer.right.mT if isinstance(layer, GeneratedLayer) else layer.weight
     torch.testing.assert_close(layer(x, gate), x @ static.mT, rtol=0, atol=1e-14)
 
 
@@ -143,10 +140,9 @@ class TestPenalty:
         torch.testing.assert_close(column_cosines(vectors), column_cosines(scale * vectors))
 
     def test_rank_one_and_static_layers_have_none(self, generator):
+        rank_one = make(GeneratedLayer(N, 1), generator).penalty(None)
+        assert rank_one.item() == pytest.approx(0, abs=1e-15)
         assert make(PinLayer(N), generator).penalty(None) == 0
-        assert make(GeneratedLayer(N, 1), generator).penalty(None).item() == pytest.approx(
-            0, abs=1e-15
-        )
 
     def test_of_weighted_layers_is_a_mean_over_rows(self, generator):
         layer = make(WeightedLayer(N, K), generator)

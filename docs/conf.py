@@ -1,0 +1,28 @@
+"""Configuration of Sphinx."""
+
+from importlib.metadata import version as installed_version
+
+project = "sparsectr"
+author = "The sparsectr developers"
+project_copyright = "2026, The sparsectr developers"
+release = installed_version("sparsectr")
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.viewcode",
+]
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+
+autosummary_generate = True
+autodoc_typehints = "none"  # numpydoc sections say it better
+numpydoc_show_class_members = False  # the class template lists the methods of this package
+
+templates_path = ["_templates"]
+exclude_patterns = ["_build"]
+
+html_theme = "furo"
+html_title = "sparsectr"

@@ -2,7 +2,7 @@
 
 Both sides encode the same frame, 26 columns of 8-digit hexadecimal strings as in the Criteo data
 (Zipf-distributed values, 2 to 1,000,000 of them, some missing), in turn in one process: A B B A,
-the best of the rounds counts.
+the best of the rounds counts. Times are CPU times, which a busy machine disturbs less.
 
     python examples/benchmarks/encoding.py [--rows 200000] [--rounds 2] [--dtype object|str]
 """
@@ -52,11 +52,11 @@ def encoders() -> tuple[FieldEncoder, OrdinalEncoder]:
 
 
 def seconds(call: Callable[[], object]) -> float:
-    """Time one call, garbage collected before it."""
+    """Take the CPU time of one call, garbage collected before it."""
     gc.collect()
-    start = time.perf_counter()
+    start = time.process_time()
     call()
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def compare(frame: pd.DataFrame, rounds: int) -> None:

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 Kind: TypeAlias = Literal["float", "integer", "other"]
 Array: TypeAlias = NDArray[Any]
 
+_KINDS: dict[str, Kind] = {"f": "float", "i": "integer", "u": "integer"}
+_PLAIN_DTYPES = {"b": np.bool_, "i": np.int64, "f": np.float64}
+
 
 class Column(NamedTuple):
     """Hold the cells of one column as positions in its distinct values.
@@ -166,28 +169,20 @@ def _without_nan(column: Column) -> Column:
 def _kind(dtype: Any) -> Kind:
     if isinstance(dtype, pd.CategoricalDtype):
         return "other"
-    if pd.api.types.is_float_dtype(dtype):
-        return "float"
-    return "integer" if pd.api.types.is_integer_dtype(dtype) else "other"
+    return _KINDS.get(dtype.kind, "other")
 
 
 def _plain(values: Any) -> Array:
     """Turn distinct values of any array type into one of the dtypes of `Column.values`."""
-    dtype = values.dtype
-    if pd.api.types.is_bool_dtype(dtype):
-        return np.asarray(values, dtype=np.bool_)
-    if pd.api.types.is_float_dtype(dtype):
-        return np.asarray(values, dtype=np.float64)
-    if pd.api.types.is_unsigned_integer_dtype(dtype):
+    kind = values.dtype.kind
+    if kind == "u":
         numbers = np.asarray(values, dtype=np.uint64)
         small = numbers.size == 0 or numbers.max() <= np.iinfo(np.int64).max
         return numbers.astype(np.int64) if small else numbers
-    if pd.api.types.is_integer_dtype(dtype):
-        return np.asarray(values, dtype=np.int64)
-    if dtype.kind in "mM" and not isinstance(dtype, pd.DatetimeTZDtype):
+    if kind in "mM" and not isinstance(values.dtype, pd.DatetimeTZDtype):
         stamps: Array = pd.Index(values).to_numpy()  # in one of pandas' units: s, ms, us, ns
         return stamps
-    return np.asarray(values, dtype=object)
+    return np.asarray(values, dtype=_PLAIN_DTYPES.get(kind, np.object_))
 
 
 def _from_objects(cells: Array) -> Array:

@@ -305,8 +305,8 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         role = roles.of(j, counts.kind)
         if role == "hash":
             return Buckets(roles.n_buckets(j)), None
-        share = isinstance(self.min_frequency, float)
-        min_count = self.min_frequency * n_rows if share else self.min_frequency
+        is_share = self.min_frequency < 1
+        min_count = self.min_frequency * n_rows if is_share else self.min_frequency
         limits = (counts.values, counts.counts, min_count, self.max_categories)
         if role == "vocabulary":
             return learn_vocabulary(*limits)

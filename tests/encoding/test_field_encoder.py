@@ -71,7 +71,7 @@ def assert_same_state(first, second):
 
 
 @given(frames(), ENCODERS)
-@settings(deadline=None)
+@settings(max_examples=50)
 def test_codes_lie_in_range_and_missing_is_one(frame, encoder):
     codes = encoder.fit_transform(frame)
     assert codes.dtype == np.int32
@@ -85,7 +85,7 @@ def test_codes_lie_in_range_and_missing_is_one(frame, encoder):
 
 
 @given(frames(), st.sampled_from([1, 2, 0.2]), st.sampled_from([None, 2]))
-@settings(deadline=None)
+@settings(max_examples=50)
 def test_vocabularies_are_the_frequent_values_in_order(frame, min_frequency, max_categories):
     encoder = FieldEncoder(
         min_frequency=min_frequency, max_categories=max_categories, numeric="category"
@@ -99,7 +99,7 @@ def test_vocabularies_are_the_frequent_values_in_order(frame, min_frequency, max
 
 
 @given(frames(), st.randoms(use_true_random=False))
-@settings(deadline=None)
+@settings(max_examples=50)
 def test_the_order_of_the_rows_does_not_matter(frame, random):
     rows = list(range(len(frame)))
     random.shuffle(rows)
@@ -110,7 +110,7 @@ def test_the_order_of_the_rows_does_not_matter(frame, random):
 
 
 @given(frames())
-@settings(deadline=None)
+@settings(max_examples=50)
 def test_values_come_back(frame):
     encoder = FieldEncoder(numeric="category")
     values = encoder.inverse_transform(encoder.fit_transform(frame))
@@ -121,7 +121,7 @@ def test_values_come_back(frame):
 
 
 @given(frames(), ENCODERS)
-@settings(deadline=None)
+@settings(max_examples=50)
 def test_known_codes_come_back(frame, encoder):
     encoder = encoder.fit(frame)
     stored = [j for j, values in enumerate(encoder.vocabularies_) if values is not None]
@@ -235,7 +235,7 @@ def test_hashed_fields_store_nothing():
 
 
 @given(frames(min_rows=2), ENCODERS, st.data())
-@settings(deadline=None)
+@settings(max_examples=50)
 def test_partial_fit_is_fit_on_the_concatenation(frame, encoder, data):
     cuts = data.draw(st.lists(st.integers(1, len(frame) - 1), unique=True, max_size=3).map(sorted))
     chunked = clone(encoder)

@@ -1,0 +1,395 @@
+"""PROFIT: crosses of every order, found by a progressive search in a distilled space."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
+
+from sparsectr.base import BaseInteractionClassifier
+from sparsectr.encoding.field_encoder import FieldEncoder
+from sparsectr.interactions.interaction import Interaction
+from sparsectr.nn.cross_ranking import count_crosses, rank_crosses
+from sparsectr.nn.profit_net import ProfitConfig, ProfitNet, without_crosses
+from sparsectr.nn.search_net import CrossSearchNet
+from sparsectr.nn.search_spaces import make_space
+from sparsectr.parameters import check_choice, check_integer, check_real
+from sparsectr.training.cross_search import CrossSearch, SearchSettings, make_weight_optimizers
+from sparsectr.training.descent import descend
+from sparsectr.training.loop import EpochRecord
+from sparsectr.training.losses import log_loss
+from sparsectr.training.prior import EmbeddingPrior
+from sparsectr.training.task import TrainingTask
+
+# Rows times crosses of one measurement of strengths through a perceptron, and its most rows.
+STRENGTH_BUDGET = 1_000_000
+STRENGTH_ROWS = 10_000
+
+
+class ProfitClassifier(BaseInteractionClassifier):
+    """Find the best crosses of every order, then train a light model that uses only those.
+
+    A search net adds up all crosses of a table, weighted by a tensor per order that is distilled
+    to ``rank`` vectors: the weight of a set c of fields is ``A_c = sum_r prod_{m in c}
+    beta_r[m]``. It is searched order by order, in alternating steps on the betas (on rows of
+    their own) and on the embeddings. The strongest crosses of every order are kept, and a net
+    with only these is trained on all rows.
+
+    Parameters
+    ----------
+    max_order : int, default=2
+        Largest number of fields in a cross, at most the number of fields.
+    n_crosses : int, dict or "auto", default="auto"
+        Crosses kept per order: one number for all orders from 2 on, or a dict from every order
+        to a number. "auto" keeps ``min(2 F, 15 % of the sets)`` of order 2 and F of each higher
+        order, with F fields.
+    rank : int, default=4
+        Number of components of the distilled space (R in eq. 6).
+    space : {"auto", "cp", "full"}, default="auto"
+        "cp" is the distilled space, "full" has one free weight for every set. "auto" takes
+        "full" up to 200 sets.
+    coupling : {"symmetric", "stacked"}, default="symmetric"
+        Whether order o has betas of its own for all its factors, or multiplies those of the lower
+        orders by one new beta.
+    repeats : bool, default=False
+        Whether a field may occur in a product more than once during the search ("cp" only).
+    search : {"progressive", "one_step", "random"}, default="progressive"
+        Order by order; or, for comparison, all orders at once, or random architectures on shared
+        weights, of which the best of 20 is kept.
+    screening : {"residual", None}, default="residual"
+        "residual" starts every order of the progressive search at the sets whose joint values
+        explain the residuals of the lower orders. None starts it at random, as in the paper:
+        crosses without traces in lower orders are then often missed.
+    search_epochs : int, default=8
+        Most epochs per order in the search (``max_epochs``, if smaller).
+    search_patience : int, default=2
+        Epochs without improvement after which the search of an order ends.
+    search_fraction : float, default=0.2
+        Share of the training rows, in (0, 1), that the search uses for the betas.
+    architecture_learning_rate : float, default=1e-2
+        Learning rate of the betas.
+    ranking : {"contribution", "weight"}, default="contribution"
+        Rank crosses by ``|A_c|`` times the standard deviation over rows of the product of their
+        embeddings, or by ``|A_c|``, which depends on how embeddings and betas share their scale.
+    predictor : {"linear", "mlp"}, default="linear"
+        Whether the kept crosses are added up or enter a perceptron together with the embeddings.
+    hidden_units : tuple of int, default=(64, 32)
+        Hidden layers of the "mlp" predictor.
+    dropout : float, default=0.0
+        Share of its hidden units dropped in training, in [0, 1).
+    retrain_weights : {"learn", "fixed", "ones"}, default="learn"
+        Weights of the kept crosses: trained from the searched values, kept at them, or 1.
+    retrain_from : {"search", "scratch"}, default="search"
+        Where the kept net starts: at the searched embeddings or at random.
+    embedding_dim : int, default=16
+        Length of an embedding.
+    embedding_l2 : float, default=1e-5
+        Weight of ``|e|^2 / 2``, summed over all values, beside the mean log loss.
+    learning_rate : float, default=5e-3
+        Learning rate of Adam, for everything but the betas.
+    weight_decay : float, default=1e-6
+        L2 penalty per touch.
+    batch_size : int or "auto", default="auto"
+        Rows per step. "auto": about 100 steps per epoch, 32 to 4,096 rows.
+    max_epochs : int, default=30
+        Most epochs of any phase.
+    early_stopping : bool or "auto", default="auto"
+        Whether validation ends a phase; "auto": from 500 rows on, or with ``X_val``.
+    monitor : {"log_loss", "roc_auc"}, default="log_loss"
+        Validation value that is watched.
+    validation_fraction : float, default=0.1
+        Share of the rows for validation, if no ``X_val`` is passed.
+    n_iter_no_change : int, default=3
+        Epochs without improvement after which the last phase ends.
+    n_interactions : int, default=50
+        Length of ``selected_interactions_`` at most.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes.
+    encoder : FieldEncoder or "auto", default="auto"
+        Turns columns into codes.
+    warm_start : bool, default=False
+        Whether ``fit`` trains the kept net further instead of searching again.
+    device : str, default="auto"
+        Device of training; "auto" takes a GPU if there is one.
+    random_state : int, RandomState instance or None, default=None
+        Seed of everything random.
+    verbose : int, default=0
+        Whether to print a line per epoch.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels.
+    encoder_ : FieldEncoder
+        The fitted encoder.
+    selected_interactions_ : list of Interaction
+        Kept crosses of all orders, the strongest first.
+    crosses_ : list of dict
+        The kept crosses by order and rank, see `interaction_table`.
+    architecture_ : list of ndarray
+        Searched betas (rank, F) of the orders 1, 2, ..., or free weights of all sets.
+    search_history_ : list of dict
+        One record per epoch of the search.
+    history_ : list of dict
+        One record per epoch of all phases, "search" and "retrain".
+    n_parameters_ : dict of str to int
+        Numbers of weights: "embedding", "architecture" (the kept crosses), "predictor".
+    n_iter_ : int
+        Number of epochs over all phases.
+    batch_size_ : int
+        Rows per step.
+    early_stopping_ : bool
+        Whether validation could end a phase.
+    device_ : str
+        Device of training.
+    n_features_in_ : int
+        Number of fields.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the fields, if they are strings.
+
+    Notes
+    -----
+    Source: C. Gao, Y. Zheng, W. Wang, F. Feng, X. He and Y. Li, "Progressive feature interaction
+    search for deep sparse network", NeurIPS 2021, equations 4 and 6, algorithm 1. Differences:
+
+    * sets hold distinct fields (``repeats=False``), and a set counts once, not in all its orders;
+    * crosses are ranked by a contribution that does not change when an embedding is scaled and
+      its beta scaled back; the paper's weight is ``ranking="weight"``;
+    * before every order, sets are screened by residuals (``screening``);
+    * batches of the architecture are shuffled, epochs are chosen on rows of their own;
+    * the betas have no weight decay.
+
+    Examples
+    --------
+    >>> from sparsectr.datasets import make_clicks
+    >>> from sparsectr.methods.profit import ProfitClassifier
+    >>> clicks = make_clicks(5_000, n_fields=5, cardinality=10, random_state=0)
+    >>> clf = ProfitClassifier(n_crosses=1, random_state=0).fit(clicks.X, clicks.y)
+    >>> clf.selected_interactions_[0].fields
+    ('f0', 'f1')
+    """
+
+    _net_class = ProfitNet
+
+    def __init__(
+        self,
+        *,
+        max_order: int = 2,
+        n_crosses: int | Mapping[int, int] | str = "auto",
+        rank: int = 4,
+        space: str = "auto",
+        coupling: str = "symmetric",
+        repeats: bool = False,
+        search: str = "progressive",
+        screening: str | None = "residual",
+        search_epochs: int = 8,
+        search_patience: int = 2,
+        search_fraction: float = 0.2,
+        architecture_learning_rate: float = 1e-2,
+        ranking: str = "contribution",
+        predictor: str = "linear",
+        hidden_units: Sequence[int] = (64, 32),
+        dropout: float = 0.0,
+        retrain_weights: str = "learn",
+        retrain_from: str = "search",
+        embedding_dim: int = 16,
+        embedding_l2: float = 1e-5,
+        learning_rate: float = 5e-3,
+        weight_decay: float = 1e-6,
+        batch_size: int | str = "auto",
+        max_epochs: int = 30,
+        early_stopping: bool | str = "auto",
+        monitor: str = "log_loss",
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 3,
+        n_interactions: int = 50,
+        class_weight: dict[Any, float] | str | None = None,
+        encoder: FieldEncoder | str = "auto",
+        warm_start: bool = False,
+        device: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
+        super().__init__(
+            embedding_dim=embedding_dim,
+            embedding_l2=embedding_l2,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            batch_size=batch_size,
+            max_epochs=max_epochs,
+            early_stopping=early_stopping,
+            monitor=monitor,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            n_interactions=n_interactions,
+            class_weight=class_weight,
+            encoder=encoder,
+            warm_start=warm_start,
+            device=device,
+            random_state=random_state,
+            verbose=verbose,
+        )
+        self.max_order = max_order
+        self.n_crosses = n_crosses
+        self.rank = rank
+        self.space = space
+        self.coupling = coupling
+        self.repeats = repeats
+        self.search = search
+        self.screening = screening
+        self.search_epochs = search_epochs
+        self.search_patience = search_patience
+        self.search_fraction = search_fraction
+        self.architecture_learning_rate = architecture_learning_rate
+        self.ranking = ranking
+        self.predictor = predictor
+        self.hidden_units = hidden_units
+        self.dropout = dropout
+        self.retrain_weights = retrain_weights
+        self.retrain_from = retrain_from
+
+    def interaction_table(self) -> pd.DataFrame:
+        """Return the kept crosses as a table, by order and rank.
+
+        Returns
+        -------
+        DataFrame
+            Columns: fields, order, rank (within the order, from 1), weight (A_c in the search),
+            contribution (|A_c| times the standard deviation of the product of the embeddings),
+            phase in which it was found: "screening", if the search started from it, or "search".
+        """
+        check_is_fitted(self)
+        columns = ["fields", "order", "rank", "weight", "contribution", "phase"]
+        return pd.DataFrame(self.crosses_, columns=columns)
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_integer("max_order", self.max_order, 2)
+        if isinstance(self.n_crosses, Mapping):
+            for order, n in self.n_crosses.items():
+                check_integer(f"n_crosses[{order}]", n, 0)
+        elif self.n_crosses != "auto":
+            check_integer("n_crosses", self.n_crosses, 0)
+        check_integer("rank", self.rank, 1)
+        check_choice("space", self.space, ["auto", "cp", "full"])
+        check_choice("coupling", self.coupling, ["symmetric", "stacked"])
+        check_choice("repeats", self.repeats, [True, False])
+        check_choice("search", self.search, ["progressive", "one_step", "random"])
+        check_choice("screening", self.screening, ["residual", None])
+        check_integer("search_epochs", self.search_epochs, 1)
+        check_integer("search_patience", self.search_patience, 1)
+        check_real("search_fraction", self.search_fraction, 0, 1, open_low=True, open_high=True)
+        rate = self.architecture_learning_rate
+        check_real("architecture_learning_rate", rate, 0, open_low=True)
+        check_choice("ranking", self.ranking, ["contribution", "weight"])
+        check_choice("predictor", self.predictor, ["linear", "mlp"])
+        for width in self.hidden_units:
+            check_integer("every number of hidden_units", width, 1)
+        check_real("dropout", self.dropout, 0, 1, open_high=True)
+        check_choice("retrain_weights", self.retrain_weights, ["learn", "fixed", "ones"])
+        check_choice("retrain_from", self.retrain_from, ["search", "scratch"])
+
+    def _most_epochs(self) -> int | None:
+        return None  # the search may end an order early
+
+    def _snapshot(self, net: nn.Module) -> dict[str, Any]:
+        # What a callback can see before the crosses are chosen.
+        return super()._snapshot(without_crosses(net) if isinstance(net, CrossSearchNet) else net)
+
+    # Training -------------------------------------------------------------------------
+
+    def _train_net(
+        self, task: TrainingTask, net: ProfitNet | None
+    ) -> tuple[ProfitNet, list[EpochRecord]]:
+        history: list[EpochRecord] = []
+        if net is None:
+            search = self._make_search(task)
+            history = search.run()
+            self.search_history_ = history
+            self.architecture_ = [
+                value.detach().cpu().numpy() for value in search.net.space.architecture
+            ]
+            net = self._keep_crosses(task, search)
+        return net, history + self._retrain(task, net)
+
+    def _make_search(self, task: TrainingTask) -> CrossSearch:
+        n_fields = len(task.vocabulary_sizes)
+        n_crosses = count_crosses(self.n_crosses, n_fields, self.max_order)
+        settings = SearchSettings(
+            search=self.search,
+            fraction=self.search_fraction,
+            epochs=self.search_epochs,
+            patience=self.search_patience,
+            architecture_learning_rate=self.architecture_learning_rate,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            embedding_l2=self.embedding_l2,
+            most_screened=n_crosses if self.screening else {},
+        )
+        space = make_space(
+            self.space, n_fields, self.max_order, self.rank, self.coupling, self.repeats
+        )
+        net = CrossSearchNet(task.vocabulary_sizes, self.embedding_dim, task.n_outputs, space)
+        net = net.to(task.device)
+        net.reset_parameters(task.new_generator(), task.prior_logits())
+        return CrossSearch(net, task, settings)
+
+    def _keep_crosses(self, task: TrainingTask, search: CrossSearch) -> ProfitNet:
+        """Rank the searched crosses and build the net that has only the best."""
+        n_fields = len(task.vocabulary_sizes)
+        n_per_order = count_crosses(self.n_crosses, n_fields, self.max_order)
+        codes = task.train.codes
+        rows = torch.randperm(len(codes), generator=task.new_generator(), device=task.device)
+        ranked = rank_crosses(search.net, codes[rows], n_per_order, by=self.ranking)
+        names = self._field_names()
+        self.crosses_ = [
+            cross._asdict()
+            | {
+                "fields": tuple(names[f] for f in cross.fields),
+                "order": len(cross.fields),
+                "phase": "screening" if search.has_screened(cross.fields) else "search",
+            }
+            for cross in ranked
+        ]
+        config = ProfitConfig(
+            crosses=tuple(cross.fields for cross in ranked),
+            predictor=self.predictor,
+            hidden_units=tuple(self.hidden_units),
+            dropout=self.dropout,
+            learn_weights=self.retrain_weights == "learn",
+        )
+        net = ProfitNet(task.vocabulary_sizes, self.embedding_dim, task.n_outputs, config)
+        net = net.to(task.device)
+        ones = self.retrain_weights == "ones"
+        weights = torch.tensor([1.0 if ones else cross.weight for cross in ranked])
+        net.reset_parameters(task.new_generator(), task.prior_logits(), weights)
+        if self.retrain_from == "search":
+            net.take_over(search.net)
+        return net
+
+    def _retrain(self, task: TrainingTask, net: ProfitNet) -> list[EpochRecord]:
+        optimizers = make_weight_optimizers(net, self.learning_rate, self.weight_decay)
+        net.predictor.seed(task.new_generator())
+        prior = EmbeddingPrior(net.embedding, task.train.codes, self.embedding_l2)
+
+        def step(rows: Tensor) -> Tensor:
+            batch = task.train.take(rows)
+            embeddings = net.embedding(batch.codes)
+            loss = log_loss(net.combine(batch.codes, embeddings), batch)
+            descend(loss + prior(batch.codes, embeddings), optimizers, len(rows))
+            return loss.detach()
+
+        return task.run(net, step, phase="retrain")
+
+    def _list_interactions(self, net: ProfitNet, codes: Tensor) -> Iterable[Interaction]:
+        crosses = net.config.crosses
+        if self.predictor == "mlp":
+            codes = codes[: min(STRENGTH_ROWS, STRENGTH_BUDGET // max(1, len(crosses)))]
+        names = self._field_names()
+        for fields, strength in zip(crosses, net.cross_strengths(codes).tolist(), strict=True):
+            yield Interaction(tuple(names[f] for f in fields), len(fields), strength)

@@ -1,0 +1,127 @@
+"""From embeddings and weighted crosses to logits, and back: what each cross does to them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from sparsectr.nn.mlp import MLP
+from sparsectr.nn.search_net import FieldLinear, Readout
+
+
+class LinearPredictor(nn.Module):
+    """Add the linear term and the sum of the crosses.
+
+    Parameters
+    ----------
+    vocabulary_sizes : sequence of int
+        Number of codes of every field.
+    embedding_dim : int
+        Length D of an embedding.
+    n_outputs : int
+        Number K of logits.
+
+    Notes
+    -----
+    Shapes: codes (B, F), embeddings (B, F, D), weighted crosses (N, B, D) to logits (B, K).
+    """
+
+    def __init__(self, vocabulary_sizes: Sequence[int], embedding_dim: int, n_outputs: int) -> None:
+        super().__init__()
+        self.linear = FieldLinear(vocabulary_sizes, n_outputs)
+        self.readout = Readout(embedding_dim, n_outputs)
+
+    def reset_parameters(
+        self, generator: torch.Generator, prior_logits: Tensor | float = 0.0
+    ) -> None:
+        """Draw the weights; the linear term starts at the prior."""
+        self.linear.reset_parameters(prior_logits)
+        self.readout.reset_parameters(generator)
+
+    def seed(self, generator: torch.Generator) -> None:
+        """Do nothing: training draws no random numbers here."""
+
+    def forward(self, codes: Tensor, embeddings: Tensor, crosses: Tensor) -> Tensor:
+        """Return logits (B, K)."""
+        return self.linear(codes) + self.readout(crosses.sum(0))
+
+    def effects(self, embeddings: Tensor, crosses: Tensor) -> Tensor:
+        """Return what every cross adds to the logits of every row, (N, B, K)."""
+        return self.readout(crosses)
+
+
+class MLPPredictor(nn.Module):
+    """Add the linear term and a perceptron over embeddings and crosses, side by side.
+
+    Parameters
+    ----------
+    vocabulary_sizes : sequence of int
+        Number of codes of every field.
+    embedding_dim : int
+        Length D of an embedding.
+    n_outputs : int
+        Number K of logits.
+    n_crosses : int
+        Number N of crosses.
+    hidden_units : sequence of int
+        Widths of the hidden layers.
+    dropout : float
+        Share of hidden units dropped in training.
+
+    Notes
+    -----
+    Shapes: as for `LinearPredictor`.
+    """
+
+    def __init__(
+        self,
+        vocabulary_sizes: Sequence[int],
+        embedding_dim: int,
+        n_outputs: int,
+        n_crosses: int,
+        hidden_units: Sequence[int],
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.linear = FieldLinear(vocabulary_sizes, n_outputs)
+        n_inputs = (len(vocabulary_sizes) + n_crosses) * embedding_dim
+        self.mlp = MLP(n_inputs, hidden_units, n_outputs, dropout)
+
+    def reset_parameters(
+        self, generator: torch.Generator, prior_logits: Tensor | float = 0.0
+    ) -> None:
+        """Draw the weights; the linear term starts at the prior."""
+        self.linear.reset_parameters(prior_logits)
+        self.mlp.reset_parameters(generator)
+
+    def seed(self, generator: torch.Generator) -> None:
+        """Draw the dropout from a generator."""
+        self.mlp.seed_dropout(generator)
+
+    def forward(self, codes: Tensor, embeddings: Tensor, crosses: Tensor) -> Tensor:
+        """Return logits (B, K)."""
+        return self.linear(codes) + self.mlp(self._inputs(embeddings, crosses))
+
+    def effects(self, embeddings: Tensor, crosses: Tensor) -> Tensor:
+        """Return by how much the logits fall when a cross is set to zero, (N, B, K).
+
+        One cross fills D inputs: without it, the first layer's output lacks their columns.
+        """
+        first = self.mlp.layers[0]
+        before = first(self._inputs(embeddings, crosses))
+        logits = self.mlp.after_first(before)
+        weight: Tensor = first.weight  # type: ignore[assignment]
+        columns = weight[:, embeddings.shape[1] * embeddings.shape[2] :]
+        blocks = columns.split(embeddings.shape[2], 1)
+        without = [
+            self.mlp.after_first(before - cross @ block.T)
+            for cross, block in zip(crosses, blocks, strict=False)
+        ]
+        return logits - torch.stack(without) if without else logits.new_zeros(0, *logits.shape)
+
+    @staticmethod
+    def _inputs(embeddings: Tensor, crosses: Tensor) -> Tensor:
+        """Put (B, F, D) and (N, B, D) side by side: (B, (F + N) D)."""
+        return torch.cat([embeddings, crosses.transpose(0, 1)], 1).flatten(1)

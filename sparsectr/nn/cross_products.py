@@ -1,0 +1,94 @@
+"""The products of a given list of crosses, and only those."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+Cross = tuple[int, ...]
+
+
+class CrossProducts(nn.Module):
+    """Multiply the embeddings of the fields of every cross, coordinate by coordinate.
+
+    Crosses that begin with the same fields share the product of these fields: the crosses are
+    the ends of paths in a tree of prefixes, computed level by level. Time and memory grow with
+    the number of crosses, not with the number of sets.
+
+    Parameters
+    ----------
+    crosses : sequence of tuples of int
+        Field numbers of every cross, rising; the crosses by rising order.
+
+    Notes
+    -----
+    Shapes: embeddings (B, F, D) to (N, B, D), in the order of ``crosses``.
+    """
+
+    def __init__(self, crosses: Sequence[Cross]) -> None:
+        super().__init__()
+        self.n_crosses = len(crosses)
+        self.depth = max(map(len, crosses), default=0)
+        prefixes: list[Cross] = []
+        for level in range(1, self.depth + 1):
+            shorter = {prefix: place for place, prefix in enumerate(prefixes)}
+            prefixes = list(
+                dict.fromkeys(cross[:level] for cross in crosses if len(cross) >= level)
+            )
+            places = {prefix: place for place, prefix in enumerate(prefixes)}
+            self._store(f"fields_{level}", [prefix[-1] for prefix in prefixes])
+            self._store(f"parents_{level}", [shorter.get(prefix[:-1], 0) for prefix in prefixes])
+            self._store(
+                f"ends_{level}", [places[cross] for cross in crosses if len(cross) == level]
+            )
+
+    def _store(self, name: str, numbers: list[int]) -> None:
+        self.register_buffer(name, torch.tensor(numbers, dtype=torch.int64), persistent=False)
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """Return the products (N, B, D) of embeddings (B, F, D)."""
+        columns = embeddings.transpose(0, 1)  # (F, B, D): a gather copies whole batches
+        if not self.depth:
+            return columns[:0]
+        products, ends = columns, []
+        for level in range(1, self.depth + 1):
+            factors = columns.index_select(0, self.get_buffer(f"fields_{level}"))
+            if level == 1:
+                products = factors
+            else:
+                parents = products.index_select(0, self.get_buffer(f"parents_{level}"))
+                products = parents * factors
+            last = self.get_buffer(f"ends_{level}")
+            if len(last):
+                ends.append(products if len(last) == len(products) else products[last])
+        return torch.cat(ends) if len(ends) > 1 else ends[0]
+
+
+class WeightedCrosses(nn.Module):
+    """Give every cross of a list one weight.
+
+    Parameters
+    ----------
+    crosses : sequence of tuples of int
+        See `CrossProducts`.
+
+    Notes
+    -----
+    Shapes: embeddings (B, F, D) to weighted products (N, B, D).
+    """
+
+    def __init__(self, crosses: Sequence[Cross]) -> None:
+        super().__init__()
+        self.products = CrossProducts(crosses)
+        self.weight = nn.Parameter(torch.empty(len(crosses)))
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """Return the weighted products (N, B, D)."""
+        return self.weight[:, None, None] * self.products(embeddings)
+
+    def sum(self, embeddings: Tensor) -> Tensor:
+        """Return the weighted products, summed over the crosses: (B, D)."""
+        products = self.products(embeddings)
+        return (self.weight @ products.flatten(1)).view(products.shape[1:])

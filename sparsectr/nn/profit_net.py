@@ -1,0 +1,151 @@
+"""The light net over a few kept crosses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from sparsectr.nn.cross_predictors import LinearPredictor, MLPPredictor
+from sparsectr.nn.cross_products import Cross, WeightedCrosses
+from sparsectr.nn.embedding import FieldEmbedding
+from sparsectr.nn.search_net import EMBEDDING_STD, CrossSearchNet
+
+ROWS_AT_ONCE = 2048
+
+
+@dataclass(frozen=True)
+class ProfitConfig:
+    """Fix the shape of a `ProfitNet`.
+
+    Attributes
+    ----------
+    crosses : tuple of tuples of int
+        Field numbers of every kept cross, by rising order.
+    predictor : {"linear", "mlp"}
+        What turns crosses into logits.
+    hidden_units : tuple of int
+        Hidden layers of "mlp".
+    dropout : float
+        Dropout of "mlp".
+    learn_weights : bool
+        Whether the weights of the crosses are trained.
+    """
+
+    crosses: tuple[Cross, ...]
+    predictor: str = "linear"
+    hidden_units: tuple[int, ...] = ()
+    dropout: float = 0.0
+    learn_weights: bool = True
+
+
+class ProfitNet(nn.Module):
+    """Turn codes into logits through a few kept crosses.
+
+        logits = linear(x) + phi(w_c prod_{m in c} e_m  for every kept cross c)
+
+    with phi the sum over crosses and coordinates ("linear") or a perceptron that also sees the
+    embeddings ("mlp").
+
+    Parameters
+    ----------
+    vocabulary_sizes : sequence of int
+        Number of codes of every field, length F.
+    embedding_dim : int
+        Length D of an embedding.
+    n_outputs : int
+        Number K of logits.
+    config : ProfitConfig
+        Kept crosses and predictor.
+
+    Notes
+    -----
+    Shapes: codes (B, F) to logits (B, K). Cost grows with the number of kept crosses, not with
+    the number of sets. Source: see `ProfitClassifier`.
+    """
+
+    def __init__(
+        self,
+        vocabulary_sizes: Sequence[int],
+        embedding_dim: int,
+        n_outputs: int,
+        config: ProfitConfig,
+    ) -> None:
+        super().__init__()
+        self.arguments = {
+            "vocabulary_sizes": tuple(vocabulary_sizes),
+            "embedding_dim": embedding_dim,
+            "n_outputs": n_outputs,
+            "config": config,
+        }
+        self.config = config
+        self.embedding = FieldEmbedding(vocabulary_sizes, embedding_dim)
+        self.architecture = WeightedCrosses(config.crosses)
+        self.architecture.weight.requires_grad_(config.learn_weights)
+        self.predictor: LinearPredictor | MLPPredictor
+        if config.predictor == "linear":
+            self.predictor = LinearPredictor(vocabulary_sizes, embedding_dim, n_outputs)
+        else:
+            self.predictor = MLPPredictor(
+                vocabulary_sizes,
+                embedding_dim,
+                n_outputs,
+                len(config.crosses),
+                config.hidden_units,
+                config.dropout,
+            )
+
+    @torch.no_grad()
+    def reset_parameters(
+        self,
+        generator: torch.Generator,
+        prior_logits: Tensor | float = 0.0,
+        weights: Tensor | float = 1.0,
+    ) -> None:
+        """Draw embeddings and predictor, and set the weights of the crosses."""
+        self.embedding.reset_parameters(generator, std=EMBEDDING_STD)
+        self.architecture.weight.copy_(torch.as_tensor(weights))
+        self.predictor.reset_parameters(generator, prior_logits)
+
+    @torch.no_grad()
+    def take_over(self, searched: CrossSearchNet) -> None:
+        """Copy embeddings and linear term of a search net, crosses of order 1 folded in."""
+        self.embedding.weight.copy_(searched.embedding.weight)
+        self.predictor.linear.bias.copy_(searched.linear.bias)
+        if isinstance(self.predictor, LinearPredictor):
+            self.predictor.linear.table.weight.copy_(searched.fold_first_order())
+            self.predictor.readout.weight.copy_(searched.readout.weight)
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Return logits (B, K) of codes (B, F)."""
+        return self.combine(codes, self.embedding(codes))
+
+    def combine(self, codes: Tensor, embeddings: Tensor) -> Tensor:
+        """Return logits (B, K) of codes (B, F) and their embeddings (B, F, D)."""
+        return self.predictor(codes, embeddings, self.architecture(embeddings))
+
+    @torch.inference_mode()
+    def cross_strengths(self, codes: Tensor) -> Tensor:
+        """Return the standard deviation (N,) over rows of what every cross does to the logit.
+
+        With K > 1 logits it is the root mean square over the logits.
+        """
+        self.eval()
+        effects = []
+        for rows in codes.split(ROWS_AT_ONCE):
+            embeddings = self.embedding(rows)
+            effects.append(self.predictor.effects(embeddings, self.architecture(embeddings)))
+        variances = torch.cat(effects, 1).double().var(1, correction=0)  # (N, K)
+        return variances.mean(1).sqrt()
+
+
+def without_crosses(searched: CrossSearchNet) -> ProfitNet:
+    """Return the linear part of a search net, crosses of order 1 folded in."""
+    table = searched.embedding
+    n_outputs, embedding_dim = searched.readout.weight.shape
+    net = ProfitNet(table.vocabulary_sizes, embedding_dim, n_outputs, ProfitConfig(crosses=()))
+    net = net.to(table.weight.device)
+    net.take_over(searched)
+    return net

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterable
+from copy import deepcopy
 from typing import Any, Self
 
 import numpy as np
@@ -24,7 +25,9 @@ from sparsectr.persistence import NetStorageMixin, find_device, usable_device
 from sparsectr.targets import (
     as_labels,
     balance,
+    check_same_classes,
     check_weights,
+    class_factors,
     find_classes,
     label_numbers,
     split_rows,
@@ -184,19 +187,8 @@ class BaseInteractionClassifier(
             context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         going_on = bool(self.warm_start) and self.__sklearn_is_fitted__()
         with self._all_or_nothing(keep=going_on):
-            self._check_parameters()
-            if not going_on:
-                self._forget()
-            table, labels = self._check_rows(X, y, reset=not going_on)
-            weights = check_weights(sample_weight, len(labels))
-            if not going_on:
-                self.classes_ = find_classes(labels)
-            numbers = label_numbers(labels, self.classes_)
-            codes = self._encode(table, fit=not going_on)
-            weights = balance(weights, self.class_weight, labels)
-            rng = check_random_state(self.random_state)
-            given = self._encode_validation(X_val, y_val, sample_weight_val)
-            self._train(codes, numbers, weights, given, rng, context, going_on)
+            validation = (X_val, y_val, sample_weight_val)
+            self._learn(X, y, sample_weight, validation, context=context, going_on=going_on)
         if context is not None:
             context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
         return self
@@ -224,41 +216,64 @@ class BaseInteractionClassifier(
         """
         going_on = self.__sklearn_is_fitted__()
         with self._all_or_nothing(keep=going_on):
-            self._check_parameters()
-            if not going_on:
-                if classes is None:
-                    raise ValueError("classes must be passed on the first call to partial_fit.")
-                self._forget()
-            table, labels = self._check_rows(X, y, reset=not going_on)
-            weights = check_weights(sample_weight, len(labels))
-            if not going_on:
-                self.classes_ = find_classes(as_labels(classes))
-            numbers = label_numbers(labels, self.classes_)
-            codes = self._encode(table, fit=not going_on)
-            weights = balance(weights, self.class_weight, labels)
-            rng = check_random_state(self.random_state)
-            self._train(codes, numbers, weights, None, rng, None, going_on, one_epoch=True)
+            if classes is None and not going_on:
+                raise ValueError("classes must be passed on the first call to partial_fit.")
+            self._learn(X, y, sample_weight, going_on=going_on, classes=classes, one_epoch=True)
         return self
+
+    def _learn(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation: tuple[Any, Any, Any] = (None, None, None),
+        *,
+        going_on: bool,
+        classes: Any = None,
+        context: Any = None,
+        one_epoch: bool = False,
+    ) -> None:
+        """Check and encode the rows, then train."""
+        self._check_parameters()
+        if not going_on:
+            self._forget()
+        table, labels = self._check_rows(X, y, reset=not going_on)
+        weights = check_weights(sample_weight, len(labels))
+        if not going_on:
+            self.classes_ = find_classes(labels if classes is None else as_labels(classes))
+        elif classes is not None:
+            check_same_classes(as_labels(classes), self.classes_)
+        numbers = label_numbers(labels, self.classes_)
+        factors = class_factors(self.class_weight, self.classes_, numbers, weights)
+        self.device_ = str(find_device(self.device))
+        # Nested, so that no frame holds on to the codes once they are split.
+        self._train(
+            self._label(self._encode(table, fit=not going_on), numbers, weights, factors),
+            self._encode_validation(*validation, factors),
+            context,
+            going_on,
+            one_epoch,
+        )
 
     def _train(
         self,
-        codes: Tensor,
-        numbers: npt.NDArray[np.int64],
-        weights: npt.NDArray[np.float64],
+        train: LabelledRows,
         validation: LabelledRows | None,
-        rng: np.random.RandomState,
         context: Any,
         going_on: bool,
-        one_epoch: bool = False,
+        one_epoch: bool,
     ) -> None:
         """Hand the encoded rows to the method and keep what comes back."""
-        train = self._label(codes, numbers, weights)
+        # None: a source of our own, not NumPy's global one.
+        seed = self.random_state
+        rng = np.random.RandomState() if seed is None else check_random_state(seed)
         stopping = not one_epoch and self._stops_early(len(train), validation is not None)
         if stopping and validation is None:
-            parts = split_rows(numbers, self.validation_fraction, rng)
+            parts = split_rows(train.class_numbers(), self.validation_fraction, rng)
             train, validation = (
                 train.take(torch.from_numpy(rows).to(train.codes.device)) for rows in parts
             )
+        past: list[EpochRecord] = self.history_ if going_on else []
         schedule = self._make_schedule(len(train), stopping, validation, one_epoch)
         task = TrainingTask(
             train=train,
@@ -268,10 +283,11 @@ class BaseInteractionClassifier(
             schedule=schedule,
             evaluate=None if validation is None else lambda net: self._evaluate(net, validation),
             reporter=EpochReporter(self, context, self._snapshot),
-            seeds=np.random.SeedSequence(rng.randint(2**31, size=4).tolist()),
+            # The past counts, so that going on does not repeat the order of the rows.
+            seeds=np.random.SeedSequence([*rng.randint(2**31, size=4).tolist(), len(past)]),
         )
         net, history = self._train_net(task, self._build_net(copy=True) if going_on else None)
-        self.history_: list[EpochRecord] = [*self.history_, *history] if going_on else history
+        self.history_: list[EpochRecord] = past + history
         self.n_iter_ = len(self.history_)
         self.batch_size_ = schedule.batch_size
         self.early_stopping_ = stopping
@@ -286,7 +302,8 @@ class BaseInteractionClassifier(
         """Return the fitted attributes with which a copy of this estimator can predict."""
         names = ("encoder_", "classes_", "device_", "n_features_in_", "feature_names_in_")
         known = {name: value for name, value in vars(self).items() if name in names}
-        return known | self._net_snapshot(net)
+        # A copy: a callback may keep it, and training goes on.
+        return known | deepcopy(self._net_snapshot(net))
 
     def _strongest(
         self, net: nn.Module, codes: Tensor, generator: torch.Generator
@@ -308,7 +325,7 @@ class BaseInteractionClassifier(
     def _evaluate(self, net: nn.Module, rows: LabelledRows) -> dict[str, float]:
         """Measure a net on the validation rows."""
         return validation_values(
-            rows.targets.cpu().numpy().astype(np.int64),
+            rows.class_numbers(),
             to_probabilities(predict_logits(net, rows.codes)),
             rows.weights.cpu().numpy(),
         )
@@ -357,31 +374,39 @@ class BaseInteractionClassifier(
             encoder = FieldEncoder() if isinstance(self.encoder, str) else clone(self.encoder)
             self.encoder_ = encoder.set_output(transform="default")
             codes = self.encoder_.fit_transform(X)
-            self.device_ = str(find_device(self.device))
         else:
             codes = self.encoder_.transform(X)
         return torch.from_numpy(codes).to(usable_device(self.device_))
 
-    def _encode_validation(self, X: Any, y: Any, sample_weight: Any) -> LabelledRows | None:
+    def _encode_validation(
+        self, X: Any, y: Any, sample_weight: Any, factors: npt.NDArray[np.float64]
+    ) -> LabelledRows | None:
         """Encode the validation rows that the user has passed."""
-        if (X is None) != (y is None):
-            raise ValueError("X_val and y_val must be passed together, got only one of them.")
-        if X is None:
+        if X is None and y is None and sample_weight is None:
             return None
+        if X is None or y is None:
+            raise ValueError("X_val and y_val must be passed together, got only one of them.")
         table, labels = self._check_rows(X, y, reset=False)
-        weights = balance(check_weights(sample_weight, len(labels)), self.class_weight, labels)
-        return self._label(self._encode(table), label_numbers(labels, self.classes_), weights)
+        weights = check_weights(sample_weight, len(labels))
+        numbers = label_numbers(labels, self.classes_)
+        return self._label(self._encode(table), numbers, weights, factors)
 
     def _label(
-        self, codes: Tensor, numbers: npt.NDArray[np.int64], weights: npt.NDArray[np.float64]
+        self,
+        codes: Tensor,
+        numbers: npt.NDArray[np.int64],
+        weights: npt.NDArray[np.float64],
+        factors: npt.NDArray[np.float64],
     ) -> LabelledRows:
-        """Put codes, class numbers and weights together, as the loss wants them."""
+        """Put codes, class numbers and weights together, without rows of weight zero."""
+        weights = balance(weights, factors[numbers])
         dtype = torch.float32 if len(self.classes_) == 2 else torch.int64
-        return LabelledRows(
+        rows = LabelledRows(
             codes,
             torch.from_numpy(numbers).to(codes.device, dtype),
             torch.from_numpy(weights).to(codes.device, torch.float32),
         )
+        return rows if weights.all() else rows.take(rows.weights.nonzero()[:, 0])
 
     # Prediction -----------------------------------------------------------------------
 

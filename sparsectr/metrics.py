@@ -30,7 +30,10 @@ def validation_values(
     dict of str to float
         ``validation_log_loss`` (nats) and, if the rows have every class,
         ``validation_roc_auc`` (one against the rest, averaged, for more than two classes).
+        A log loss of NaN, and nothing else, if a probability is not a number.
     """
+    if np.isnan(probabilities).any():
+        return {"validation_log_loss": float("nan")}
     classes = np.arange(probabilities.shape[1])
     values = {
         "validation_log_loss": log_loss(

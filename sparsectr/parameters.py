@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
+
 
 def check_integer(name: str, value: Any, low: int, high: int | None = None) -> int:
     """Return a whole number in [low, high] as int.
@@ -56,8 +58,9 @@ def check_real(
 
 def check_choice(name: str, value: Any, choices: Sequence[Any]) -> Any:
     """Return the value if it is one of the choices; ValueError otherwise."""
+    plain = value.item() if isinstance(value, np.bool_ | np.str_) else value
     # Compared by type as well: 1 is not True, and an array equals nothing here.
-    if not any(type(value) is type(choice) and value == choice for choice in choices):
+    if not any(type(plain) is type(choice) and plain == choice for choice in choices):
         listed = ", ".join(repr(choice) for choice in choices)
         raise ValueError(f"{name} must be one of {listed}, got {value!r}.")
     return value

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_array, column_or_1d
-from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
 Array = npt.NDArray[Any]
@@ -48,6 +48,14 @@ def find_classes(labels: Array) -> Array:
     return classes
 
 
+def check_same_classes(labels: Array, classes: Array) -> None:
+    """Raise ValueError unless labels are the given classes, in any order."""
+    if not np.array_equal(np.unique(labels), classes):
+        raise ValueError(
+            f"classes must be those of the first call, {classes.tolist()}, got {labels.tolist()}."
+        )
+
+
 def label_numbers(labels: Array, classes: Array) -> npt.NDArray[np.int64]:
     """Return the position of every label in the sorted classes; ValueError for a new label."""
     numbers = np.searchsorted(classes, labels).clip(max=len(classes) - 1)
@@ -85,12 +93,49 @@ def check_weights(sample_weight: Any, n_rows: int) -> npt.NDArray[np.float64]:
     return weights
 
 
-def balance(
-    weights: npt.NDArray[np.float64], class_weight: Any, labels: Array
+def class_factors(
+    class_weight: Any,
+    classes: Array,
+    numbers: npt.NDArray[np.int64],
+    weights: npt.NDArray[np.float64],
 ) -> npt.NDArray[np.float64]:
-    """Multiply row weights by class weights and scale them to mean 1."""
-    if class_weight is not None:
-        weights = weights * compute_sample_weight(class_weight, labels)
+    """Return what the weights of the rows of every class are multiplied by.
+
+    Parameters
+    ----------
+    class_weight : dict, "balanced" or None
+        Factor by class (1 for classes that are not named); "balanced": the inverse of the
+        summed weights of the class, so that a row of weight 2 counts as two rows.
+    classes : ndarray of shape (n_classes,)
+        Sorted classes.
+    numbers : ndarray of shape (n_rows,)
+        Class number of every row.
+    weights : ndarray of shape (n_rows,)
+        Weight of every row.
+
+    Returns
+    -------
+    ndarray of shape (n_classes,)
+
+    Raises
+    ------
+    ValueError
+        If class_weight names an unknown class, is negative or is something else.
+    """
+    if isinstance(class_weight, str) and class_weight == "balanced":
+        sums = np.bincount(numbers, weights, minlength=len(classes))
+        return np.divide(sums.sum() / len(classes), sums, out=np.ones(len(classes)), where=sums > 0)
+    factors = compute_class_weight(class_weight, classes=classes, y=classes).astype(np.float64)
+    if not (np.isfinite(factors) & (factors >= 0)).all():
+        raise ValueError(f"class_weight must be finite and not negative, got {class_weight!r}.")
+    return np.asarray(factors)
+
+
+def balance(
+    weights: npt.NDArray[np.float64], factors: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Multiply row weights by the factors of their classes and scale them to mean 1."""
+    weights = weights * factors
     if not weights.any():
         raise ValueError("sample_weight times class_weight must not be zero for every row.")
     return weights / weights.mean()
@@ -117,13 +162,20 @@ def split_rows(
     """
     n_validation = int(np.ceil(fraction * len(numbers)))
     counts = np.bincount(numbers)
-    counts = counts[counts > 0]
-    # A class with one row cannot be on both sides; neither can more classes than rows.
-    stratify = numbers if counts.min() >= 2 and n_validation >= len(counts) else None
+    # The only row of a class is for training; the others are shared out.
+    lone = counts[numbers] < 2
+    if lone.any() and n_validation < (~lone).sum():
+        rows = np.flatnonzero(~lone)
+    else:
+        rows = np.arange(len(numbers))
+    n_classes = len(np.unique(numbers[rows]))
+    fewest = min(n_validation, len(rows) - n_validation)
+    stratify = counts[numbers[rows]].min() >= 2 and fewest >= n_classes
     train_rows, validation_rows = train_test_split(
-        np.arange(len(numbers)),
+        rows,
         test_size=n_validation,
-        stratify=stratify,
+        stratify=numbers[rows] if stratify else None,
         random_state=random_state,
     )
-    return np.sort(train_rows), np.sort(validation_rows)
+    rest = np.setdiff1d(np.arange(len(numbers)), rows)
+    return np.sort(np.concatenate([train_rows, rest])), np.sort(validation_rows)

@@ -32,6 +32,7 @@ class FieldEmbedding(nn.Module):
     """
 
     offsets: Tensor
+    root_counts: Tensor
 
     def __init__(
         self, vocabulary_sizes: Sequence[int], embedding_dim: int, *, sparse: bool = True
@@ -43,6 +44,10 @@ class FieldEmbedding(nn.Module):
         first_rows = (sizes.cumsum(0) - sizes).to(torch.int32)
         self.register_buffer("offsets", first_rows, persistent=False)
         self.weight = nn.Parameter(torch.empty(int(sizes.sum()), embedding_dim))
+        # Square roots of how often training has seen every row so far: in half precision they
+        # hold counts up to 4e9 to one part in a thousand, in two bytes.
+        counts = torch.zeros(self.weight.shape[0], dtype=torch.float16)
+        self.register_buffer("root_counts", counts)
 
     @torch.no_grad()
     def reset_parameters(self, generator: torch.Generator, std: float) -> None:
@@ -53,14 +58,38 @@ class FieldEmbedding(nn.Module):
         """Return the embeddings (B, F, D) of codes (B, F)."""
         return functional.embedding(codes + self.offsets, self.weight, sparse=self.sparse)
 
-    def count_codes(self, codes: Tensor) -> Tensor:
-        """Count how often every row of the table is used by codes (n, F); shape (V,), int64."""
-        counts = torch.zeros(self.weight.shape[0], dtype=torch.int64, device=codes.device)
+    def count_codes(self, codes: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Count how often every row of the table is used.
+
+        Parameters
+        ----------
+        codes : Tensor of shape (n, F)
+            Codes.
+        weights : Tensor of shape (n,), optional
+            What a row of codes counts for; 1 by default.
+
+        Returns
+        -------
+        Tensor of shape (V,), int64, with weights float64
+        """
+        dtype = torch.int64 if weights is None else torch.float64
+        # Summed in float64: float32 stops counting at 2**24.
+        weights = None if weights is None else weights.double()
+        counts = torch.zeros(self.weight.shape[0], dtype=dtype, device=codes.device)
         for column, offset, size in zip(
             codes.unbind(1), self.offsets.tolist(), self.vocabulary_sizes, strict=True
         ):
-            counts[offset : offset + size] = torch.bincount(column, minlength=size)
+            counts[offset : offset + size] = torch.bincount(column, weights, minlength=size)
         return counts
+
+    def past_counts(self) -> Tensor:
+        """Return how often earlier trainings have seen every row; shape (V,), float64."""
+        return self.root_counts.double().square()
+
+    @torch.no_grad()
+    def keep_counts(self, counts: Tensor) -> None:
+        """Keep counts (V,) for `past_counts`."""
+        self.root_counts.copy_(counts.double().sqrt())
 
     @torch.no_grad()
     def fill_untrained(self, counts: Tensor) -> None:
@@ -73,7 +102,8 @@ class FieldEmbedding(nn.Module):
         Parameters
         ----------
         counts : Tensor of shape (V,)
-            Number of training rows of every row of the table, see `count_codes`.
+            Number (or summed weight) of the training rows of every row of the table, those of
+            earlier trainings included; see `count_codes` and `past_counts`.
         """
         for offset, size in zip(self.offsets.tolist(), self.vocabulary_sizes, strict=True):
             rows = self.weight[offset : offset + size]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -29,6 +31,10 @@ class LabelledRows:
 
     def __len__(self) -> int:
         return self.codes.shape[0]
+
+    def class_numbers(self) -> npt.NDArray[np.int64]:
+        """Return the class number of every row, shape (n_rows,)."""
+        return self.targets.cpu().numpy().astype(np.int64)
 
     def take(self, rows: Tensor) -> LabelledRows:
         """Return the rows with these numbers, in this order."""

@@ -104,7 +104,7 @@ def run_epochs(
     Raises
     ------
     ValueError
-        If the training loss or the watched validation value is not finite.
+        If the training loss, a weight or a validation value is not finite.
     """
     history: list[EpochRecord] = []
     best_cost, best_epoch = math.inf, 0
@@ -114,15 +114,18 @@ def run_epochs(
         started = time.perf_counter()
         loss = _train_epoch(net, n_rows, step, schedule, generator)
         _require_finite(loss, "training loss", phase, epoch)
+        # The losses were those before each step; the last step may have been one too far.
+        _require_finite(_extreme_weight(net), "weights", phase, epoch)
         record: EpochRecord = {"phase": phase, "epoch": epoch, "train_loss": loss}
         if evaluate is not None:
-            record |= evaluate(net)
+            for name, value in evaluate(net).items():
+                _require_finite(value, name, phase, epoch)
+                record[name] = value
         record["seconds"] = time.perf_counter() - started
         history.append(record)
         stopped = reporter.end_epoch(net, record)
         if schedule.patience is not None:
             cost = schedule.cost(record)
-            _require_finite(cost, schedule.monitored_key, phase, epoch)
             if cost < best_cost:
                 best_cost, best_epoch = cost, epoch
                 _copy_state(net, best_state)
@@ -144,6 +147,13 @@ def _train_epoch(
     for rows in shuffled_batches(n_rows, schedule.batch_size, generator):
         total += step(rows) * len(rows)
     return float(total / n_rows)
+
+
+@torch.no_grad()
+def _extreme_weight(net: nn.Module) -> float:
+    """Return the largest absolute weight, NaN if there is one; no copy of a table is made."""
+    ends = [torch.stack(weight.aminmax()) for weight in net.parameters() if weight.numel()]
+    return float(torch.cat(ends).abs().max()) if ends else 0.0
 
 
 def _copy_state(net: nn.Module, into: dict[str, Tensor]) -> None:

@@ -96,7 +96,8 @@ class TrainingTask:
         """Train a net with the loop; see `run_epochs`.
 
         Before every validation, and at the end, values without a training row take the mean
-        embedding of their field: validation then meets them as prediction will.
+        embedding of their field: validation then meets them as prediction will. The rows of
+        earlier trainings of this net (warm start, partial fit) count as well.
         """
         fillers = list(self._fillers(net))
 
@@ -105,7 +106,7 @@ class TrainingTask:
                 table.fill_untrained(counts)
             return self.evaluate(net) if self.evaluate is not None else {}
 
-        return run_epochs(
+        history = run_epochs(
             net,
             len(self.train),
             step,
@@ -115,9 +116,13 @@ class TrainingTask:
             evaluate=evaluate,
             phase=phase,
         )
+        for table, counts in fillers:
+            table.keep_counts(counts)
+        return history
 
     def _fillers(self, net: nn.Module) -> Iterator[tuple[FieldEmbedding, Tensor]]:
         """Pair every embedding table of a net with the training counts of its rows."""
         for module in net.modules():
             if isinstance(module, FieldEmbedding):
-                yield module, module.count_codes(self.train.codes)
+                counts = module.count_codes(self.train.codes, self.train.weights)
+                yield module, module.past_counts().to(counts.device) + counts

@@ -254,7 +254,7 @@ class DynIntClassifier(BaseInteractionClassifier):
         Length D of an embedding.
     embedding_l2 : float, default=1e-3
         Weight of ``|e|^2 / 2``, summed over all values, beside the mean log loss.
-    learning_rate : float, default=2e-3
+    learning_rate : float, default=5e-3
         Step size of the optimizer.
     weight_decay : float, default=1e-6
         L2 penalty per step of Adam.
@@ -358,7 +358,7 @@ class DynIntClassifier(BaseInteractionClassifier):
         optimizer: Literal["adam", "ftrl"] = "adam",
         embedding_dim: int = 16,
         embedding_l2: float = 1e-3,
-        learning_rate: float = 2e-3,
+        learning_rate: float = 5e-3,
         weight_decay: float = 1e-6,
         batch_size: int | str = "auto",
         max_epochs: int = 30,

@@ -1,0 +1,119 @@
+"""PROFIT beside logistic regression and FM on MovieLens-1M and Frappe.
+
+Reads the folders ``movielens-1m`` (the files of the ml-1m archive, ratings as
+``ratings_no_timestamp.csv.xz``) and ``frappe`` (BARS Frappe_x1: train_reconstructed, valid and test
+as .csv.xz) below --data, or below the folder named by the variable SPARSECTR_DATA:
+
+    python examples/benchmarks/profit_quality.py frappe --data DIR
+    python examples/benchmarks/profit_quality.py movielens --data DIR --models LR FM PROFIT
+
+MovieLens: label rating > 3, all rows, random 80/10/10 by seed, eight fields. Prints a line per fit
+and the means over the seeds.
+"""
+
+import argparse
+import os
+import time
+from math import comb
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import log_loss, roc_auc_score
+
+from sparsectr.methods.profit import ProfitClassifier
+
+DEEP = {
+    "predictor": "mlp",
+    "hidden_units": (400, 400, 400),
+    "dropout": 0.2,
+    "learning_rate": 1e-3,
+}
+# An FM is the kept net with all pairs, weights of 1 and embeddings from scratch; a logistic
+# regression is the kept net without crosses. Their one epoch of search is not used.
+UNSEARCHED = {"search_epochs": 1, "screening": None, "retrain_from": "scratch"}
+
+
+def make_models(n_fields):
+    """Return the constructor arguments of every row of the tables."""
+    wide = {"max_order": 3, "space": "cp"}
+    return {
+        "LR": UNSEARCHED | {"n_crosses": 0},
+        "FM": UNSEARCHED | {"n_crosses": comb(n_fields, 2), "retrain_weights": "ones"},
+        "PROFIT": wide,
+        "PROFIT, MLP": wide | DEEP,
+        "no screening": wide | {"screening": None},
+        "one-step": wide | {"search": "one_step"},
+        "random": wide | {"search": "random"},
+        "full space": {"max_order": 3, "space": "full"},
+    }
+
+
+def load_frappe(folder, seed):
+    """Return the published train, validation and test parts."""
+    names = ("train_reconstructed", "valid", "test")
+    parts = [pd.read_csv(folder / "frappe" / f"{name}.csv.xz") for name in names]
+    return [(part.drop(columns="label"), part["label"].to_numpy()) for part in parts]
+
+
+def load_movielens(folder, seed):
+    """Return a random 80/10/10 split of all rows."""
+    folder = folder / "movielens-1m"
+
+    def read(name, columns):
+        path, options = folder / name, {"sep": "::", "engine": "python", "encoding": "latin-1"}
+        return pd.read_csv(path, header=None, names=columns, **options)
+
+    ratings = pd.read_csv(folder / "ratings_no_timestamp.csv.xz")
+    users = read("users.dat", ["user_id", "gender", "age", "occupation", "zip"])
+    movies = read("movies.dat", ["movie_id", "title", "genres"])
+    movies["year"] = movies.pop("title").str.extract(r"\((\d{4})\)\s*$", expand=False)
+    table = ratings.merge(users, "left", "user_id").merge(movies, "left", "movie_id")
+    y = (table.pop("rating") > 3).to_numpy().astype(int)
+    order = np.random.default_rng(seed).permutation(len(y))
+    parts = np.split(order, [int(0.8 * len(y)), int(0.9 * len(y))])
+    return [(table.iloc[rows].reset_index(drop=True), y[rows]) for rows in parts]
+
+
+LOADERS = {"frappe": load_frappe, "movielens": load_movielens}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("dataset", choices=LOADERS)
+    parser.add_argument("--data", type=Path, default=os.environ.get("SPARSECTR_DATA"))
+    parser.add_argument("--models", nargs="+")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=NUMBER")
+    arguments = parser.parse_args()
+    if arguments.data is None:
+        parser.error("pass --data or set SPARSECTR_DATA")
+    changes = {name: float(value) for name, value in (pair.split("=") for pair in arguments.set)}
+    changes = {name: int(v) if v == int(v) and v else v for name, v in changes.items()}
+    results = []
+    for seed in arguments.seeds:
+        (X, y), (X_val, y_val), (X_test, y_test) = LOADERS[arguments.dataset](
+            Path(arguments.data), seed
+        )
+        models = make_models(X.shape[1])
+        for name in arguments.models or models:
+            clf = ProfitClassifier(**models[name] | changes, random_state=seed)
+            started = time.perf_counter()
+            clf.fit(X, y, X_val=X_val, y_val=y_val)
+            seconds = time.perf_counter() - started
+            probability = clf.predict_proba(X_test)[:, 1]
+            row = {
+                "model": name,
+                "seed": seed,
+                "AUC": roc_auc_score(y_test, probability),
+                "log loss": log_loss(y_test, probability),
+                "epochs": clf.n_iter_,
+                "seconds": seconds,
+            }
+            results.append(row)
+            print(row, [str(cross) for cross in clf.selected_interactions_[:5]], flush=True)
+    print(pd.DataFrame(results).groupby("model", sort=False).mean().drop(columns="seed").round(4))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,214 @@
+"""The PROFIT classifier: planted crosses, options, and what it refuses."""
+
+import pickle
+from math import comb
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.metrics import log_loss
+
+from sparsectr.datasets import make_clicks
+from sparsectr.methods.profit import ProfitClassifier
+from sparsectr.nn.profit_net import ProfitConfig, ProfitNet
+
+# Quick fits: these tests are about more than accuracy.
+QUICK = {"search_epochs": 2, "max_epochs": 2, "embedding_dim": 4, "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def small():
+    return make_clicks(2_000, n_fields=5, cardinality=8, random_state=0)
+
+
+def fields(cross):
+    return tuple(f"f{f}" for f in cross)
+
+
+class Oracle(ProfitClassifier):
+    """The kept net with the planted crosses, without a search."""
+
+    def _train_net(self, task, net):
+        crosses = ((0, 1), (1, 2), (3, 4), (2, 5, 6), (7, 8, 9))
+        net = ProfitNet(task.vocabulary_sizes, self.embedding_dim, 1, ProfitConfig(crosses))
+        net.reset_parameters(task.new_generator(), task.prior_logits())
+        return net, self._retrain(task, net)
+
+
+@pytest.fixture(scope="module")
+def planted():
+    """60,000 rows, 12 fields, three pairs and two triples without traces in lower orders."""
+    crosses = [(0, 1), (1, 2), (3, 4), (2, 5, 6), (7, 8, 9)]
+    clicks = make_clicks(70_000, 12, 30, crosses=crosses, random_state=0)
+    train, test = slice(0, 60_000), slice(60_000, None)
+    clf = ProfitClassifier(max_order=3, n_crosses={2: 3, 3: 5}, space="cp", random_state=0)
+    clf.fit(clicks.X[train], clicks.y[train])
+    return clicks, clf, train, test
+
+
+def test_planted_crosses_without_traces_are_found(planted):
+    clicks, clf, _, _ = planted
+    table = clf.interaction_table()
+    pairs = set(table[table["order"] == 2]["fields"])
+    triples = set(table[table["order"] == 3]["fields"])
+    assert pairs == {cross for cross in clicks.crosses if len(cross) == 2}
+    assert {cross for cross in clicks.crosses if len(cross) == 3} <= triples
+    strongest = {cross.fields for cross in clf.selected_interactions_[:5]}
+    assert strongest == set(clicks.crosses)
+
+
+def test_the_kept_net_is_nearly_as_good_as_one_that_is_told_the_crosses(planted):
+    clicks, clf, train, test = planted
+    oracle = Oracle(max_order=3, random_state=0).fit(clicks.X[train], clicks.y[train])
+    found, best = (
+        log_loss(clicks.y[test], model.predict_proba(clicks.X[test])) for model in (clf, oracle)
+    )
+    assert found < 1.03 * best
+
+
+def test_strengths_are_those_of_the_planted_effects(planted):
+    clicks, clf, _, _ = planted
+    strength = {cross.fields: cross.strength for cross in clf.selected_interactions_}
+    for cross, effect in zip(clicks.crosses, clicks.cross_log_odds.T, strict=True):
+        assert strength[cross] == pytest.approx(effect.std(), rel=0.25)
+    others = [s for cross, s in strength.items() if cross not in clicks.crosses]
+    assert max(others) < 0.3
+
+
+def test_the_table_agrees_with_the_net(planted):
+    _, clf, _, _ = planted
+    table = clf.interaction_table()
+    assert list(table.columns) == ["fields", "order", "rank", "weight", "contribution", "phase"]
+    assert table.groupby("order")["rank"].apply(list).to_dict() == {
+        2: [1, 2, 3],
+        3: [1, 2, 3, 4, 5],
+    }
+    for _, group in table.groupby("order"):
+        assert group["contribution"].is_monotonic_decreasing
+    assert set(table["phase"]) <= {"screening", "search"}
+    assert {cross.fields for cross in clf.selected_interactions_} == set(table["fields"])
+    phases = [record["phase"] for record in clf.history_]
+    assert phases == sorted(phases, key=["search", "retrain"].index)
+    assert clf.search_history_ == [r for r in clf.history_ if r["phase"] == "search"]
+    assert [beta.shape for beta in clf.architecture_] == [(4, 12)] * 3
+    assert clf.n_parameters_["architecture"] == len(table)
+
+
+@pytest.mark.parametrize("space", ["cp", "full"])
+@pytest.mark.parametrize("coupling", ["symmetric", "stacked"])
+@pytest.mark.parametrize("search", ["progressive", "one_step", "random"])
+def test_every_search_keeps_the_wanted_numbers(small, space, coupling, search):
+    clf = ProfitClassifier(
+        max_order=3,
+        n_crosses={2: 4, 3: 2},
+        space=space,
+        coupling=coupling,
+        search=search,
+        **QUICK,
+    )
+    clf.fit(small.X, small.y)
+    assert clf.interaction_table()["order"].tolist() == [2, 2, 2, 2, 3, 3]
+
+
+@pytest.mark.parametrize("predictor", ["linear", "mlp"])
+@pytest.mark.parametrize("retrain_from", ["search", "scratch"])
+@pytest.mark.parametrize("ranking", ["contribution", "weight"])
+def test_all_pairs_are_kept_if_wanted(small, predictor, retrain_from, ranking):
+    clf = ProfitClassifier(
+        n_crosses=10, predictor=predictor, retrain_from=retrain_from, ranking=ranking, **QUICK
+    )
+    clf.fit(small.X, small.y)
+    assert len(clf.selected_interactions_) == comb(5, 2)
+    assert log_loss(small.y, clf.predict_proba(small.X)) < 0.69
+
+
+@pytest.mark.parametrize("how", ["learn", "fixed", "ones"])
+def test_weights_of_the_kept_crosses(small, how):
+    clf = ProfitClassifier(n_crosses=3, retrain_weights=how, **QUICK).fit(small.X, small.y)
+    weights = clf._fitted_net().architecture.weight.detach().numpy()
+    searched = clf.interaction_table()["weight"].to_numpy(dtype=np.float32)
+    expected = np.ones(3) if how == "ones" else searched
+    assert np.allclose(weights, expected, rtol=1e-6, atol=0) == (how != "learn")
+
+
+def test_repeats_are_for_the_distilled_space(small):
+    clf = ProfitClassifier(space="cp", repeats=True, n_crosses=2, **QUICK).fit(small.X, small.y)
+    assert len(clf.crosses_) == 2
+
+
+def test_screening_can_be_switched_off(small):
+    clf = ProfitClassifier(space="cp", screening=None, **QUICK).fit(small.X, small.y)
+    assert set(clf.interaction_table()["phase"]) == {"search"}
+
+
+@pytest.mark.parametrize("predictor", ["linear", "mlp"])
+def test_several_classes(predictor):
+    clicks = make_clicks(3_000, 4, 6, crosses=[(0, 1)], main_effect=0.0, random_state=0)
+    y = np.digitize(clicks.log_odds, np.quantile(clicks.log_odds, [1 / 3, 2 / 3]))
+    clf = ProfitClassifier(n_crosses=1, predictor=predictor, random_state=0).fit(clicks.X, y)
+    assert clf.selected_interactions_[0].fields == ("f0", "f1")
+    assert log_loss(y, clf.predict_proba(clicks.X)) < 0.7
+
+
+def test_a_stored_model_predicts_the_same(small):
+    clf = ProfitClassifier(predictor="mlp", dropout=0.1, **QUICK).fit(small.X, small.y)
+    copy = pickle.loads(pickle.dumps(clf))
+    np.testing.assert_array_equal(copy.predict_proba(small.X), clf.predict_proba(small.X))
+    pd.testing.assert_frame_equal(copy.interaction_table(), clf.interaction_table())
+
+
+def test_a_warm_start_trains_the_kept_crosses_further(small):
+    clf = ProfitClassifier(warm_start=True, **QUICK).fit(small.X, small.y)
+    kept = clf.interaction_table()
+    clf.fit(small.X, small.y)
+    pd.testing.assert_frame_equal(clf.interaction_table(), kept)
+    assert clf.history_[-1]["phase"] == "retrain"
+
+
+def test_partial_fit_searches_once(small):
+    clf = ProfitClassifier(**QUICK)
+    clf.partial_fit(small.X, small.y, classes=[0, 1])
+    kept = clf.interaction_table()
+    clf.partial_fit(small.X, small.y)
+    pd.testing.assert_frame_equal(clf.interaction_table(), kept)
+
+
+def test_prediction_cost_follows_the_kept_crosses(small):
+    clf = ProfitClassifier(n_crosses=2, space="cp", **QUICK).fit(small.X, small.y)
+    layer = clf._fitted_net().architecture.products
+    rows = sum(len(layer.get_buffer(f"fields_{level}")) for level in (1, 2))
+    assert rows <= 2 * 2
+
+
+def test_embeddings_stay_far_from_denormal_numbers(small):
+    clf = ProfitClassifier(max_order=3, **QUICK).fit(small.X, small.y)
+    net = clf._fitted_net()
+    codes = torch.from_numpy(clf.encoder_.transform(small.X))
+    products = net.architecture(net.embedding(codes)).abs()
+    assert not ((products > 0) & (products < torch.finfo(torch.float32).tiny)).any()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "match"),
+    [
+        ({"max_order": 6}, "max_order must be at most the number of fields, n_features = 5"),
+        ({"max_order": 1}, "max_order must be an int >= 2"),
+        ({"n_crosses": 11}, "n_crosses must be at most the number of sets of order 2, 10"),
+        ({"n_crosses": {3: 1}}, "n_crosses must have the keys"),
+        ({"rank": 0}, "rank must be an int >= 1"),
+        ({"search_fraction": 1.0}, "search_fraction must be a number > 0 and < 1"),
+        ({"screening": "residuals"}, "screening must be one of"),
+        ({"space": "tucker"}, "space must be one of"),
+    ],
+)
+def test_impossible_parameters_are_refused(small, parameters, match):
+    with pytest.raises(ValueError, match=match):
+        ProfitClassifier(**parameters).fit(small.X, small.y)
+
+
+def test_a_search_part_of_one_class_is_refused(small):
+    y = np.zeros(len(small.y), dtype=int)
+    y[0] = 1
+    with pytest.raises(ValueError, match="both parts of the search must hold rows of two classes"):
+        ProfitClassifier(early_stopping=False).fit(small.X, y)

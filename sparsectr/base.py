@@ -188,7 +188,8 @@ class BaseInteractionClassifier(
         going_on = bool(self.warm_start) and self.__sklearn_is_fitted__()
         with self._all_or_nothing(keep=going_on):
             validation = (X_val, y_val, sample_weight_val)
-            self._learn(X, y, sample_weight, validation, context=context, going_on=going_on)
+            reporter = EpochReporter(self, self._snapshot, context, X, y)
+            self._learn(X, y, sample_weight, validation, reporter=reporter, going_on=going_on)
         if context is not None:
             context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
         return self
@@ -218,7 +219,16 @@ class BaseInteractionClassifier(
         with self._all_or_nothing(keep=going_on):
             if classes is None and not going_on:
                 raise ValueError("classes must be passed on the first call to partial_fit.")
-            self._learn(X, y, sample_weight, going_on=going_on, classes=classes, one_epoch=True)
+            reporter = EpochReporter(self, self._snapshot)
+            self._learn(
+                X,
+                y,
+                sample_weight,
+                reporter=reporter,
+                going_on=going_on,
+                classes=classes,
+                one_epoch=True,
+            )
         return self
 
     def _learn(
@@ -228,9 +238,9 @@ class BaseInteractionClassifier(
         sample_weight: Any,
         validation: tuple[Any, Any, Any] = (None, None, None),
         *,
+        reporter: EpochReporter,
         going_on: bool,
         classes: Any = None,
-        context: Any = None,
         one_epoch: bool = False,
     ) -> None:
         """Check and encode the rows, then train."""
@@ -250,7 +260,7 @@ class BaseInteractionClassifier(
         self._train(
             self._label(self._encode(table, fit=not going_on), numbers, weights, factors),
             self._encode_validation(*validation, factors),
-            context,
+            reporter,
             going_on,
             one_epoch,
         )
@@ -259,7 +269,7 @@ class BaseInteractionClassifier(
         self,
         train: LabelledRows,
         validation: LabelledRows | None,
-        context: Any,
+        reporter: EpochReporter,
         going_on: bool,
         one_epoch: bool,
     ) -> None:
@@ -282,7 +292,7 @@ class BaseInteractionClassifier(
             n_outputs=1 if len(self.classes_) == 2 else len(self.classes_),
             schedule=schedule,
             evaluate=None if validation is None else lambda net: self._evaluate(net, validation),
-            reporter=EpochReporter(self, context, self._snapshot),
+            reporter=reporter,
             # The past counts, so that going on does not repeat the order of the rows.
             seeds=np.random.SeedSequence([*rng.randint(2**31, size=4).tolist(), len(past)]),
         )

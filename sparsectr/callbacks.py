@@ -28,19 +28,27 @@ class EpochReporter:
     ----------
     estimator : estimator
         The estimator being fitted.
-    context : sklearn.callback.CallbackContext or None
-        Root context of the fit; None without callback support.
     snapshot : callable
         Takes the net, returns the fitted attributes with which a copy of the estimator can
         predict. Called only if a callback asks for the fitted estimator.
+    context : sklearn.callback.CallbackContext, optional
+        Root context of the fit; None without callback support.
+    X, y : optional
+        What the estimator is fitted on, for callbacks that measure on it.
     """
 
     def __init__(
-        self, estimator: Any, context: Any, snapshot: Callable[[Any], dict[str, Any]]
+        self,
+        estimator: Any,
+        snapshot: Callable[[Any], dict[str, Any]],
+        context: Any = None,
+        X: Any = None,
+        y: Any = None,
     ) -> None:
         self.estimator = estimator
-        self.context = context
         self.snapshot = snapshot
+        self.context = context
+        self.data = {"X": X, "y": y}
         self._epoch_context: Any = None
 
     def begin_epoch(self, net: Any) -> None:
@@ -48,7 +56,9 @@ class EpochReporter:
         if self.context is not None:
             self._epoch_context = self.context.subcontext(task_name="epoch")
             self._epoch_context.call_on_fit_task_begin(
-                estimator=self.estimator, reconstruction_attributes=lambda: self.snapshot(net)
+                estimator=self.estimator,
+                reconstruction_attributes=lambda: self.snapshot(net),
+                **self.data,
             )
 
     def end_epoch(self, net: Any, record: dict[str, Any]) -> bool:
@@ -59,7 +69,9 @@ class EpochReporter:
             return False
         return bool(
             self._epoch_context.call_on_fit_task_end(
-                estimator=self.estimator, reconstruction_attributes=lambda: self.snapshot(net)
+                estimator=self.estimator,
+                reconstruction_attributes=lambda: self.snapshot(net),
+                **self.data,
             )
         )
 

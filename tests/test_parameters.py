@@ -1,0 +1,51 @@
+"""Checks of parameters: what passes comes back plain, everything else is a ValueError."""
+
+import numpy as np
+import pytest
+
+from sparsectr.parameters import check_choice, check_integer, check_real
+
+
+@pytest.mark.parametrize("value", [1, 5, np.int64(3), np.uint8(2)])
+def test_integers_pass(value):
+    found = check_integer("n", value, 1, 5)
+    assert type(found) is int
+    assert found == value
+
+
+@pytest.mark.parametrize("value", [0, 6, True, np.True_, 2.0, "2", None, [2]])
+def test_other_integers_do_not(value):
+    with pytest.raises(ValueError, match=r"n must be an int >= 1 and <= 5, got"):
+        check_integer("n", value, 1, 5)
+
+
+@pytest.mark.parametrize("value", [0, 0.5, np.float32(0.25), np.int64(1)])
+def test_numbers_pass(value):
+    found = check_real("x", value, 0, 1)
+    assert type(found) is float
+    assert found == value
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.1, np.nan, np.inf, True, "1", None, 1j])
+def test_other_numbers_do_not(value):
+    with pytest.raises(ValueError, match=r"x must be a number >= 0 and <= 1, got"):
+        check_real("x", value, 0, 1)
+
+
+@pytest.mark.parametrize("value", [0, 1])
+def test_open_ends_are_excluded(value):
+    with pytest.raises(ValueError, match=r"x must be a number > 0 and < 1, got"):
+        check_real("x", value, 0, 1, open_low=True, open_high=True)
+    with pytest.raises(ValueError, match=r"x must be a number >= 0, got inf"):
+        check_real("x", np.inf, 0)
+
+
+@pytest.mark.parametrize("value", ["auto", True, np.str_("auto"), np.True_])
+def test_choices_pass(value):
+    assert check_choice("c", value, ["auto", True]) == value
+
+
+@pytest.mark.parametrize("value", ["Auto", 1, 1.0, False, None, np.array(["auto"]), ["auto"]])
+def test_other_choices_do_not(value):
+    with pytest.raises(ValueError, match=r"c must be one of 'auto', True, got"):
+        check_choice("c", value, ["auto", True])

@@ -1,0 +1,132 @@
+"""The fitted state: arrays only, the same probabilities after every round trip."""
+
+import copy
+import io
+import pickle
+
+import joblib
+import numpy as np
+import pytest
+import skops.io
+import torch
+from joblib import Parallel, delayed
+from sklearn.base import clone
+
+from sparsectr import DynIntClassifier, FieldEncoder, persistence
+
+X = np.random.default_rng(0).integers(0, 6, size=(200, 3)).astype(str)
+Y = np.where(X[:, 0] == X[:, 1], "yes", "no")
+
+
+@pytest.fixture(scope="module")
+def model():
+    return DynIntClassifier(max_epochs=2, embedding_dim=4, random_state=0).fit(X, Y)
+
+
+def through_skops(model):
+    data = skops.io.dumps(model)
+    return skops.io.loads(data, trusted=skops.io.get_untrusted_types(data=data))
+
+
+def through_joblib(model, compress):
+    buffer = io.BytesIO()
+    joblib.dump(model, buffer, compress=compress)
+    buffer.seek(0)
+    return joblib.load(buffer)
+
+
+@pytest.mark.parametrize(
+    "trip",
+    [
+        lambda model: pickle.loads(pickle.dumps(model)),
+        lambda model: through_joblib(model, 0),
+        lambda model: through_joblib(model, 3),
+        through_skops,
+        copy.deepcopy,
+        copy.copy,
+    ],
+    ids=["pickle", "joblib", "compressed", "skops", "deepcopy", "copy"],
+)
+def test_round_trips_keep_the_probabilities(model, trip):
+    again = trip(model)
+    np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+    assert again.selected_interactions_ == model.selected_interactions_
+    again.partial_fit(X, Y)  # trains memory of its own
+    np.testing.assert_array_equal(trip(model).predict_proba(X), model.predict_proba(X))
+
+
+@pytest.mark.parametrize("mode", ["r", "c"])
+def test_memory_mapped(model, tmp_path, mode):
+    joblib.dump(model, tmp_path / "model.joblib")
+    again = joblib.load(tmp_path / "model.joblib", mmap_mode=mode)
+    np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+
+
+def predict(model):
+    return model.predict_proba(X)
+
+
+def test_other_processes_predict_from_mapped_arrays(model):
+    found = Parallel(n_jobs=2, max_nbytes=1)(delayed(predict)(model) for _ in range(2))
+    for probabilities in found:
+        np.testing.assert_array_equal(probabilities, model.predict_proba(X))
+
+
+def walk(value, seen):
+    if id(value) in seen:
+        return
+    seen[id(value)] = value
+    if isinstance(value, dict):
+        parts = [*value.keys(), *value.values()]
+    elif isinstance(value, list | tuple | set):
+        parts = value
+    else:
+        parts = getattr(value, "__dict__", {}).values()
+    for part in parts:
+        walk(part, seen)
+
+
+def test_state_holds_no_tensor(model):
+    model.predict_proba(X)
+    seen = {}
+    walk(model.__getstate__(), seen)
+    values = seen.values()
+    assert any(isinstance(value, np.ndarray) for value in values)
+    assert not [v for v in values if isinstance(v, torch.Tensor | torch.nn.Module)]
+
+
+def test_pickle_is_hardly_larger_than_the_parameters():
+    encoder = FieldEncoder(hash_buckets=100_000)
+    model = DynIntClassifier(max_epochs=1, encoder=encoder, random_state=0).fit(X, Y)
+    n_bytes = 4 * sum(model.n_parameters_.values())
+    assert n_bytes < len(pickle.dumps(model)) < 1.05 * n_bytes
+
+
+def test_clone_is_unfitted(model):
+    assert not clone(model).__sklearn_is_fitted__()
+    assert model.__sklearn_is_fitted__()
+
+
+def test_another_version_warns(model, monkeypatch):
+    data = pickle.dumps(model)
+    monkeypatch.setattr(persistence, "version", lambda name: "99.0")
+    with pytest.warns(UserWarning, match=r"stored by sparsectr .* opened by 99\.0"):
+        pickle.loads(data)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_a_model_of_a_gpu_opens_without_one(model):
+    stored = copy.deepcopy(model)
+    stored.device_ = "cuda:0"
+    opened = pickle.loads(pickle.dumps(stored))
+    np.testing.assert_array_equal(opened.predict_proba(X), model.predict_proba(X))
+    opened.partial_fit(X, Y)
+    assert opened.device_ == "cpu"
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:7", "toaster"])
+def test_a_device_that_is_not_there(device):
+    if device == "cuda" and torch.cuda.is_available():
+        pytest.skip("this machine has the device")
+    with pytest.raises(ValueError, match="device must be 'auto' or name a device"):
+        DynIntClassifier(device=device).fit(X, Y)

@@ -1,0 +1,124 @@
+"""The training loop around a step that only notes what it is given."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from sparsectr.training.loop import Schedule, run_epochs
+
+
+class Reporter:
+    def __init__(self, stop_at=None):
+        self.events, self.stop_at = [], stop_at
+
+    def begin_epoch(self, net):
+        self.events.append("begin")
+
+    def end_epoch(self, net, record):
+        self.events.append(record["epoch"])
+        return record["epoch"] == self.stop_at
+
+
+def run(costs, *, patience, monitor="log_loss", stop_at=None, n_rows=10, batch_size=4):
+    """Train a net whose only weight counts the epochs; validation follows a script."""
+    net = nn.Linear(1, 1, bias=False)
+    nn.init.zeros_(net.weight)
+    n_batches = -(-n_rows // batch_size)
+    seen = []
+
+    def step(rows):
+        assert net.training
+        seen.append(rows)
+        with torch.no_grad():
+            net.weight += 1 / n_batches
+        return torch.tensor(float(len(rows)))
+
+    def evaluate(net):
+        net.eval()
+        return {f"validation_{monitor}": costs[round(net.weight.item()) - 1]}
+
+    reporter = Reporter(stop_at)
+    history = run_epochs(
+        net,
+        n_rows,
+        step,
+        Schedule(batch_size, len(costs), patience, monitor),
+        generator=torch.Generator().manual_seed(0),
+        reporter=reporter,
+        evaluate=evaluate,
+        phase="search",
+    )
+    return history, round(net.weight.item()), seen, reporter
+
+
+@pytest.mark.parametrize(
+    ("costs", "patience", "n_epochs", "best"),
+    [
+        ([3, 2, 1], 1, 3, 3),
+        ([1, 2, 3], 1, 2, 1),
+        ([2, 1, 1, 1, 1], 2, 4, 2),  # a tie is no improvement
+        ([5, 6, 4, 6, 5, 3], 2, 5, 3),
+        ([5, 6, 4, 6, 5, 3], 3, 6, 6),
+        ([1, 2, 3], None, 3, 3),
+    ],
+)
+def test_patience_and_the_best_state(costs, patience, n_epochs, best):
+    history, weight, _, _ = run(costs, patience=patience)
+    assert len(history) == n_epochs
+    assert weight == best
+    history, weight, _, _ = run([-c for c in costs], patience=patience, monitor="roc_auc")
+    assert (len(history), weight) == (n_epochs, best)
+
+
+def test_a_reporter_ends_the_phase_and_the_best_state_still_counts():
+    history, weight, _, reporter = run([1, 2, 3, 4], patience=5, stop_at=2)
+    assert len(history) == 2
+    assert weight == 1
+    assert reporter.events == ["begin", 1, "begin", 2]
+
+
+def test_every_epoch_visits_every_row_in_a_new_order():
+    history, _, seen, _ = run([1, 1, 1], patience=None)
+    assert [len(rows) for rows in seen] == [4, 3, 3] * 3
+    orders = [torch.cat(seen[i : i + 3]).tolist() for i in (0, 3, 6)]
+    assert all(sorted(order) == list(range(10)) for order in orders)
+    assert len(set(map(tuple, orders))) == 3
+    # The mean over rows, not over batches: (16 + 9 + 9) / 10.
+    assert [record["train_loss"] for record in history] == pytest.approx([3.4] * 3)
+
+
+def test_records():
+    history, *_ = run([0.5, 0.25], patience=None)
+    assert [list(record) for record in history] == [
+        ["phase", "epoch", "train_loss", "validation_log_loss", "seconds"]
+    ] * 2
+    assert [record["epoch"] for record in history] == [1, 2]
+    assert {record["phase"] for record in history} == {"search"}
+
+
+def test_a_validation_value_that_is_not_finite_names_the_learning_rate():
+    with pytest.raises(ValueError, match=r"validation_log_loss must stay finite.*learning_rate"):
+        run([1.0, math.nan], patience=None)
+
+
+@pytest.mark.parametrize("where", ["loss", "weight"])
+def test_a_loss_or_weight_that_is_not_finite_names_the_learning_rate(where):
+    net = nn.Linear(2, 1)
+
+    def step(rows):
+        if where == "weight":  # the very last step goes astray; its loss was still fine
+            with torch.no_grad():
+                net.weight[0, 1] = math.inf
+        return torch.tensor(math.nan if where == "loss" else 1.0)
+
+    with pytest.raises(ValueError, match=r"must stay finite, got \w+ in epoch 1.*learning_rate"):
+        run_epochs(
+            net,
+            4,
+            step,
+            Schedule(4, 1),
+            generator=torch.Generator().manual_seed(0),
+            reporter=Reporter(),
+        )

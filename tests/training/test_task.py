@@ -1,0 +1,127 @@
+"""What a method is handed to train its net."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sparsectr.nn.embedding import FieldEmbedding
+from sparsectr.training.batches import LabelledRows
+from sparsectr.training.loop import Schedule
+from sparsectr.training.task import TrainingTask
+
+
+class Silent:
+    def begin_epoch(self, net):
+        pass
+
+    def end_epoch(self, net, record):
+        return False
+
+
+def make_task(targets, weights=None, n_outputs=1, sizes=(5, 4)):
+    targets = torch.as_tensor(targets)
+    n_rows = len(targets)
+    rows = torch.arange(n_rows)
+    codes = torch.stack([rows % 3 + 2, rows % 2 + 2], dim=1).int()
+    weights = torch.ones(n_rows) if weights is None else torch.tensor(weights)
+    targets = targets.float() if n_outputs == 1 else targets
+    return TrainingTask(
+        train=LabelledRows(codes, targets, weights),
+        validation=None,
+        vocabulary_sizes=sizes,
+        n_outputs=n_outputs,
+        schedule=Schedule(batch_size=4, max_epochs=1),
+        evaluate=None,
+        reporter=Silent(),
+        seeds=np.random.SeedSequence(7),
+    )
+
+
+def test_generators_are_different_streams_and_come_again():
+    first, again = make_task([0, 1]), make_task([0, 1])
+    draws = [torch.rand(5, generator=first.new_generator()) for _ in range(4)]
+    repeated = [torch.rand(5, generator=again.new_generator()) for _ in range(4)]
+    assert all(map(torch.equal, draws, repeated))
+    assert len({tuple(draw.tolist()) for draw in draws}) == 4
+
+
+def test_prior_logits_are_the_log_odds_of_the_weighted_classes():
+    task = make_task([0, 1, 1, 0], [1.0, 0.5, 1.0, 1.5])
+    torch.testing.assert_close(task.prior_logits(), torch.tensor([1.5 / 2.5]).log())
+
+
+def test_prior_logits_of_more_classes_give_the_shares():
+    task = make_task([0, 1, 1, 2], [1.0, 0.5, 1.0, 1.5], n_outputs=3)
+    logits = task.prior_logits()
+    torch.testing.assert_close(logits.softmax(0), torch.tensor([1.0, 1.5, 1.5]) / 4)
+    assert abs(logits.sum().item()) < 1e-6
+
+
+def test_prior_logits_are_finite_without_a_class():
+    assert torch.isfinite(make_task([0, 0]).prior_logits()).all()
+    assert torch.isfinite(make_task([0, 2], n_outputs=3).prior_logits()).all()
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5])
+def test_split_off_is_disjoint_and_complete(share):
+    task = make_task([0, 1] * 20)
+    task = replace(task, train=replace(task.train, weights=torch.arange(40.0)))
+    stay, away = task.split_off(share)
+    assert len(away) == 40 * share
+    assert sorted([*stay.train.weights.tolist(), *away.weights.tolist()]) == list(range(40))
+    assert torch.equal(away.targets, away.weights % 2)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embedding = FieldEmbedding((5, 4), 2)
+        self.embedding.reset_parameters(torch.Generator().manual_seed(0), 1.0)
+
+
+def no_step(rows):
+    return torch.zeros(())
+
+
+def test_run_fills_untrained_rows_before_validation():
+    net = Net()
+    task = make_task([0, 1] * 6)
+    met = []
+
+    def evaluate(net):
+        met.append(net.embedding.weight.detach().clone())
+        return {"validation_log_loss": 1.0}
+
+    task = replace(task, evaluate=evaluate)
+    trained = net.embedding.weight.detach()[[2, 3, 4]].clone()
+    task.run(net, no_step)
+    assert torch.equal(net.embedding.weight[[2, 3, 4]], trained)
+    torch.testing.assert_close(met[0][0], trained.mean(0))
+    assert torch.equal(met[0][0], met[0][1])
+
+
+def test_rows_of_earlier_trainings_are_left_alone_and_counted():
+    net = Net()
+    task = make_task([0, 1] * 6)
+    task.run(net, no_step)
+    before = net.embedding.weight.detach().clone()
+    # Only values 2 and 2 this time; 3 and 4 of field 0 and 3 of field 1 keep what they learnt.
+    task.train.codes.fill_(2)
+    task.run(net, no_step)
+    after = net.embedding.weight.detach()
+    assert torch.equal(after[[2, 3, 4, 7, 8]], before[[2, 3, 4, 7, 8]])
+    counts = torch.tensor([16.0, 4, 4])
+    expected = counts @ before[[2, 3, 4]] / 24
+    torch.testing.assert_close(after[0], expected, rtol=2e-3, atol=1e-3)
+
+
+def test_weights_count_as_rows_for_the_mean():
+    nets = [Net(), Net()]
+    make_task([0, 1, 0], [3.0, 1.0, 1.0]).run(nets[0], no_step)
+    repeated = make_task([0, 1, 0])
+    rows = torch.tensor([0, 0, 0, 1, 2])
+    replace(repeated, train=repeated.train.take(rows)).run(nets[1], no_step)
+    torch.testing.assert_close(nets[0].embedding.weight, nets[1].embedding.weight)

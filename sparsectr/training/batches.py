@@ -66,3 +66,9 @@ def shuffled_batches(n_rows: int, batch_size: int, generator: torch.Generator) -
     order = torch.randperm(n_rows, generator=generator, device=generator.device)
     n_batches = -(-n_rows // batch_size)
     yield from order.tensor_split(n_batches)
+
+
+def endless_batches(n_rows: int, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """Yield `shuffled_batches` for ever, in a new order every time."""
+    while True:
+        yield from shuffled_batches(n_rows, batch_size, generator)

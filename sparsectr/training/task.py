@@ -78,6 +78,8 @@ class TrainingTask:
     def split_off(self, share: float) -> tuple[TrainingTask, LabelledRows]:
         """Take a random share of the training rows away, for a search on rows of its own.
 
+        Of every class the same share is taken, rounded, and at least one of two rows.
+
         Returns
         -------
         task : TrainingTask
@@ -86,9 +88,12 @@ class TrainingTask:
             The rows taken away.
         """
         order = torch.randperm(len(self.train), generator=self.new_generator(), device=self.device)
-        n_away = max(1, round(share * len(self.train)))
-        stay, away = self.train.take(order[n_away:]), self.train.take(order[:n_away])
-        return replace(self, train=stay), away
+        away = torch.zeros(len(order), dtype=torch.bool, device=self.device)
+        targets = self.train.targets[order]
+        for target in targets.unique():
+            places = (targets == target).nonzero()[:, 0]
+            away[places[: max(round(share * len(places)), int(len(places) > 1))]] = True
+        return replace(self, train=self.train.take(order[~away])), self.train.take(order[away])
 
     def run(
         self, net: nn.Module, step: Step, *, phase: str = "train", schedule: Schedule | None = None

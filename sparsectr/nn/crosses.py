@@ -13,14 +13,19 @@ import torch
 from torch import Tensor, nn
 
 
+def take_columns(x: Tensor, columns: Tensor) -> Tensor:
+    """Return these columns of the last axis, (..., n) to (..., len(columns)).
+
+    Several times as fast as indexing, forward and backward.
+    """
+    return x.gather(-1, columns.expand(*x.shape[:-1], -1))
+
+
 def upper_triangle(gram: Tensor) -> Tensor:
     """Return the entries above the diagonal, row by row: (..., F, F) to (..., F(F-1)/2)."""
     n_fields = gram.shape[-1]
     rows, columns = torch.triu_indices(n_fields, n_fields, 1, device=gram.device)
-    positions = rows * n_fields + columns
-    flat = gram.flatten(-2)
-    # Three times as fast, forward and backward, as indexing with rows and columns.
-    return flat.gather(-1, positions.expand(*flat.shape[:-1], -1))
+    return take_columns(gram.flatten(-2), rows * n_fields + columns)
 
 
 def inner_crosses(vectors: Tensor, order: int, scale: Tensor | None = None) -> Tensor:

@@ -67,11 +67,10 @@ class LowRankScores(nn.Module):
     @torch.no_grad()
     def reset_parameters(self, generator: torch.Generator) -> None:
         """Start with ``score = 1 + <h_i, h_j>`` (t = 2), or a positive multiple of the like."""
-        rank, dim = self.weight.shape
         draws = torch.empty_like(self.weight).normal_(generator=generator)
         # Orthonormal columns, orthogonal to the constant bias.
         self.weight.copy_(torch.linalg.qr(draws - draws.mean(0)).Q)
-        self.bias.fill_(rank**-0.5)
+        self.bias.fill_(len(self.bias) ** -0.5)
         self.scale.fill_(1.0)
 
     def forward(self, vectors: Tensor) -> Tensor:
@@ -139,7 +138,8 @@ class Selection(nn.Module):
     def reset_parameters(self, generator: torch.Generator) -> None:
         """Start with all gates open and alpha at 0."""
         if self.granularity != "value":
-            self.field_vectors.copy_(start_vectors(*self.field_vectors.shape, generator))
+            n_fields, selection_dim = self.field_vectors.shape
+            self.field_vectors.copy_(start_vectors(n_fields, selection_dim, generator))
             self.field_scorer.reset_parameters(generator)
         if self.granularity != "field":
             self.value_scorer.reset_parameters(generator)
@@ -173,13 +173,30 @@ class Selection(nn.Module):
         """Return for every cross whether its chosen gate follows the fields, (P,) bool."""
         if self.granularity == "hybrid":
             return self.alpha > 0
-        return torch.full((self.n_crosses,), self.granularity == "field")
+        device = next(self.parameters()).device
+        return torch.full((self.n_crosses,), self.granularity == "field", device=device)
+
+    @torch.no_grad()
+    def chosen_scores(self, vectors: Tensor) -> Tensor:
+        """Return the scores behind the chosen gates, (B, P) or (P,) as in `forward`."""
+        if self.granularity == "field":
+            return self.field_scores()
+        if self.granularity == "value":
+            return self.value_scores(vectors)
+        return torch.where(self.alpha > 0, self.field_scores(), self.value_scores(vectors))
+
+    @torch.no_grad()
+    def closed_for_good(self) -> Tensor:
+        """Return for every cross whether its chosen gate is closed for all rows, (P,) bool."""
+        by_field = self.follows_fields()
+        return by_field & (self.field_scores() <= 0) if by_field.any() else by_field
 
 
 def start_vectors(n_vectors: int, selection_dim: int, generator: torch.Generator) -> Tensor:
-    """Draw vectors of length `START_LENGTH` in random directions, (n, selection_dim)."""
+    """Draw vectors of length `START_LENGTH`, as orthogonal as their number allows, (n, d)."""
     draws = torch.empty(n_vectors, selection_dim, device=generator.device)
-    return START_LENGTH * functional.normalize(draws.normal_(generator=generator), dim=1)
+    nn.init.orthogonal_(draws, generator=generator)
+    return START_LENGTH * functional.normalize(draws, dim=1)
 
 
 def spread_vectors(centre: Tensor, n_vectors: int, generator: torch.Generator) -> Tensor:

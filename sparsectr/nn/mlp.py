@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -65,6 +66,11 @@ class MLP(nn.Module):
         self.layers = nn.ModuleList(make_linear(n_in, n_out) for n_in, n_out in pairwise(widths))
         self.dropout = Dropout(dropout)
 
+    @property
+    def first(self) -> nn.Linear:
+        """The layer that sees the inputs."""
+        return cast(nn.Linear, self.layers[0])
+
     @torch.no_grad()
     def reset_parameters(
         self, generator: torch.Generator, output_bias: Tensor | float = 0.0
@@ -92,7 +98,7 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return outputs (..., n_outputs) of inputs (..., n_inputs)."""
-        return self.after_first(self.layers[0](x))
+        return self.after_first(self.first(x))
 
     def after_first(self, x: Tensor) -> Tensor:
         """Return the outputs, given what the first linear layer returned.
@@ -103,6 +109,19 @@ class MLP(nn.Module):
         for layer in self.layers[1:]:
             x = layer(self.dropout(functional.relu(x)))
         return x
+
+    @torch.no_grad()
+    def without_inputs(self, kept: Tensor) -> MLP:
+        """Return an MLP with only the inputs at these positions: the others at zero, for good.
+
+        It shares all layers with this one but the first.
+        """
+        mlp = MLP(len(kept), (), self.first.out_features).to(kept.device)
+        mlp.first.weight.copy_(self.first.weight[:, kept])
+        mlp.first.bias.copy_(self.first.bias)
+        mlp.layers.extend(self.layers[1:])
+        mlp.dropout = self.dropout
+        return mlp
 
     def _linear_layers(self) -> Iterator[nn.Linear]:
         for layer in self.layers:

@@ -1,0 +1,423 @@
+"""OptFeature: keep a cross, or drop it, by its fields or by the values of a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim import Adam, Optimizer
+
+from sparsectr.encoding.field_encoder import FieldEncoder
+from sparsectr.methods.gate_reports import GateReportsMixin
+from sparsectr.nn.optfeature_net import OptFeatureConfig, OptFeatureNet
+from sparsectr.parameters import check_choice, check_integer, check_real
+from sparsectr.training.batches import LabelledRows, endless_batches
+from sparsectr.training.descent import descend
+from sparsectr.training.loop import EpochRecord, Schedule
+from sparsectr.training.losses import log_loss
+from sparsectr.training.optimizers import RowAdam
+from sparsectr.training.prior import EmbeddingPrior
+from sparsectr.training.task import TrainingTask
+
+# Fewer training rows than this are too few to learn a gate for every value.
+FEWEST_ROWS_FOR_VALUES = 20_000
+# Step size of the selection networks, as a share of that of the selection vectors. A network
+# moves the scores of all crosses at once and would drown what single crosses tell.
+NETWORK_PACE = 0.01
+
+
+class OptFeatureClassifier(GateReportsMixin):
+    """Select crosses by their fields or by the values of a row, and classify with what is left.
+
+    A search learns a gate for every cross, on rows of its own: open or closed for a set of fields,
+    or for every combination of their values. Then the gates are frozen, crosses that are closed
+    for good are removed from the net, and the weights are trained again. See `OptFeatureNet` for
+    the net and `Selection` for the gates.
+
+    Parameters
+    ----------
+    granularity : {"auto", "hybrid", "field", "value"}, default="auto"
+        What a gate depends on: the fields of its cross, the values in a row, or a choice
+        between both, learnt for every cross ("hybrid"). "auto": "hybrid" from 20,000 training rows,
+        below that "field". Only field gates make a net smaller and faster; value gates are there
+        for accuracy and insight, and cost a little time.
+    combine : {"paper", "raw"}, default="paper"
+        How a hybrid gate mixes while searching: the opened gates, or their scores.
+    search : {"bilevel", "joint"}, default="bilevel"
+        "bilevel" trains gates and weights in turn, on different rows. "joint" trains both on the
+        same batch; gates then have no reason to close, and hardly any does.
+    search_fraction : float, default=0.2
+        Share of the training rows on which the gates are trained ("bilevel"). The retraining
+        uses all rows.
+    search_epochs : int, default=10
+        Passes of the search over the other rows; at most ``max_epochs``.
+    gate_price : float, default=1e-4
+        What an open gate costs while searching, in nats per row: a cross that lowers the log
+        loss by less is dropped. 0 leaves the fate of useless crosses to chance.
+    retrain_init : {"init", "random", "search"}, default="init"
+        Weights with which the retraining starts: those with which the search started, newly
+        drawn ones, or those that the search ended with.
+    orders : sequence of int, default=(2,)
+        Orders of the crosses: 2, 3 or both.
+    operator : {"inner", "outer"}, default="inner"
+        A cross is the inner product of its embeddings, or a learnt bilinear form of two.
+    selection_dim : int, default=16
+        Length of the selection embeddings (d-hat).
+    selection_rank : int, default=32
+        Rank of the selection tensors (d'), larger than ``selection_dim``.
+    selection_learning_rate : float, default=5e-3
+        Step size of the selection embeddings; their networks take steps a hundredth as long.
+    alpha_learning_rate : float, default=1e-2
+        Step size of the choice between field and value gates.
+    hidden_units : sequence of int, default=(64, 32)
+        Widths of the hidden layers of the predictor. Empty: a linear predictor.
+    dropout : float, default=0.0
+        Share of the hidden units that are dropped in training, in [0, 1).
+    embedding_dim : int, default=16
+        Length D of an embedding.
+    embedding_l2 : float, default=1e-3
+        Weight of ``|e|^2 / 2``, summed over all values, beside the mean log loss.
+    learning_rate : float, default=2e-3
+        Step size of embeddings and predictor.
+    weight_decay : float, default=1e-6
+        L2 penalty per step of Adam, for embeddings and predictor.
+    batch_size : int or "auto", default="auto"
+        Rows per step. "auto": the power of two that gives about 400 steps per epoch, from 32 to
+        4,096.
+    max_epochs : int, default=30
+        Most passes over the training rows, in the search and in the retraining each.
+    early_stopping : bool or "auto", default="auto"
+        Whether to stop when the validation value stops to improve, and to go back to the best
+        epoch. "auto": if there are 500 rows or validation rows are passed to `fit`.
+    monitor : {"log_loss", "roc_auc"}, default="log_loss"
+        The validation value that early stopping watches.
+    validation_fraction : float, default=0.1
+        Share of the rows set apart for early stopping.
+    n_iter_no_change : int, default=3
+        Epochs without improvement before training stops.
+    n_interactions : int, default=50
+        Most crosses in ``selected_interactions_``.
+    class_weight : dict, "balanced" or None, default=None
+        Weight of every class in the loss.
+    encoder : FieldEncoder or "auto", default="auto"
+        Turns columns into codes; "auto" is ``FieldEncoder()``. A given encoder is cloned.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the fitted net, with the same vocabularies.
+    device : str, default="auto"
+        Where to train: "cpu", "cuda", ...; "auto" takes a GPU if there is one.
+    random_state : int, RandomState or None, default=None
+        Source of all random numbers: validation split, initial weights, order of the rows.
+    verbose : int, default=0
+        1 writes one line per epoch.
+
+    Attributes
+    ----------
+    selected_interactions_ : list of Interaction
+        The strongest crosses that are open for some rows, strongest first. Strength is the standard
+        deviation, over up to 10,000 training rows, of the change of the log-odds when the gate of
+        the cross is closed. Crosses are screened by the gradient of the logit with respect to the
+        cross, times the cross. For more than two classes: root mean square over the logits.
+    keep_rate_ : ndarray of shape (n_crosses,)
+        Share of (up to 100,000) training rows on which the gate of each cross is open, in the
+        order of `interaction_table`.
+    alpha_ : ndarray of shape (n_crosses,)
+        Learnt choice of each cross: field gate if > 0, else value gate. NaN if not "hybrid".
+    classes_ : ndarray of shape (n_classes,)
+        The class labels.
+    encoder_ : FieldEncoder
+        The fitted encoder.
+    history_ : list of dict
+        One record per epoch: phase ("search", "retrain" or "train"), epoch, train_loss,
+        validation_log_loss, validation_roc_auc, seconds.
+    n_iter_ : int
+        Number of epochs, over all phases.
+    n_parameters_ : dict of str to int
+        Number of weights by part: embedding (with the selection embeddings), selections, mlp.
+    batch_size_ : int
+        The batch size used.
+    early_stopping_ : bool
+        Whether early stopping was used.
+    device_ : str
+        Where the net was trained.
+    n_features_in_ : int
+        Number of fields.
+    feature_names_in_ : ndarray of shape (n_fields,)
+        Names of the columns, if all are strings.
+
+    See Also
+    --------
+    FieldEncoder : Turns columns into codes.
+
+    Notes
+    -----
+    With `warm_start` or `partial_fit`, the first call searches and retrains; later calls train the
+    weights and leave the gates as they are.
+
+    Source: F. Lyu et al., "Towards Hybrid-grained Feature Interaction Selection for Deep Sparse
+    Network", NeurIPS 2023. Beside the differences listed in `OptFeatureNet`:
+
+    * while a gate is trained, its cross is scaled by a random level between 0 and 1. The mean of
+      that gradient is the difference between an open and a closed gate; the gradient at
+      the open gate alone vanishes as soon as the weights have found the best scale of a cross;
+    * open gates have a small price;
+    * selection networks learn a hundred times as slowly as selection embeddings;
+    * the search runs a fixed number of epochs and keeps the last gates;
+    * the retraining uses the rows of the search as well.
+
+    Examples
+    --------
+    >>> from sparsectr.methods.optfeature import OptFeatureClassifier
+    >>> from sparsectr.datasets import make_clicks
+    >>> clicks = make_clicks(5000, 4, 10, crosses=[(0, 2)], cross_effect=1.5, random_state=0)
+    >>> clf = OptFeatureClassifier(random_state=0).fit(clicks.X, clicks.y)
+    >>> clf.selected_interactions_[0].fields
+    ('f0', 'f2')
+    """
+
+    _net_class = OptFeatureNet
+
+    def __init__(
+        self,
+        *,
+        granularity: str = "auto",
+        combine: str = "paper",
+        search: str = "bilevel",
+        search_fraction: float = 0.2,
+        search_epochs: int = 10,
+        gate_price: float = 1e-4,
+        retrain_init: str = "init",
+        orders: Sequence[int] = (2,),
+        operator: str = "inner",
+        selection_dim: int = 16,
+        selection_rank: int = 32,
+        selection_learning_rate: float = 5e-3,
+        alpha_learning_rate: float = 1e-2,
+        hidden_units: Sequence[int] = (64, 32),
+        dropout: float = 0.0,
+        embedding_dim: int = 16,
+        embedding_l2: float = 1e-3,
+        learning_rate: float = 2e-3,
+        weight_decay: float = 1e-6,
+        batch_size: int | str = "auto",
+        max_epochs: int = 30,
+        early_stopping: bool | str = "auto",
+        monitor: str = "log_loss",
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 3,
+        n_interactions: int = 50,
+        class_weight: dict[Any, float] | str | None = None,
+        encoder: FieldEncoder | str = "auto",
+        warm_start: bool = False,
+        device: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
+        super().__init__(
+            embedding_dim=embedding_dim,
+            embedding_l2=embedding_l2,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            batch_size=batch_size,
+            max_epochs=max_epochs,
+            early_stopping=early_stopping,
+            monitor=monitor,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            n_interactions=n_interactions,
+            class_weight=class_weight,
+            encoder=encoder,
+            warm_start=warm_start,
+            device=device,
+            random_state=random_state,
+            verbose=verbose,
+        )
+        self.granularity = granularity
+        self.combine = combine
+        self.search = search
+        self.search_fraction = search_fraction
+        self.search_epochs = search_epochs
+        self.gate_price = gate_price
+        self.retrain_init = retrain_init
+        self.orders = orders
+        self.operator = operator
+        self.selection_dim = selection_dim
+        self.selection_rank = selection_rank
+        self.selection_learning_rate = selection_learning_rate
+        self.alpha_learning_rate = alpha_learning_rate
+        self.hidden_units = hidden_units
+        self.dropout = dropout
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_choice("granularity", self.granularity, ["auto", "hybrid", "field", "value"])
+        check_choice("combine", self.combine, ["paper", "raw"])
+        check_choice("search", self.search, ["bilevel", "joint"])
+        check_real("search_fraction", self.search_fraction, 0, 1, open_low=True, open_high=True)
+        check_integer("search_epochs", self.search_epochs, 1)
+        check_real("gate_price", self.gate_price, 0)
+        check_choice("retrain_init", self.retrain_init, ["init", "random", "search"])
+        check_choice("orders", tuple(self.orders), [(2,), (3,), (2, 3)])
+        check_choice("operator", self.operator, ["inner", "outer"])
+        if self.operator == "outer" and tuple(self.orders) != (2,):
+            raise ValueError(f"operator='outer' needs orders=(2,), got orders={self.orders!r}.")
+        check_integer("selection_dim", self.selection_dim, 1)
+        check_integer("selection_rank", self.selection_rank, self.selection_dim + 1)
+        check_real("selection_learning_rate", self.selection_learning_rate, 0, open_low=True)
+        check_real("alpha_learning_rate", self.alpha_learning_rate, 0, open_low=True)
+        for width in self.hidden_units:
+            check_integer("every entry of hidden_units", width, 1)
+        check_real("dropout", self.dropout, 0, 1, open_high=True)
+
+    def _most_epochs(self) -> int | None:
+        if not isinstance(self.max_epochs, int) or not isinstance(self.search_epochs, int):
+            return None
+        return self.max_epochs + min(self.search_epochs, self.max_epochs)
+
+    def _train_net(
+        self, task: TrainingTask, net: OptFeatureNet | None
+    ) -> tuple[OptFeatureNet, list[EpochRecord]]:
+        if net is not None:
+            net.mlp.seed_dropout(task.new_generator())
+            return net, self._train_weights(task, net, "train")
+        net = self._make_net(task)
+        weights_generator = task.new_generator()
+        start = weights_generator.get_state()
+        net.reset_weights(weights_generator, task.prior_logits())
+        net.reset_selection(task.new_generator())
+        history = self._search(task, net)
+        # From here on, the selection does not change: not even for values without a row.
+        net.embedding.fill_untrained(net.embedding.count_codes(task.train.codes))
+        if self.retrain_init != "search":
+            weights_generator = task.new_generator()
+            if self.retrain_init == "init":
+                # The same numbers again, instead of a copy of a table that may be huge.
+                weights_generator.set_state(start)
+            net.reset_weights(weights_generator, task.prior_logits())
+        net = net.prune()
+        return net, history + self._train_weights(task, net, "retrain")
+
+    def _make_net(self, task: TrainingTask) -> OptFeatureNet:
+        n_fields, orders = len(task.vocabulary_sizes), tuple(self.orders)
+        if n_fields < max(orders):
+            raise ValueError(
+                f"X must have at least {max(orders)} columns for crosses of order {max(orders)}, "
+                f"got {n_fields} feature(s)."
+            )
+        granularity = self.granularity
+        if granularity == "auto":
+            granularity = "hybrid" if len(task.train) >= FEWEST_ROWS_FOR_VALUES else "field"
+        config = OptFeatureConfig(
+            granularity=granularity,
+            combine=self.combine,
+            orders=orders,
+            operator=self.operator,
+            selection_dim=self.selection_dim,
+            selection_rank=self.selection_rank,
+            hidden_units=tuple(self.hidden_units),
+            dropout=self.dropout,
+        )
+        net = OptFeatureNet(task.vocabulary_sizes, self.embedding_dim, task.n_outputs, config)
+        return net.to(task.device)
+
+    def _search(self, task: TrainingTask, net: OptFeatureNet) -> list[EpochRecord]:
+        """Train weights and gates."""
+        # NOTE[DIFF] a fixed number of epochs: the best weights come long before the best gates.
+        schedule = replace(
+            task.schedule,
+            max_epochs=min(self.search_epochs, task.schedule.max_epochs),
+            patience=None,
+        )
+        if self.search == "joint":
+            return self._train_weights(
+                task, net, "search", schedule, selection=self._selection_optimizers(net)
+            )
+        task, search_rows = task.split_off(self.search_fraction)
+        if len(search_rows.targets.unique()) < 2:
+            raise ValueError(
+                "the rows set apart for the search must hold at least two classes, got one in "
+                f"{len(search_rows)} rows. Pass more rows or raise search_fraction."
+            )
+        train_gates = self._gate_step(task, net, search_rows)
+        return self._train_weights(task, net, "search", schedule, before=train_gates)
+
+    def _gate_step(
+        self, task: TrainingTask, net: OptFeatureNet, search_rows: LabelledRows
+    ) -> Callable[[], None]:
+        """Return a function that trains the gates on one batch of the search rows."""
+        optimizers = self._selection_optimizers(net)
+        noise = task.new_generator()
+        batches = endless_batches(
+            len(search_rows), min(task.schedule.batch_size, len(search_rows)), task.new_generator()
+        )
+
+        def train_gates() -> None:
+            batch = search_rows.take(next(batches))
+            embeddings, vectors = net.look_up(batch.codes)
+            gates = cast(Tensor, net.gates(vectors))
+            # NOTE[DIFF] every cross is scaled by a random level in [0, 1), see Notes.
+            levels = torch.rand(len(batch), net.n_crosses, generator=noise, device=task.device)
+            levelled = gates + (levels - 1) * gates.detach()
+            loss = log_loss(net.predict(embeddings.detach(), levelled), batch)
+            # NOTE[DIFF] the source has no price.
+            descend(loss + self.gate_price * gates.sum(-1).mean(), optimizers, len(batch))
+
+        return train_gates
+
+    def _train_weights(
+        self,
+        task: TrainingTask,
+        net: OptFeatureNet,
+        phase: str,
+        schedule: Schedule | None = None,
+        *,
+        before: Callable[[], None] | None = None,
+        selection: Sequence[Optimizer] = (),
+    ) -> list[EpochRecord]:
+        """Train embeddings and predictor.
+
+        Gates stay as they are, apart from what ``before`` does to them ahead of every step; or
+        they are trained on the same batches by the ``selection`` optimizers.
+        """
+        optimizers = [*self._weight_optimizers(net), *selection]
+        prior = EmbeddingPrior(net.embedding, task.train.codes, self.embedding_l2)
+
+        def step(rows: Tensor) -> Tensor:
+            if before is not None:
+                before()
+            batch = task.train.take(rows)
+            embeddings, vectors = net.look_up(batch.codes)
+            with torch.set_grad_enabled(bool(selection)):
+                gates = net.gates(vectors)
+            loss = log_loss(net.predict(embeddings, gates), batch)
+            descend(loss + prior(batch.codes, embeddings), optimizers, len(rows))
+            return loss.detach()
+
+        return task.run(net, step, phase=phase, schedule=schedule)
+
+    def _weight_optimizers(self, net: OptFeatureNet) -> list[Optimizer]:
+        dense = [*net.mlp.parameters(), *(net.outer.parameters() if net.outer else ())]
+        lr, decay = self.learning_rate, self.weight_decay
+        columns = (0, self.embedding_dim)
+        return [
+            RowAdam([net.embedding.weight], lr=lr, weight_decay=decay, columns=columns),
+            Adam(dense, lr=lr, weight_decay=decay, fused=True),
+        ]
+
+    def _selection_optimizers(self, net: OptFeatureNet) -> list[Optimizer]:
+        vectors, alphas, networks = net.selection_parameters()
+        rate = self.selection_learning_rate
+        groups = [
+            {"params": vectors, "lr": rate},
+            {"params": alphas, "lr": self.alpha_learning_rate},
+            # NOTE[DIFF] see NETWORK_PACE.
+            {"params": networks, "lr": NETWORK_PACE * rate},
+        ]
+        optimizers: list[Optimizer] = [Adam([group for group in groups if group["params"]])]
+        if net.widths[1]:
+            columns = (net.widths[0], sum(net.widths))
+            optimizers.append(RowAdam([net.embedding.weight], lr=rate, columns=columns))
+        return optimizers

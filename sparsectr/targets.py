@@ -29,10 +29,18 @@ def as_labels(y: Any) -> Array:
     Raises
     ------
     ValueError
-        If the labels are continuous, contain NaN or infinity, or have more than one column.
+        If the labels are continuous, of several types, missing or infinite, or have more than
+        one column.
     """
     labels = column_or_1d(y, warn=True)
     labels = check_array(labels, ensure_2d=False, dtype=None, input_name="y")
+    if labels.dtype == object:
+        types = {type(label) for label in labels}
+        if len(types) > 1:
+            names = sorted(kind.__name__ for kind in types)
+            raise ValueError(f"y must hold labels of one type, got {', '.join(names)}.")
+        if str not in types:  # scikit-learn knows no objects but strings
+            labels = np.array(labels.tolist())
     check_classification_targets(labels)
     return np.asarray(labels)
 
@@ -134,11 +142,14 @@ def class_factors(
 def balance(
     weights: npt.NDArray[np.float64], factors: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
-    """Multiply row weights by the factors of their classes and scale them to mean 1."""
+    """Multiply row weights by the factors of their classes; scale them to mean 1.
+
+    Rows of weight zero count as absent in the mean too.
+    """
     weights = weights * factors
     if not weights.any():
         raise ValueError("sample_weight times class_weight must not be zero for every row.")
-    return weights / weights.mean()
+    return weights / weights[weights > 0].mean()
 
 
 def split_rows(

@@ -35,6 +35,8 @@ LABELS = ["no", "yes", "no", "maybe"]
         np.array([7, -3, 7, 2**40]),
         pd.Series([5, 9, 5, 5], dtype="Int64"),
         np.array([0.0, 1.0, 0.0, 3.0]),
+        np.array([True, False, True, True], dtype=object),
+        np.array([7, -3, 7, 7], dtype=object),
     ],
     ids=lambda labels: type(labels).__name__,
 )
@@ -56,6 +58,8 @@ def test_labels_of_any_type_are_found_again(labels):
         [[0, 1], [1, 0]],
         np.array(["a", np.nan, "b"], dtype=object),
         pd.Series(["a", None, "b"]),
+        np.array(["a", None, "b"], dtype=object),
+        np.array(["a", 1, "b"], dtype=object),
     ],
 )
 def test_bad_labels(labels):
@@ -135,6 +139,7 @@ def test_balance_scales_to_mean_one():
     weights = balance(np.array([1.0, 3.0]), np.array([2.0, 1.0]))
     assert weights.mean() == 1
     assert weights[1] == pytest.approx(1.5 * weights[0])
+    assert balance(np.array([1.0, 0.0, 3.0]), np.ones(3)).tolist() == [0.5, 0, 1.5]
     with pytest.raises(ValueError, match="must not be zero for every row"):
         balance(np.array([1.0, 0.0]), np.array([0.0, 1.0]))
 

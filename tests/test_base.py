@@ -1,0 +1,553 @@
+"""The estimator contract: what scikit-learn's checks leave out."""
+
+import gc
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import sklearn
+import torch
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.model_selection import GridSearchCV, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import check_dataframe_column_names_consistency
+
+from sparsectr import DynIntClassifier, FieldEncoder
+from sparsectr.methods.dynint import DynIntConfig, DynIntNet
+from sparsectr.training.prediction import predict_logits, to_probabilities
+
+RNG = np.random.default_rng(0)
+CODES = RNG.integers(0, 6, size=(240, 3))
+FRAME = pd.DataFrame(CODES, columns=["city", "shop", "day"]).astype(str)
+Y = (CODES[:, 0] == CODES[:, 1]).astype(int)
+
+
+def make(**parameters):
+    small = {"max_epochs": 2, "embedding_dim": 4, "random_state": 0}
+    return DynIntClassifier(**(small | parameters))
+
+
+def make_full_batch(**parameters):
+    """One batch per epoch, and codes that do not depend on frequencies."""
+    encoder = FieldEncoder(hash_buckets=50)
+    return make(
+        max_epochs=5, batch_size=10_000, early_stopping=False, encoder=encoder, **parameters
+    )
+
+
+@pytest.fixture(scope="module")
+def model():
+    return make().fit(FRAME, Y)
+
+
+# Tables ----------------------------------------------------------------------------------
+
+
+def test_column_names():
+    check_dataframe_column_names_consistency("DynIntClassifier", make())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        FRAME[["shop", "city", "day"]],
+        FRAME[["city", "shop"]],
+        FRAME.rename(columns={"day": "date"}),
+        FRAME.assign(more="x"),
+    ],
+    ids=["permuted", "missing", "renamed", "added"],
+)
+def test_other_columns_are_refused(model, wrong):
+    with pytest.raises(ValueError, match="feature names"):
+        model.predict_proba(wrong)
+    with pytest.raises(ValueError, match="feature names"):
+        make().fit(FRAME, Y, X_val=wrong, y_val=Y)
+
+
+STRINGS = FRAME.to_numpy(dtype=object)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        FRAME.astype("str"),
+        FRAME.astype(object),
+        FRAME.astype("category"),
+        pl.DataFrame({name: FRAME[name].tolist() for name in FRAME}),
+        STRINGS,
+        STRINGS.astype(str),
+        STRINGS.tolist(),
+    ],
+    ids=["str", "object", "category", "polars", "array of object", "array of str", "list"],
+)
+def test_the_container_does_not_matter(model, table):
+    found = make().fit(table, Y).predict_proba(table)
+    np.testing.assert_array_equal(found, model.predict_proba(FRAME))
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint8, np.int32])
+def test_integers_and_codes_do_as_well_as_strings(model, dtype):
+    expected = model.predict_proba(FRAME)
+    for table in (CODES.astype(dtype), FieldEncoder().fit_transform(FRAME).astype(dtype)):
+        np.testing.assert_array_equal(make().fit(table, Y).predict_proba(table), expected)
+
+
+def test_global_output_setting_does_not_reach_the_encoder(model):
+    with sklearn.config_context(transform_output="pandas"):
+        found = make(encoder=FieldEncoder().set_output(transform="pandas")).fit(FRAME, Y)
+        np.testing.assert_array_equal(found.predict_proba(FRAME), model.predict_proba(FRAME))
+
+
+# Labels and weights ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("values", [["no", "yes"], [False, True], [3, 7], [-1.0, 1.0]])
+@pytest.mark.parametrize("dtype", [None, object])
+def test_binary_labels_of_any_type(model, values, dtype):
+    labels = np.array(values, dtype=dtype)
+    found = make().fit(FRAME, labels[Y])
+    assert found.classes_.tolist() == values
+    np.testing.assert_array_equal(found.predict_proba(FRAME), model.predict_proba(FRAME))
+    np.testing.assert_array_equal(found.predict(FRAME), labels[model.predict(FRAME)])
+
+
+def test_more_than_two_classes():
+    labels = np.array(["a", "b", "c"])[CODES[:, 0] % 3]
+    found = make(max_epochs=15, learning_rate=0.02).fit(FRAME, labels)
+    probabilities = found.predict_proba(FRAME)
+    assert probabilities.shape == (240, 3)
+    assert probabilities.dtype == np.float64
+    np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-14)
+    assert found.score(FRAME, labels) > 0.95
+
+
+def make_plain_descent(tables, others, *args, **kwargs):
+    return [torch.optim.SGD([*tables, *others], lr=0.5)]
+
+
+@pytest.mark.parametrize("class_weight", [None, "balanced", {0: 1.0, 1: 3.0}])
+def test_integer_weights_are_repeated_rows(class_weight, monkeypatch):
+    # Adam turns the rounding of a gradient near zero into a step of full length.
+    monkeypatch.setattr("sparsectr.methods.dynint.make_optimizers", make_plain_descent)
+    counts = np.random.default_rng(0).integers(0, 4, size=240)
+    counts[:60] = 1  # every value keeps a row
+    rows = np.repeat(np.arange(240), counts)
+    models = [make_full_batch(class_weight=class_weight) for _ in range(3)]
+    models[0].fit(FRAME, Y, sample_weight=counts)
+    models[1].fit(FRAME.iloc[rows], Y[rows])
+    models[2].fit(FRAME, Y)
+    unseen = pd.concat([FRAME, FRAME.assign(city=None)])
+    weighted, repeated, plain = (model.predict_proba(unseen) for model in models)
+    np.testing.assert_allclose(weighted, repeated, rtol=0, atol=1e-6)
+    assert np.abs(weighted - plain).max() > 1e-3
+
+
+def test_only_the_proportions_of_weights_matter():
+    weights = RNG.random(240)
+    first = make().fit(FRAME, Y, sample_weight=weights)
+    second = make().fit(FRAME, Y, sample_weight=4 * weights)
+    np.testing.assert_array_equal(first.predict_proba(FRAME), second.predict_proba(FRAME))
+    plain = make().fit(FRAME, Y)
+    assert not np.array_equal(first.predict_proba(FRAME), plain.predict_proba(FRAME))
+    same = make().fit(FRAME, Y, sample_weight=np.full(240, 0.5))
+    np.testing.assert_array_equal(same.predict_proba(FRAME), plain.predict_proba(FRAME))
+
+
+def test_class_weight_is_the_same_as_row_weights():
+    by_class = make(class_weight={0: 1.0, 1: 5.0}).fit(FRAME, Y)
+    by_row = make().fit(FRAME, Y, sample_weight=np.where(Y, 5.0, 1.0))
+    np.testing.assert_array_equal(by_class.predict_proba(FRAME), by_row.predict_proba(FRAME))
+
+
+def test_few_rows_with_weight_still_leave_validation_rows_with_weight():
+    weights = np.zeros(240)
+    weights[:30] = 1
+    model = make(early_stopping=True).fit(FRAME, Y, sample_weight=weights)
+    assert np.isfinite([record["validation_log_loss"] for record in model.history_]).all()
+
+
+# Validation, early stopping, history -----------------------------------------------------
+
+
+def test_best_epoch_is_kept():
+    noise = RNG.integers(0, 2, size=240)
+    model = make(max_epochs=40, learning_rate=0.05, n_iter_no_change=4)
+    model.fit(FRAME.iloc[:160], noise[:160], X_val=FRAME.iloc[160:], y_val=noise[160:])
+    losses = [record["validation_log_loss"] for record in model.history_]
+    p = model.predict_proba(FRAME.iloc[160:])[np.arange(80), noise[160:]]
+    assert -np.log(p).mean() == pytest.approx(min(losses), abs=1e-6)
+    assert len(losses) == model.n_iter_ == np.argmin(losses) + 1 + 4 < 40
+
+
+def test_weights_of_validation_rows_are_repeated_rows():
+    counts = RNG.integers(1, 4, size=80)
+    rows = np.repeat(np.arange(160, 240), counts)
+    train = (FRAME.iloc[:160], Y[:160])
+    one = make().fit(*train, X_val=FRAME.iloc[160:], y_val=Y[160:], sample_weight_val=counts)
+    two = make().fit(*train, X_val=FRAME.iloc[rows], y_val=Y[rows])
+    for first, second in zip(one.history_, two.history_, strict=True):
+        for name in ("validation_log_loss", "validation_roc_auc"):
+            assert first[name] == pytest.approx(second[name], rel=1e-6)
+
+
+@pytest.mark.parametrize("given", [{"X_val": FRAME}, {"y_val": Y}, {"sample_weight_val": Y}])
+def test_validation_rows_come_with_labels(given):
+    with pytest.raises(ValueError, match="X_val and y_val must be passed together"):
+        make().fit(FRAME, Y, **given)
+
+
+def test_area_under_the_curve():
+    model = make(monitor="roc_auc", early_stopping=True, n_iter_no_change=1, max_epochs=30)
+    model.fit(FRAME, Y)
+    values = [record["validation_roc_auc"] for record in model.history_]
+    assert model.n_iter_ == np.argmax(values) + 2 or model.n_iter_ == 30
+
+
+@pytest.mark.parametrize("n_positive", [1, 2])
+def test_validation_rows_of_one_class_fall_back_to_log_loss(n_positive):
+    labels = np.zeros(240, dtype=int)
+    labels[:n_positive] = 1
+    model = make(monitor="roc_auc", early_stopping=True, validation_fraction=0.05)
+    model.fit(FRAME, labels)
+    assert all("validation_log_loss" in record for record in model.history_)
+
+
+@pytest.mark.parametrize(
+    ("early_stopping", "n_rows", "stopping"),
+    [("auto", 499, False), ("auto", 500, True), (True, 100, True), (False, 600, False)],
+)
+def test_when_to_stop_early(early_stopping, n_rows, stopping):
+    rows = np.arange(n_rows) % 240
+    model = make(early_stopping=early_stopping).fit(FRAME.iloc[rows], Y[rows])
+    assert model.early_stopping_ is stopping
+    assert ("validation_log_loss" in model.history_[0]) is stopping
+    assert model.n_iter_ == len(model.history_) == 2
+    assert {"phase", "epoch", "train_loss", "seconds"} <= set(model.history_[0])
+
+
+def test_given_validation_rows_stop_early_and_false_only_watches():
+    given = {"X_val": FRAME, "y_val": Y}
+    assert make().fit(FRAME, Y, **given).early_stopping_ is True
+    watched = make(early_stopping=False).fit(FRAME, Y, **given)
+    assert watched.early_stopping_ is False
+    assert "validation_log_loss" in watched.history_[0]
+
+
+def test_automatic_batch_size_grows_with_the_rows(model):
+    sizes = [
+        model._make_schedule(n_rows, False, None, False).batch_size
+        for n_rows in (500, 10_000, 100_000, 1_000_000, 10_000_000)
+    ]
+    assert sizes == sorted(sizes)
+    assert sizes[0] == 32
+    assert sizes[-1] == 4096
+    assert make(batch_size=77).fit(FRAME, Y).batch_size_ == 77
+
+
+# Randomness ------------------------------------------------------------------------------
+
+
+def test_same_seed_same_bits(model):
+    expected = model.predict_proba(FRAME)
+    again = make().fit(FRAME, Y)
+    assert (again.predict_proba(FRAME) == expected).all()
+    assert (again.fit(FRAME, Y).predict_proba(FRAME) == expected).all()  # forgets the past
+    assert again.selected_interactions_ == model.selected_interactions_
+    assert not (make(random_state=1).fit(FRAME, Y).predict_proba(FRAME) == expected).all()
+
+
+def test_random_state_instances_go_on():
+    source = np.random.RandomState(5)
+    first, second = (make(random_state=source).fit(FRAME, Y) for _ in range(2))
+    again = make(random_state=np.random.RandomState(5)).fit(FRAME, Y)
+    np.testing.assert_array_equal(first.predict_proba(FRAME), again.predict_proba(FRAME))
+    assert not np.array_equal(first.predict_proba(FRAME), second.predict_proba(FRAME))
+
+
+@pytest.mark.parametrize("random_state", [None, 0])
+def test_global_state_is_left_alone(random_state):
+    numpy_before = np.random.get_state()  # noqa: NPY002
+    torch_before = torch.random.get_rng_state()
+    threads = torch.get_num_threads()
+    model = make(random_state=random_state, early_stopping=True).fit(FRAME, Y)
+    model.partial_fit(FRAME, Y)
+    model.predict_proba(FRAME)
+    numpy_after = np.random.get_state()  # noqa: NPY002
+    for before, after in zip(numpy_before, numpy_after, strict=True):
+        np.testing.assert_array_equal(before, after)
+    assert torch.equal(torch.random.get_rng_state(), torch_before)
+    assert torch.get_num_threads() == threads
+
+
+# All or nothing --------------------------------------------------------------------------
+
+
+class Interrupt:
+    """A callback that presses Ctrl-C at the end of the second epoch."""
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context):
+        if context.task_name == "epoch" and context.task_id == 1:
+            raise KeyboardInterrupt
+
+
+def test_an_interrupted_fit_leaves_no_model():
+    pytest.importorskip("sklearn.callback")
+    model = make().set_callbacks(Interrupt())
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(FRAME, Y)
+    assert not [name for name in vars(model) if name.endswith("_")]
+    model.set_callbacks().fit(FRAME, Y).set_callbacks(Interrupt())
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(FRAME, Y)
+    assert not model.__sklearn_is_fitted__()
+
+
+@pytest.mark.parametrize("last", ["_store_net", "_strongest", "_train_net"])
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_an_interrupted_continuation_changes_nothing(monkeypatch, last, method):
+    model = make(warm_start=True).fit(FRAME, Y)
+    before, state = model.predict_proba(FRAME), dict(vars(model))
+    original = getattr(DynIntClassifier, last)
+
+    def train_then_fail(self, *args, **kwargs):
+        original(self, *args, **kwargs)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(DynIntClassifier, last, train_then_fail)
+    with pytest.raises(KeyboardInterrupt):
+        getattr(model, method)(FRAME, Y)
+    assert vars(model).keys() == state.keys()
+    np.testing.assert_array_equal(model.predict_proba(FRAME), before)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_bad_data_in_a_continuation_change_nothing(method):
+    model = make(warm_start=True).fit(FRAME, Y)
+    before = model.predict_proba(FRAME)
+    for rows, labels in ((FRAME, Y + 1), (FRAME, Y[:-1]), (FRAME[["shop"]], Y), (FRAME[:0], Y[:0])):
+        with pytest.raises(ValueError, match=r".+"):
+            getattr(model, method)(rows, labels)
+    np.testing.assert_array_equal(model.predict_proba(FRAME), before)
+    cold = make().fit(FRAME, Y)
+    with pytest.raises(ValueError, match="at least two classes"):
+        cold.fit(FRAME, np.zeros(240))
+    assert not cold.__sklearn_is_fitted__()
+
+
+@pytest.mark.parametrize("early_stopping", [True, False])
+def test_divergence_names_the_learning_rate(early_stopping):
+    model = make(learning_rate=1e12, early_stopping=early_stopping, max_epochs=20)
+    with pytest.raises(ValueError, match="learning_rate"):
+        model.fit(FRAME, Y)
+    assert not model.__sklearn_is_fitted__()
+
+
+# Going on --------------------------------------------------------------------------------
+
+
+def test_warm_start_goes_on():
+    model = make(warm_start=True).fit(FRAME, Y)
+    sizes, first = model.encoder_.vocabulary_sizes_, model.history_
+    changed = FRAME.assign(city="new")
+    model.fit(changed, Y)
+    assert model.encoder_.vocabulary_sizes_.tolist() == sizes.tolist()
+    assert model.history_[:2] == first
+    assert model.n_iter_ == len(model.history_) == 4
+    assert model.fit(FRAME, Y).n_iter_ == 6
+
+
+def test_partial_fit_in_chunks():
+    model = make(learning_rate=0.02)
+    with pytest.raises(ValueError, match="classes must be passed on the first call"):
+        model.partial_fit(FRAME, Y)
+    for epoch in range(20):
+        for start in range(0, 240, 60):
+            classes = [1, 0] if epoch == start == 0 else None
+            rows = slice(start, start + 60)
+            model.partial_fit(FRAME.iloc[rows], Y[rows], classes=classes)
+    assert model.n_iter_ == 80
+    assert model.score(FRAME, Y) > 0.95
+    with pytest.raises(ValueError, match="classes must be those of the first call"):
+        model.partial_fit(FRAME, Y, classes=[0, 2])
+
+
+def test_partial_fit_keeps_the_vocabulary_and_reads_new_values_as_unknown(model):
+    going = make().fit(FRAME, Y)
+    new = FRAME.assign(city="never")
+    going.partial_fit(new, Y)
+    assert (going.encoder_.transform(new)[:, 0] == 0).all()
+    assert going.encoder_.vocabulary_sizes_.tolist() == [8, 8, 8]
+
+
+def test_a_chunk_leaves_values_alone_that_it_lacks():
+    model = make(early_stopping=False).fit(FRAME, Y)
+    table = model._net_state["embedding.weight"].copy()
+    chunk = (FRAME["city"] == "0").to_numpy()
+    model.partial_fit(FRAME[chunk], Y[chunk])
+    code = model.encoder_.transform(FRAME[chunk])[0, 0]
+    others = [c for c in range(2, 8) if c != code]
+    after = model._net_state["embedding.weight"]
+    np.testing.assert_array_equal(after[others], table[others])
+    assert not np.array_equal(after[code], table[code])
+
+
+def test_a_chunk_may_lack_a_class():
+    labels = np.array(["a", "b", "c"])[CODES[:, 0] % 3]
+    model = make(class_weight={"a": 1.0, "c": 2.0}).fit(FRAME, labels)
+    chunk = labels == "a"
+    model.partial_fit(FRAME[chunk], labels[chunk])
+    assert model.predict_proba(FRAME).shape == (240, 3)
+
+
+# Unseen values ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("unseen", ["never", None])
+def test_an_unseen_value_predicts_like_an_average_one(unseen):
+    rng = np.random.default_rng(1)
+    city = rng.choice(8, size=2000, p=np.arange(1, 9) / 36)
+    frame = pd.DataFrame({"city": city, "day": rng.integers(0, 3, size=2000)}).astype(str)
+    odds = np.linspace(-3, 3, 8)[city]
+    y = rng.random(2000) < 1 / (1 + np.exp(-odds))
+    model = make(max_epochs=20, learning_rate=0.01, early_stopping=False, n_layers=1).fit(frame, y)
+
+    def log_odds(cities):
+        rows = pd.DataFrame({"city": cities, "day": "1"}, dtype=object)
+        p = model.predict_proba(rows)[:, 1]
+        return np.log(p / (1 - p))
+
+    known = log_odds([str(c) for c in range(8)])
+    mean = np.bincount(city) @ known / 2000
+    assert np.ptp(known) > 3
+    # Exact where the net is linear in the embedding; here the field enters squared as well.
+    assert abs(log_odds([unseen])[0] - mean) < 0.15 * np.ptp(known)
+
+
+# Predictions -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("variant", ["pin", "da", "dgp", "dwp"])
+def test_a_row_gets_the_same_result_in_any_company(variant):
+    config = DynIntConfig(variant, n_layers=3, rank=2, hidden_units=40)
+    net = DynIntNet([500] * 20, 16, 1, config)
+    generator = torch.Generator().manual_seed(0)
+    net.reset_parameters(generator)
+    with torch.no_grad():
+        net.embedding.weight.mul_(3)
+    codes = torch.randint(500, (10_000, 20), generator=generator, dtype=torch.int32)
+
+    def predict(rows):
+        return to_probabilities(predict_logits(net, codes[rows]))[:, 1]
+
+    everything = predict(torch.arange(10_000))
+    assert everything.std() > 0.2
+    order = torch.randperm(10_000, generator=generator)
+    np.testing.assert_allclose(predict(order), everything[order], atol=1e-7, rtol=0)
+    for rows in order[:3000].split((1, 1, 7, 64, 255, 256, 257, 1000, 1159)):
+        np.testing.assert_allclose(predict(rows), everything[rows], atol=1e-7, rtol=0)
+
+
+def test_predictions(model):
+    probabilities = model.predict_proba(FRAME)
+    assert probabilities.dtype == np.float64
+    np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-15)
+    np.testing.assert_array_equal(model.predict(FRAME), probabilities.argmax(1))
+    assert not hasattr(model, "decision_function")
+
+
+def test_codes_are_held_once_while_training(monkeypatch):
+    held = []
+    original = DynIntClassifier._train_net
+
+    def count(self, task, net):
+        gc.collect()
+        tensors = [t for t in gc.get_objects() if type(t) is torch.Tensor]
+        held.extend(len(t) for t in tensors if t.dtype == torch.int32 and t.shape[1:] == (3,))
+        return original(self, task, net)
+
+    monkeypatch.setattr(DynIntClassifier, "_train_net", count)
+    make(early_stopping=True).fit(FRAME, Y)
+    assert sorted(held) == [24, 216]
+
+
+# Company ---------------------------------------------------------------------------------
+
+
+def test_grid_search_over_the_encoder():
+    search = GridSearchCV(
+        make(encoder=FieldEncoder()),
+        {"encoder__min_frequency": [1, 1000], "variant": np.array(["pin"])},
+        cv=2,
+    )
+    search.fit(FRAME, Y)
+    sizes = search.best_estimator_.encoder_.vocabulary_sizes_
+    assert search.best_estimator_.encoder.min_frequency in (1, 1000)
+    assert (sizes.max() == 2) == (search.best_estimator_.encoder.min_frequency == 1000)
+    scores = search.cv_results_["split0_test_score"]
+    assert len(scores) == 2
+
+
+def test_the_encoder_is_not_fitted_itself():
+    encoder = FieldEncoder()
+    model = make(encoder=encoder).fit(FRAME, Y)
+    assert model.encoder is encoder
+    assert not encoder.__sklearn_is_fitted__()
+
+
+def test_cross_validation_and_calibration():
+    found = cross_val_predict(make(), FRAME, Y, cv=2, method="predict_proba")
+    assert found.shape == (240, 2)
+    calibrated = CalibratedClassifierCV(make(), cv=2).fit(FRAME, Y, sample_weight=np.ones(240))
+    assert calibrated.predict_proba(FRAME).shape == (240, 2)
+
+
+@pytest.fixture
+def routing():
+    with sklearn.config_context(enable_metadata_routing=True):
+        yield
+
+
+@pytest.mark.usefixtures("routing")
+def test_validation_rows_through_a_pipeline():
+    train, later = FRAME.iloc[:160], FRAME.iloc[160:]
+    final = make(encoder=FieldEncoder()).set_fit_request(X_val=True, y_val=True)
+    pipeline = make_pipeline(FieldEncoder(), final, transform_input=["X_val"])
+    pipeline.fit(train, Y[:160], X_val=later, y_val=Y[160:])
+    alone = make().fit(
+        pipeline[0].transform(train),
+        Y[:160],
+        X_val=pipeline[0].transform(later),
+        y_val=Y[160:],
+    )
+    np.testing.assert_array_equal(
+        pipeline.predict_proba(FRAME), alone.predict_proba(pipeline[0].transform(FRAME))
+    )
+    assert "validation_log_loss" in pipeline[-1].history_[0]
+
+
+@pytest.mark.usefixtures("routing")
+def test_weights_through_a_grid_search():
+    weights = np.where(Y, 50.0, 1.0)
+    model = make().set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+    search = GridSearchCV(model, {"learning_rate": [1e-3]}, cv=2)
+    search.fit(FRAME, Y, sample_weight=weights)
+    alone = make(learning_rate=1e-3).fit(FRAME, Y, sample_weight=weights)
+    np.testing.assert_array_equal(search.predict_proba(FRAME), alone.predict_proba(FRAME))
+
+
+def test_representations(model):
+    assert repr(model) == "DynIntClassifier(embedding_dim=4, max_epochs=2, random_state=0)"
+    html = model._repr_html_()
+    assert "DynIntClassifier" in html
+    assert len(html) < 200_000
+    assert model._get_doc_link().startswith("https://")

@@ -65,6 +65,11 @@ def test_a_strength_is_the_spread_of_what_closing_a_cross_changes(predictor, n_o
     np.testing.assert_allclose(net.cross_strengths(codes).numpy(), expected, rtol=1e-10)
 
 
+def test_without_crosses_there_are_no_strengths(codes):
+    net = ProfitNet(SIZES, D, 1, ProfitConfig(()))
+    assert net.cross_strengths(codes).shape == (0,)
+
+
 def test_fixed_weights_want_no_gradient():
     config = ProfitConfig(CROSSES, learn_weights=False)
     assert not ProfitNet(SIZES, D, 1, config).architecture.weight.requires_grad

@@ -413,7 +413,10 @@ def test_torch_comes_first_wherever_it_is_installed(pyproject):
             assert included not in with_torch, f"{name} must include {included} first"
 
 
-@pytest.mark.parametrize("group", ["torch", "latest", "oldest", "testing", "lint", "types", "docs"])
-def test_development_versions_are_pinned_once(pyproject, group):
-    for name, requirement in _requirements(pyproject["dependency-groups"][group]).items():
-        assert [s.operator for s in requirement.specifier] == ["=="], name
+def test_every_development_version_is_pinned_and_the_same_in_all_groups(pyproject):
+    pins = {}
+    for group, lines in pyproject["dependency-groups"].items():
+        for name, requirement in _requirements(lines).items():
+            assert [pin.operator for pin in requirement.specifier] == ["=="], (group, name)
+            if "oldest" not in group:
+                assert pins.setdefault(name, requirement.specifier) == requirement.specifier, name

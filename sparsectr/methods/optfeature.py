@@ -289,8 +289,11 @@ class OptFeatureClassifier(GateReportsMixin):
         net.reset_weights(weights_generator, task.prior_logits())
         net.reset_selection(task.new_generator())
         history = self._search(task, net)
-        # From here on, the selection does not change: not even for values without a row.
-        net.embedding.fill_untrained(net.embedding.count_codes(task.train.codes))
+        # From here on, the selection does not change: not even for values without a row. The
+        # retraining sees the rows of the search again, they must not count twice.
+        counts = net.embedding.count_codes(task.train.codes, task.train.weights)
+        net.embedding.fill_untrained(counts)
+        net.embedding.keep_counts(torch.zeros_like(counts))
         if self.retrain_init != "search":
             weights_generator = task.new_generator()
             if self.retrain_init == "init":

@@ -116,7 +116,7 @@ class MLP(nn.Module):
 
         It shares all layers with this one but the first.
         """
-        mlp = MLP(len(kept), (), self.first.out_features).to(kept.device)
+        mlp = MLP(len(kept), (), self.first.out_features).to(self.first.weight)
         mlp.first.weight.copy_(self.first.weight[:, kept])
         mlp.first.bias.copy_(self.first.bias)
         mlp.layers.extend(self.layers[1:])

@@ -62,9 +62,9 @@ class ProfitClassifier(BaseInteractionClassifier):
         Order by order; or, for comparison, all orders at once, or random architectures on shared
         weights, of which the best of 20 is kept.
     screening : {"residual", None}, default="residual"
-        "residual" starts every order of the progressive search at the sets whose joint values
-        explain the residuals of the lower orders. None starts it at random, as in the paper:
-        crosses without traces in lower orders are then often missed.
+        "residual" starts every order of the progressive search at up to ``rank`` sets whose joint
+        values explain the residuals of the lower orders. None starts it at random, as in the
+        paper: crosses without traces in lower orders are then often missed.
     search_epochs : int, default=8
         Most epochs per order in the search (``max_epochs``, if smaller).
     search_patience : int, default=2
@@ -88,7 +88,7 @@ class ProfitClassifier(BaseInteractionClassifier):
         Where the kept net starts: at the searched embeddings or at random.
     embedding_dim : int, default=16
         Length of an embedding.
-    embedding_l2 : float, default=1e-5
+    embedding_l2 : float, default=1e-4
         Weight of ``|e|^2 / 2``, summed over all values, beside the mean log loss.
     learning_rate : float, default=5e-3
         Learning rate of Adam, for everything but the betas.
@@ -198,7 +198,7 @@ class ProfitClassifier(BaseInteractionClassifier):
         retrain_weights: str = "learn",
         retrain_from: str = "search",
         embedding_dim: int = 16,
-        embedding_l2: float = 1e-5,
+        embedding_l2: float = 1e-4,
         learning_rate: float = 5e-3,
         weight_decay: float = 1e-6,
         batch_size: int | str = "auto",
@@ -329,7 +329,9 @@ class ProfitClassifier(BaseInteractionClassifier):
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
             embedding_l2=self.embedding_l2,
-            most_screened=n_crosses if self.screening else {},
+            most_screened={order: min(n, self.rank) for order, n in n_crosses.items()}
+            if self.screening
+            else {},
         )
         space = make_space(
             self.space, n_fields, self.max_order, self.rank, self.coupling, self.repeats

@@ -59,8 +59,7 @@ class BaseInteractionClassifier(
 
     _doc_link_module = "sparsectr"
     _doc_link_template = (
-        "https://sparsectr.readthedocs.io/en/stable/api/generated/"
-        "{estimator_module}.{estimator_name}.html"
+        "https://sparsectr.readthedocs.io/en/stable/api/generated/sparsectr.{estimator_name}.html"
     )
 
     def __init__(
@@ -175,6 +174,7 @@ class BaseInteractionClassifier(
         Returns
         -------
         self
+            This estimator, fitted.
 
         Raises
         ------
@@ -214,6 +214,7 @@ class BaseInteractionClassifier(
         Returns
         -------
         self
+            This estimator, fitted.
         """
         going_on = self.__sklearn_is_fitted__()
         with self._all_or_nothing(keep=going_on):

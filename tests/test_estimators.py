@@ -12,8 +12,7 @@ EXPECTED_FAILURES = {
 
 @parametrize_with_checks(
     [DynIntClassifier(random_state=0)],
-    expected_failed_checks=lambda estimator: EXPECTED_FAILURES,
-    xfail_strict=True,
+    expected_failed_checks=lambda estimator: EXPECTED_FAILURES,  # strict, by pyproject.toml
 )
 def test_scikit_learn_checks(estimator, check):
     check(estimator)

@@ -127,6 +127,7 @@ class DynIntNet(nn.Module):
             "n_outputs": n_outputs,
             "config": config,
         }
+        self.config = config
         self.n_fields = len(vocabulary_sizes)
         self.n_subspaces = config.n_subspaces
         self.embedding = FieldEmbedding(vocabulary_sizes, embedding_dim)
@@ -443,7 +444,7 @@ class DynIntClassifier(BaseInteractionClassifier):
             return loss.detach()
 
         history = task.run(net, step)
-        self.rank_ = net.arguments["config"].rank
+        self.rank_ = net.config.rank
         if self.optimizer == "ftrl":
             self.zero_row_share_ = zero_row_share(net.embedding.weight)
         return net, history

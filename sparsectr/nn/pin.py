@@ -14,6 +14,9 @@ from torch.nn import functional
 
 from sparsectr.nn.linear import make_linear
 
+# Standard deviation of fresh interaction weights, as a share of their mean.
+INITIAL_SPREAD = 0.1
+
 
 class PinLayer(nn.Module):
     """Multiply every row by a linear combination of all rows: ``A = W x``.
@@ -32,9 +35,13 @@ class PinLayer(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(n_rows, n_rows))
 
+    @torch.no_grad()
     def reset_parameters(self, generator: torch.Generator) -> None:
-        """Draw the weights, Glorot-uniform."""
-        nn.init.xavier_uniform_(self.weight, generator=generator)
+        """Draw the weights around ``n^(-1/2)``, the size of Glorot's, all with one sign."""
+        # NOTE[DIFF] not zero-mean: a cross whose weight starts near zero learns late, and one
+        # with a head start takes its place. So all start alike, as in a factorization machine.
+        mean = self.weight.shape[0] ** -0.5
+        self.weight.normal_(mean, INITIAL_SPREAD * mean, generator=generator)
 
     def forward(self, x: Tensor, gate: Tensor | None, rows: Tensor | None = None) -> Tensor:
         """Return the factor A, of the shape of x."""
@@ -79,10 +86,13 @@ class GeneratedLayer(nn.Module):
         self.left = nn.Parameter(torch.empty(n_rows, rank))
         self.right = nn.Parameter(torch.empty(n_rows, rank))
 
+    @torch.no_grad()
     def reset_parameters(self, generator: torch.Generator) -> None:
-        """Draw both factors, Glorot-uniform."""
-        nn.init.xavier_uniform_(self.left, generator=generator)
-        nn.init.xavier_uniform_(self.right, generator=generator)
+        """Draw both factors so that the product lies around ``n^(-1/2)``, see `PinLayer`."""
+        n_rows, rank = self.left.shape
+        mean = (n_rows**-0.5 / rank) ** 0.5
+        for factor in (self.left, self.right):
+            factor.normal_(mean, INITIAL_SPREAD * mean, generator=generator)
 
     def forward(self, x: Tensor, gate: Tensor | None, rows: Tensor | None = None) -> Tensor:
         """Return the factor A, of the shape of x."""

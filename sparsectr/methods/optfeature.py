@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import count
 from typing import Any, cast
 
 import numpy as np
@@ -25,6 +26,9 @@ from sparsectr.training.task import TrainingTask
 
 # Fewer training rows than this are too few to learn a gate for every value.
 FEWEST_ROWS_FOR_VALUES = 20_000
+# Share of the search in which only weights are trained: before they have learnt a cross, its
+# gate sees noise, and a gate that closes by chance keeps its cross from ever being learnt.
+WARM_UP = 0.3
 # Step size of the selection networks, as a share of that of the selection vectors. A network
 # moves the scores of all crosses at once and would drown what single crosses tell.
 NETWORK_PACE = 0.01
@@ -69,7 +73,7 @@ class OptFeatureClassifier(GateReportsMixin):
         Length of the selection embeddings (d-hat).
     selection_rank : int, default=32
         Rank of the selection tensors (d'), larger than ``selection_dim``.
-    selection_learning_rate : float, default=5e-3
+    selection_learning_rate : float, default=2e-3
         Step size of the selection embeddings; their networks take steps a hundredth as long.
     alpha_learning_rate : float, default=1e-2
         Step size of the choice between field and value gates.
@@ -194,7 +198,7 @@ class OptFeatureClassifier(GateReportsMixin):
         operator: str = "inner",
         selection_dim: int = 16,
         selection_rank: int = 32,
-        selection_learning_rate: float = 5e-3,
+        selection_learning_rate: float = 2e-3,
         alpha_learning_rate: float = 1e-2,
         hidden_units: Sequence[int] = (64, 32),
         dropout: float = 0.0,
@@ -345,7 +349,14 @@ class OptFeatureClassifier(GateReportsMixin):
                 f"{len(search_rows)} rows. Pass more rows or raise search_fraction."
             )
         train_gates = self._gate_step(task, net, search_rows)
-        return self._train_weights(task, net, "search", schedule, before=train_gates)
+        n_steps = -(-len(task.train) // schedule.batch_size) * schedule.max_epochs
+        steps = count(1)
+
+        def train_gates_when_warm() -> None:
+            if next(steps) > WARM_UP * n_steps:
+                train_gates()
+
+        return self._train_weights(task, net, "search", schedule, before=train_gates_when_warm)
 
     def _gate_step(
         self, task: TrainingTask, net: OptFeatureNet, search_rows: LabelledRows

@@ -5,7 +5,15 @@ from importlib.metadata import version
 from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.interactions.interaction import Interaction
 from sparsectr.methods.dynint import DynIntClassifier
+from sparsectr.methods.optfeature import OptFeatureClassifier
+from sparsectr.methods.profit import ProfitClassifier
 
 __version__ = version("sparsectr")
 
-__all__ = ["DynIntClassifier", "FieldEncoder", "Interaction"]
+__all__ = [
+    "DynIntClassifier",
+    "OptFeatureClassifier",
+    "ProfitClassifier",
+    "FieldEncoder",
+    "Interaction",
+]

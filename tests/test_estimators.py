@@ -1,8 +1,8 @@
-"""scikit-learn's own checks, and what they do not test, for every public estimator."""
+"""scikit-learn's own checks for every public classifier."""
 
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sparsectr import DynIntClassifier
+from sparsectr import DynIntClassifier, OptFeatureClassifier, ProfitClassifier
 
 MINIBATCHES = "repeating a row changes the minibatches; see test_base for the full-batch identity"
 EXPECTED_FAILURES = {
@@ -11,7 +11,11 @@ EXPECTED_FAILURES = {
 
 
 @parametrize_with_checks(
-    [DynIntClassifier(random_state=0)],
+    [
+        DynIntClassifier(random_state=0),
+        OptFeatureClassifier(random_state=0),
+        ProfitClassifier(random_state=0),
+    ],
     expected_failed_checks=lambda estimator: EXPECTED_FAILURES,  # strict, by pyproject.toml
 )
 def test_scikit_learn_checks(estimator, check):

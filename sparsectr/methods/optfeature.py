@@ -502,7 +502,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         check_integer("top", top, 1, MOST_COMBINATIONS)
         net = self._optfeature_net()
         names = self._field_names()
-        listed = {frozenset(fields): fields for fields in self.value_counts_}
+        listed = {frozenset(fields): fields for fields in self._value_counts}
         if frozenset(fields) not in listed:
             raise ValueError(
                 "fields must name a cross of selected_interactions_, "
@@ -510,7 +510,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
             )
         known = listed[frozenset(fields)]
         places = [names.index(name) for name in known]
-        codes, counts = self.value_counts_[known]
+        codes, counts = self._value_counts[known]
         full = np.zeros((len(codes), len(names)), dtype=np.int32)
         full[:, places] = codes
         table = pd.DataFrame(self.encoder_.inverse_transform(full)[:, places], columns=list(known))
@@ -555,7 +555,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         gates = _open_gates(net, codes)
         self.keep_rate_ = gates.double().mean(0).cpu().numpy()
         self.alpha_ = net.alphas().cpu().numpy()
-        self.value_counts_: dict[tuple[str, ...], tuple[Any, Any]] = {}
+        self._value_counts: dict[tuple[str, ...], tuple[Any, Any]] = {}
         names = self._field_names()
         positions = [
             c for order in net.config.orders for c in combinations(range(len(names)), order)
@@ -563,7 +563,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         for position, strength in _measure(net, codes[:MEASURED_ROWS], self.n_interactions):
             cross = positions[position]
             fields = tuple(names[field] for field in cross)
-            self.value_counts_[fields] = _count_values(codes[:, list(cross)], gates[:, position])
+            self._value_counts[fields] = _count_values(codes[:, list(cross)], gates[:, position])
             yield Interaction(fields, len(fields), strength)
 
 

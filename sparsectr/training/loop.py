@@ -150,6 +150,7 @@ def _train_epoch(
 
 
 @torch.no_grad()
+@torch.no_grad()
 def _extreme_weight(net: nn.Module) -> float:
     """Return the largest absolute weight, NaN if there is one; no copy of a table is made."""
     ends = [torch.stack(weight.aminmax()) for weight in net.parameters() if weight.numel()]

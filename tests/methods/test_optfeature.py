@@ -9,7 +9,6 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.metrics import log_loss, roc_auc_score
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sparsectr.datasets import make_clicks
 from sparsectr.methods.optfeature import OptFeatureClassifier
@@ -407,13 +406,3 @@ def test_field_gates_cannot_tell_values_apart():
     clf = OptFeatureClassifier(granularity="field", search_epochs=1, **SMALL)
     clf.fit(clicks.X, clicks.y)
     assert clf.selected_values(("f0", "f1"), top=100)["score"].nunique() == 1
-
-
-@parametrize_with_checks(
-    [OptFeatureClassifier(random_state=0)],
-    expected_failed_checks=lambda estimator: {
-        "check_sample_weight_equivalence_on_dense_data": "repeating a row changes the minibatches"
-    },
-)
-def test_scikit_learn_checks(estimator, check):
-    check(estimator)

@@ -1,17 +1,18 @@
-"""PROFIT beside logistic regression and FM on MovieLens-1M and Frappe.
+"""Our estimators, logistic regression and FM on MovieLens-1M and Frappe.
 
 Reads the folders ``movielens-1m`` (the files of the ml-1m archive, ratings as
 ``ratings_no_timestamp.csv.xz``) and ``frappe`` (BARS Frappe_x1: train_reconstructed, valid and test
 as .csv.xz) below --data, or below the folder named by the variable SPARSECTR_DATA:
 
-    python examples/benchmarks/profit_quality.py frappe --data DIR
-    python examples/benchmarks/profit_quality.py movielens --data DIR --models LR FM PROFIT
+    python examples/benchmarks/quality.py frappe --data DIR --models "DynInt, DA"
+    python examples/benchmarks/quality.py movielens --data DIR --models LR FM PROFIT DynInt
 
 MovieLens: label rating > 3, all rows, random 80/10/10 by seed, eight fields. Prints a line per fit
 and the means over the seeds.
 """
 
 import argparse
+import ast
 import os
 import time
 from math import comb
@@ -21,6 +22,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import log_loss, roc_auc_score
 
+from sparsectr.methods.dynint import DynIntClassifier
 from sparsectr.methods.profit import ProfitClassifier
 
 DEEP = {
@@ -35,9 +37,9 @@ UNSEARCHED = {"search_epochs": 1, "screening": None, "retrain_from": "scratch"}
 
 
 def make_models(n_fields):
-    """Return the constructor arguments of every row of the tables."""
+    """Return the estimator of every row of the tables."""
     wide = {"max_order": 3, "space": "cp"}
-    return {
+    profit = {
         "LR": UNSEARCHED | {"n_crosses": 0},
         "FM": UNSEARCHED | {"n_crosses": comb(n_fields, 2), "retrain_weights": "ones"},
         "PROFIT": wide,
@@ -47,6 +49,12 @@ def make_models(n_fields):
         "random": wide | {"search": "random"},
         "full space": {"max_order": 3, "space": "full"},
     }
+    variants = {f"DynInt, {variant.upper()}": variant for variant in ("da", "dgp", "dwp")}
+    return (
+        {name: ProfitClassifier(**parameters) for name, parameters in profit.items()}
+        | {"DynInt": DynIntClassifier()}
+        | {name: DynIntClassifier(variant=variant) for name, variant in variants.items()}
+    )
 
 
 def load_frappe(folder, seed):
@@ -75,6 +83,14 @@ def load_movielens(folder, seed):
     return [(table.iloc[rows].reset_index(drop=True), y[rows]) for rows in parts]
 
 
+def parse_value(text):
+    """Read 3, 0.5, None, True or (400, 400) as Python does, and anything else as a string."""
+    try:
+        return ast.literal_eval(text)
+    except (SyntaxError, ValueError):
+        return text
+
+
 LOADERS = {"frappe": load_frappe, "movielens": load_movielens}
 
 
@@ -84,12 +100,12 @@ def main():
     parser.add_argument("--data", type=Path, default=os.environ.get("SPARSECTR_DATA"))
     parser.add_argument("--models", nargs="+")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=NUMBER")
+    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE")
     arguments = parser.parse_args()
     if arguments.data is None:
         parser.error("pass --data or set SPARSECTR_DATA")
-    changes = {name: float(value) for name, value in (pair.split("=") for pair in arguments.set)}
-    changes = {name: int(v) if v == int(v) and v else v for name, v in changes.items()}
+    changes = dict(pair.split("=") for pair in arguments.set)
+    changes = {name: parse_value(text) for name, text in changes.items()}
     results = []
     for seed in arguments.seeds:
         (X, y), (X_val, y_val), (X_test, y_test) = LOADERS[arguments.dataset](
@@ -97,7 +113,7 @@ def main():
         )
         models = make_models(X.shape[1])
         for name in arguments.models or models:
-            clf = ProfitClassifier(**models[name] | changes, random_state=seed)
+            clf = models[name].set_params(**changes, random_state=seed)
             started = time.perf_counter()
             clf.fit(X, y, X_val=X_val, y_val=y_val)
             seconds = time.perf_counter() - started

@@ -272,7 +272,8 @@ class DynIntClassifier(BaseInteractionClassifier):
     validation_fraction : float, default=0.1
         Share of the rows set apart for early stopping.
     n_iter_no_change : int, default=3
-        Epochs without improvement before training stops.
+        Epochs without improvement before training stops. Each of them drops the learning rate to a
+        tenth.
     n_interactions : int, default=50
         Most crosses in ``selected_interactions_``.
     class_weight : dict, "balanced" or None, default=None
@@ -443,7 +444,9 @@ class DynIntClassifier(BaseInteractionClassifier):
             descend(loss + penalty, optimizers, len(rows))
             return loss.detach()
 
-        history = task.run(net, step)
+        # FTRL shortens its steps itself.
+        annealed = optimizers if self.optimizer == "adam" else ()
+        history = task.run(net, step, annealed=annealed)
         self.rank_ = net.config.rank
         if self.optimizer == "ftrl":
             self.zero_row_share_ = zero_row_share(net.embedding.weight)

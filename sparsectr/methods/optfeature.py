@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import combinations, count
 from typing import Any, cast
@@ -18,7 +18,12 @@ from sparsectr.base import BaseInteractionClassifier
 from sparsectr.encoding.columns import as_table
 from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.interactions.interaction import Interaction
-from sparsectr.nn.ablation import closing_strengths, first_order_strengths
+from sparsectr.nn.gate_measures import (
+    MOST_COMBINATIONS,
+    count_combinations,
+    measure_crosses,
+    open_gates,
+)
 from sparsectr.nn.optfeature_net import OptFeatureConfig, OptFeatureNet
 from sparsectr.parameters import check_choice, check_integer, check_real
 from sparsectr.training.batches import LabelledRows, endless_batches
@@ -37,11 +42,8 @@ WARM_UP = 0.3
 # Step size of the selection networks, as a share of that of the selection vectors. A network
 # moves the scores of all crosses at once and would drown what single crosses tell.
 NETWORK_PACE = 0.01
-# Rows on which the listed crosses are measured, and rows per pass.
+# Rows on which the listed crosses are measured.
 MEASURED_ROWS = 10_000
-ROWS_AT_ONCE = 4096
-# Value combinations of a cross that are remembered, of open and of closed gates each.
-MOST_COMBINATIONS = 100
 
 
 class OptFeatureClassifier(BaseInteractionClassifier):
@@ -112,7 +114,8 @@ class OptFeatureClassifier(BaseInteractionClassifier):
     validation_fraction : float, default=0.1
         Share of the rows set apart for early stopping.
     n_iter_no_change : int, default=3
-        Epochs without improvement before training stops.
+        Epochs without improvement before training stops. Each of them drops the learning rate to a
+        tenth.
     n_interactions : int, default=50
         Most crosses in ``selected_interactions_``.
     class_weight : dict, "balanced" or None, default=None
@@ -420,7 +423,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
             descend(loss + prior(batch.codes, embeddings), optimizers, len(rows))
             return loss.detach()
 
-        return task.run(net, step, phase=phase, schedule=schedule)
+        return task.run(net, step, phase=phase, schedule=schedule, annealed=optimizers)
 
     def _weight_optimizers(self, net: OptFeatureNet) -> list[Optimizer]:
         dense = [*net.mlp.parameters(), *(net.outer.parameters() if net.outer else ())]
@@ -540,7 +543,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         validate_data(self, table, reset=False, skip_check_array=True)
         net = self._optfeature_net()
         columns = pd.Index(self._crosses(net), tupleize_cols=False)
-        gates = _open_gates(net, self._encode(table)).cpu().numpy()
+        gates = open_gates(net, self._encode(table)).cpu().numpy()
         return pd.DataFrame(gates, columns=columns)
 
     def _optfeature_net(self) -> OptFeatureNet:
@@ -552,48 +555,17 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         return [cross for order in net.config.orders for cross in combinations(names, order)]
 
     def _list_interactions(self, net: OptFeatureNet, codes: Tensor) -> Iterable[Interaction]:
-        gates = _open_gates(net, codes)
+        gates = open_gates(net, codes)
         self.keep_rate_ = gates.double().mean(0).cpu().numpy()
         self.alpha_ = net.alphas().cpu().numpy()
-        self._value_counts: dict[tuple[str, ...], tuple[Any, Any]] = {}
+        self._value_counts: dict[tuple[str, ...], tuple[Any, ...]] = {}
         names = self._field_names()
         positions = [
             c for order in net.config.orders for c in combinations(range(len(names)), order)
         ]
-        for position, strength in _measure(net, codes[:MEASURED_ROWS], self.n_interactions):
+        for position, strength in measure_crosses(net, codes[:MEASURED_ROWS], self.n_interactions):
             cross = positions[position]
             fields = tuple(names[field] for field in cross)
-            self._value_counts[fields] = _count_values(codes[:, list(cross)], gates[:, position])
+            counted = count_combinations(codes[:, list(cross)], gates[:, position])
+            self._value_counts[fields] = tuple(part.cpu().numpy() for part in counted)
             yield Interaction(fields, len(fields), strength)
-
-
-@torch.inference_mode()
-def _open_gates(net: OptFeatureNet, codes: Tensor) -> Tensor:
-    """Return the gates of all crosses for codes (n, F), bool, (n, P)."""
-    parts = [net.chosen_gates(net.look_up(rows)[1]) for rows in codes.split(ROWS_AT_ONCE)]
-    return torch.cat(parts)
-
-
-def _measure(net: OptFeatureNet, codes: Tensor, n_crosses: int) -> Iterator[tuple[int, float]]:
-    """Yield position and strength of the crosses that matter most at first order."""
-    net.eval()
-    with torch.no_grad():
-        inputs = torch.cat([net.inputs_of(rows) for rows in codes.split(ROWS_AT_ONCE)])
-    first_cross = inputs.shape[1] - len(net.kept)
-    screened = first_order_strengths(net.mlp, inputs)[first_cross:]
-    best = screened.topk(min(n_crosses, len(screened))).indices.sort().values
-    strengths = closing_strengths(net.mlp, inputs, first_cross + best)
-    yield from zip(net.kept[best].tolist(), strengths.tolist(), strict=True)
-
-
-def _count_values(
-    codes: Tensor, gates: Tensor
-) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Return the most frequent combinations of open and of closed gates, and their counts."""
-    parts = []
-    for rows in (codes[gates], codes[~gates]):
-        combinations_, counts = rows.unique(dim=0, return_counts=True)
-        order = counts.argsort(descending=True, stable=True)[:MOST_COMBINATIONS]
-        parts.append((combinations_[order], counts[order]))
-    (some, n_some), (others, n_others) = parts
-    return torch.cat([some, others]).cpu().numpy(), torch.cat([n_some, n_others]).cpu().numpy()

@@ -105,7 +105,8 @@ class ProfitClassifier(BaseInteractionClassifier):
     validation_fraction : float, default=0.1
         Share of the rows for validation, if no ``X_val`` is passed.
     n_iter_no_change : int, default=3
-        Epochs without improvement after which the last phase ends.
+        Epochs without improvement after which the last phase ends. Each of them drops the learning
+        rate to a tenth.
     n_interactions : int, default=50
         Length of ``selected_interactions_`` at most.
     class_weight : dict, "balanced" or None, default=None
@@ -386,7 +387,7 @@ class ProfitClassifier(BaseInteractionClassifier):
             descend(loss + prior(batch.codes, embeddings), optimizers, len(rows))
             return loss.detach()
 
-        return task.run(net, step, phase="retrain")
+        return task.run(net, step, phase="retrain", annealed=optimizers)
 
     def _list_interactions(self, net: ProfitNet, codes: Tensor) -> Iterable[Interaction]:
         crosses = net.config.crosses

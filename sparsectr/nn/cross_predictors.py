@@ -59,35 +59,20 @@ class MLPPredictor(nn.Module):
     ----------
     vocabulary_sizes : sequence of int
         Number of codes of every field.
-    embedding_dim : int
-        Length D of an embedding.
     n_outputs : int
         Number K of logits.
-    n_crosses : int
-        Number N of crosses.
-    hidden_units : sequence of int
-        Widths of the hidden layers.
-    dropout : float
-        Share of hidden units dropped in training.
+    mlp : MLP
+        Takes (F + N) D inputs, returns K outputs.
 
     Notes
     -----
     Shapes: as for `LinearPredictor`.
     """
 
-    def __init__(
-        self,
-        vocabulary_sizes: Sequence[int],
-        embedding_dim: int,
-        n_outputs: int,
-        n_crosses: int,
-        hidden_units: Sequence[int],
-        dropout: float,
-    ) -> None:
+    def __init__(self, vocabulary_sizes: Sequence[int], n_outputs: int, mlp: MLP) -> None:
         super().__init__()
         self.linear = FieldLinear(vocabulary_sizes, n_outputs)
-        n_inputs = (len(vocabulary_sizes) + n_crosses) * embedding_dim
-        self.mlp = MLP(n_inputs, hidden_units, n_outputs, dropout)
+        self.mlp = mlp
 
     def reset_parameters(
         self, generator: torch.Generator, prior_logits: Tensor | float = 0.0

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from sparsectr.nn.cross_predictors import LinearPredictor, MLPPredictor
 from sparsectr.nn.cross_products import Cross, WeightedCrosses
 from sparsectr.nn.embedding import FieldEmbedding
+from sparsectr.nn.mlp import MLP
 from sparsectr.nn.search_net import EMBEDDING_STD, CrossSearchNet
 
 ROWS_AT_ONCE = 2048
@@ -88,14 +89,13 @@ class ProfitNet(nn.Module):
         if config.predictor == "linear":
             self.predictor = LinearPredictor(vocabulary_sizes, embedding_dim, n_outputs)
         else:
-            self.predictor = MLPPredictor(
-                vocabulary_sizes,
-                embedding_dim,
-                n_outputs,
-                len(config.crosses),
+            mlp = MLP(
+                (len(vocabulary_sizes) + len(config.crosses)) * embedding_dim,
                 config.hidden_units,
+                n_outputs,
                 config.dropout,
             )
+            self.predictor = MLPPredictor(vocabulary_sizes, n_outputs, mlp)
 
     @torch.no_grad()
     def reset_parameters(

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from sparsectr.training.batches import shuffled_batches
 
 EpochRecord = dict[str, Any]
 Step = Callable[[Tensor], Tensor]
 Evaluate = Callable[[nn.Module], dict[str, float]]
+
+# What learning rates are multiplied by after an epoch without improvement.
+RATE_DROP = 0.1
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,7 @@ def run_epochs(
     reporter: Reporter,
     evaluate: Evaluate | None = None,
     phase: str = "train",
+    annealed: Sequence[Optimizer] = (),
 ) -> list[EpochRecord]:
     """Train a net by calling ``step`` on shuffled batches of row numbers.
 
@@ -95,6 +100,9 @@ def run_epochs(
         Takes the net, returns validation values by name. Needed for early stopping.
     phase : str, default="train"
         Written into every record.
+    annealed : sequence of Optimizer, default=()
+        Optimizers whose learning rates drop to a tenth after every epoch that brings no better
+        validation value, when ``schedule.patience`` is set.
 
     Returns
     -------
@@ -129,6 +137,8 @@ def run_epochs(
             if cost < best_cost:
                 best_cost, best_epoch = cost, epoch
                 _copy_state(net, best_state)
+            else:
+                _drop_rates(annealed)
             stopped = stopped or epoch - best_epoch >= schedule.patience
         if stopped:
             break
@@ -150,11 +160,16 @@ def _train_epoch(
 
 
 @torch.no_grad()
-@torch.no_grad()
 def _extreme_weight(net: nn.Module) -> float:
     """Return the largest absolute weight, NaN if there is one; no copy of a table is made."""
     ends = [torch.stack(weight.aminmax()) for weight in net.parameters() if weight.numel()]
     return float(torch.cat(ends).abs().max()) if ends else 0.0
+
+
+def _drop_rates(optimizers: Sequence[Optimizer]) -> None:
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] *= RATE_DROP
 
 
 def _copy_state(net: nn.Module, into: dict[str, Tensor]) -> None:

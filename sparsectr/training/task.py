@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.training.batches import LabelledRows
@@ -96,7 +97,13 @@ class TrainingTask:
         return replace(self, train=self.train.take(order[~away])), self.train.take(order[away])
 
     def run(
-        self, net: nn.Module, step: Step, *, phase: str = "train", schedule: Schedule | None = None
+        self,
+        net: nn.Module,
+        step: Step,
+        *,
+        phase: str = "train",
+        schedule: Schedule | None = None,
+        annealed: Sequence[Optimizer] = (),
     ) -> list[EpochRecord]:
         """Train a net with the loop; see `run_epochs`.
 
@@ -120,6 +127,7 @@ class TrainingTask:
             reporter=self.reporter,
             evaluate=evaluate,
             phase=phase,
+            annealed=annealed,
         )
         for table, counts in fillers:
             table.keep_counts(counts)

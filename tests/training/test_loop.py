@@ -21,7 +21,7 @@ class Reporter:
         return record["epoch"] == self.stop_at
 
 
-def run(costs, *, patience, monitor="log_loss", stop_at=None, n_rows=10, batch_size=4):
+def run(costs, *, patience, monitor="log_loss", stop_at=None, n_rows=10, batch_size=4, annealed=()):
     """Train a net whose only weight counts the epochs; validation follows a script."""
     net = nn.Linear(1, 1, bias=False)
     nn.init.zeros_(net.weight)
@@ -49,6 +49,7 @@ def run(costs, *, patience, monitor="log_loss", stop_at=None, n_rows=10, batch_s
         reporter=reporter,
         evaluate=evaluate,
         phase="search",
+        annealed=annealed,
     )
     return history, round(net.weight.item()), seen, reporter
 
@@ -122,3 +123,19 @@ def test_a_loss_or_weight_that_is_not_finite_names_the_learning_rate(where):
             generator=torch.Generator().manual_seed(0),
             reporter=Reporter(),
         )
+
+
+@pytest.mark.parametrize(
+    ("costs", "patience", "expected"),
+    [
+        ([3, 2, 1], 3, 1.0),
+        ([3, 4, 2], 3, 0.1),
+        ([3, 4, 2, 5, 6], 3, 0.001),  # a better epoch does not raise the rate again
+        ([3, 4, 5], None, 1.0),
+    ],
+)
+def test_every_epoch_without_improvement_drops_the_learning_rate(costs, patience, expected):
+    weight = torch.zeros(1, requires_grad=True)
+    optimizer = torch.optim.SGD([{"params": [weight], "lr": 2.0}], lr=1.0)
+    run(costs, patience=patience, annealed=[optimizer])
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(2 * expected)

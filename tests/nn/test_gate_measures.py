@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+import torch
+
+from sparsectr.nn.gate_measures import count_combinations, measure_crosses, open_gates
+from sparsectr.nn.optfeature_net import OptFeatureConfig, OptFeatureNet
+
+SIZES = [5, 7, 4, 6]
+
+
+def make_net():
+    config = OptFeatureConfig("value", selection_dim=3, selection_rank=7, hidden_units=(8,))
+    net = OptFeatureNet(SIZES, 4, 1, config).double()
+    generator = torch.Generator().manual_seed(0)
+    net.reset_weights(generator)
+    net.reset_selection(generator)
+    with torch.no_grad():
+        net.embedding.weight += torch.empty_like(net.embedding.weight).normal_(generator=generator)
+    return net.prune().eval()
+
+
+def draw_codes(n_rows):
+    rng = np.random.default_rng(0)
+    return torch.from_numpy(np.column_stack([rng.integers(size, size=n_rows) for size in SIZES]))
+
+
+def test_open_gates_are_those_with_a_positive_score():
+    net, codes = make_net(), draw_codes(50)
+    gates = open_gates(net, codes)
+    assert 0 < gates.double().mean() < 1
+    assert torch.equal(gates, net.chosen_scores(net.look_up(codes)[1]) > 0)
+
+
+def test_the_strength_of_a_cross_is_the_spread_of_what_closing_it_changes():
+    net, codes = make_net(), draw_codes(200)
+    measured = dict(measure_crosses(net, codes, 6))
+    embeddings, vectors = net.look_up(codes)
+    gates = net.gates(vectors)
+    logits = net.predict(embeddings, gates)
+    for column, position in enumerate(net.kept.tolist()):
+        closed = gates.clone()
+        closed[:, column] = 0
+        change = logits - net.predict(embeddings, closed)
+        expected = change.std(correction=0).item()
+        assert measured[position] == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+def test_combinations_are_counted_apart_for_open_and_closed_gates():
+    codes = torch.tensor([[1, 2], [1, 2], [3, 4], [1, 2], [3, 4]])
+    gates = torch.tensor([True, True, True, False, False])
+    combinations, counts = count_combinations(codes, gates)
+    assert combinations.tolist()[:2] == [[1, 2], [3, 4]]
+    assert counts.tolist() == [2, 1, 1, 1]

@@ -108,7 +108,7 @@ def open_member(path: Path, *names: str) -> Iterator[IO[bytes]]:
     with ExitStack() as stack:
         name = path.name
         file: Any = stack.enter_context(path.open("rb"))
-        if is_zipfile(file):
+        if is_zipfile(path):
             archive = stack.enter_context(ZipFile(file))
             members = [m for m in archive.namelist() if PurePosixPath(m).name in names]
             if not members:
@@ -148,6 +148,7 @@ def _transfer(url: str, part: Path) -> None:
     try:
         response = urlopen(request, timeout=TIMEOUT)
     except HTTPError as error:
+        error.close()  # it is also the connection
         if error.code != 416:
             raise
         # No byte lies beyond what we hold: it is complete, or it is not of this file.

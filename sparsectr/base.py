@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from sparsectr.callbacks import CallbackSupportMixin, EpochReporter, with_callbacks
 from sparsectr.encoding.columns import as_table
 from sparsectr.encoding.field_encoder import FieldEncoder
-from sparsectr.interactions.interaction import Interaction
+from sparsectr.explanation import ExplanationMixin
 from sparsectr.metrics import validation_values
 from sparsectr.parameters import check_choice, check_integer, check_real
-from sparsectr.persistence import NetStorageMixin, find_device, usable_device
+from sparsectr.persistence import find_device, usable_device
 from sparsectr.targets import (
     as_labels,
     balance,
@@ -44,12 +44,12 @@ EARLY_STOPPING_ROWS = 500
 
 
 class BaseInteractionClassifier(
-    NetStorageMixin, CallbackSupportMixin, ClassifierMixin, BaseEstimator, metaclass=ABCMeta
+    ExplanationMixin, CallbackSupportMixin, ClassifierMixin, BaseEstimator, metaclass=ABCMeta
 ):
     """Fit, predict, store and report a net that crosses categorical fields.
 
-    A method is a subclass with a net class and two hooks: `_train_net` and
-    `_list_interactions`. Everything that scikit-learn expects happens here.
+    A method is a subclass with a net class and two hooks: `_train_net` and `_list_crosses`.
+    Everything that scikit-learn expects happens here.
 
     Parameters
     ----------
@@ -123,8 +123,16 @@ class BaseInteractionClassifier(
         """
 
     @abstractmethod
-    def _list_interactions(self, net: Any, codes: Tensor) -> Iterable[Interaction]:
-        """Measure the strength of crosses on codes (n, F), rows in random order."""
+    def _list_crosses(self, net: Any, codes: Tensor) -> Iterable[tuple[int, ...]]:
+        """List the crosses that are worth measuring, as field numbers.
+
+        Parameters
+        ----------
+        net : nn.Module
+            The trained net.
+        codes : Tensor of shape (n, F)
+            Training rows in random order.
+        """
 
     def _check_parameters(self) -> None:
         """Check the constructor parameters; subclasses add theirs."""
@@ -307,7 +315,10 @@ class BaseInteractionClassifier(
             for part, child in net.named_children()
         }
         self._store_net(net)
-        self.selected_interactions_ = self._strongest(net, train.codes, task.new_generator())
+        generator = task.new_generator()
+        order = torch.randperm(len(train), generator=generator, device=task.device)
+        codes = train.codes[order[:STRENGTH_ROWS]]
+        self._measure_crosses(net, codes, self._list_crosses(net, codes), generator)
 
     def _snapshot(self, net: nn.Module) -> dict[str, Any]:
         """Return the fitted attributes with which a copy of this estimator can predict."""
@@ -315,23 +326,6 @@ class BaseInteractionClassifier(
         known = {name: value for name, value in vars(self).items() if name in names}
         # A copy: a callback may keep it, and training goes on.
         return known | deepcopy(self._net_snapshot(net))
-
-    def _strongest(
-        self, net: nn.Module, codes: Tensor, generator: torch.Generator
-    ) -> list[Interaction]:
-        """Return the strongest crosses, ties in field order."""
-        order = torch.randperm(len(codes), generator=generator, device=codes.device)
-        codes = codes[order[:STRENGTH_ROWS]]
-        position = {name: place for place, name in enumerate(self._field_names())}
-        listed = sorted(
-            self._list_interactions(net, codes),
-            key=lambda cross: (-cross.strength, [position[name] for name in cross.fields]),
-        )
-        return listed[: self.n_interactions]
-
-    def _field_names(self) -> list[str]:
-        """Return the names of the fields in column order."""
-        return [str(name) for name in self.encoder_.get_feature_names_out()]
 
     def _evaluate(self, net: nn.Module, rows: LabelledRows) -> dict[str, float]:
         """Measure a net on the validation rows."""

@@ -23,7 +23,8 @@ LAYERS = {
     "nn": {"kernels"},
     "training": {"nn", "kernels"},
     "encoding": set(),
-    "interactions": set(),
+    # Crosses are made of codes, and InteractionFeatures is an estimator with parameters of its own.
+    "interactions": {"encoding", "parameters"},
     "datasets": set(),
     "metrics": set(),
     # The pieces of base.py that have names of their own.
@@ -31,12 +32,14 @@ LAYERS = {
     "parameters": set(),
     "persistence": set(),
     "targets": set(),
+    "explanation": {"encoding", "training", "interactions", "parameters", "persistence"},
     "base": {
         "encoding",
         "training",
         "interactions",
         "metrics",
         "callbacks",
+        "explanation",
         "parameters",
         "persistence",
         "targets",

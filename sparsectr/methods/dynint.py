@@ -12,8 +12,7 @@ from torch import Tensor, nn
 
 from sparsectr.base import BaseInteractionClassifier
 from sparsectr.encoding.field_encoder import FieldEncoder
-from sparsectr.interactions.interaction import Interaction
-from sparsectr.nn.contributions import strongest_crosses
+from sparsectr.nn.contributions import contributions_of, strongest_crosses
 from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.nn.linear import make_linear
 from sparsectr.nn.pin import (
@@ -219,6 +218,22 @@ class DynIntNet(nn.Module):
             x = torch.addcmul(x, x, layer(x0, gate, rows))
         field_sums = x.sum(2).unflatten(2, (self.n_subspaces, -1)).sum(2)  # (P, B, o)
         return field_sums @ self.output.weight.T[sets]
+
+    def cross_effects(self, codes: Tensor, crosses: Sequence[tuple[int, ...]]) -> Tensor:
+        """Return what the monomials of exactly these fields add to the logits, (Q, B, K).
+
+        Parameters
+        ----------
+        codes : Tensor of shape (B, F)
+            Rows.
+        crosses : sequence of tuples of int
+            Field numbers of Q crosses, of any orders.
+        """
+        return contributions_of(self.restricted_logits, codes, crosses)
+
+    def main_effects(self, codes: Tensor) -> Tensor:
+        """Return what every field adds to the logits by itself, (F, B, K)."""
+        return self.cross_effects(codes, [(field,) for field in range(self.n_fields)])
 
 
 class DynIntClassifier(BaseInteractionClassifier):
@@ -471,9 +486,6 @@ class DynIntClassifier(BaseInteractionClassifier):
         net.reset_parameters(task.new_generator(), task.prior_logits())
         return net
 
-    def _list_interactions(self, net: DynIntNet, codes: Tensor) -> Iterable[Interaction]:
-        names = self._field_names()
+    def _list_crosses(self, net: DynIntNet, codes: Tensor) -> Iterable[tuple[int, ...]]:
         max_order = min(self.n_layers + 1, LARGEST_LISTED_ORDER)
-        found = strongest_crosses(net.restricted_logits, codes, max_order, self.n_interactions)
-        for fields, strength in found:
-            yield Interaction(tuple(names[f] for f in fields), len(fields), strength)
+        return strongest_crosses(net.restricted_logits, codes, max_order, self.n_interactions)

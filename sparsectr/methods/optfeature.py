@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from itertools import combinations, count
+from itertools import count
 from typing import Any, cast
 
 import numpy as np
@@ -17,12 +17,11 @@ from torch.optim import Adam, Optimizer
 from sparsectr.base import BaseInteractionClassifier
 from sparsectr.encoding.columns import as_table
 from sparsectr.encoding.field_encoder import FieldEncoder
-from sparsectr.interactions.interaction import Interaction
 from sparsectr.nn.gate_measures import (
     MOST_COMBINATIONS,
     count_combinations,
-    measure_crosses,
     open_gates,
+    screen_crosses,
 )
 from sparsectr.nn.optfeature_net import OptFeatureConfig, OptFeatureNet
 from sparsectr.parameters import check_choice, check_integer, check_real
@@ -42,8 +41,8 @@ WARM_UP = 0.3
 # Step size of the selection networks, as a share of that of the selection vectors. A network
 # moves the scores of all crosses at once and would drown what single crosses tell.
 NETWORK_PACE = 0.01
-# Rows on which the listed crosses are measured.
-MEASURED_ROWS = 10_000
+# Rows on which all crosses are screened.
+SCREENED_ROWS = 10_000
 
 
 class OptFeatureClassifier(BaseInteractionClassifier):
@@ -135,7 +134,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
     ----------
     selected_interactions_ : list of Interaction
         The strongest crosses that are open for some rows, strongest first. Strength is the standard
-        deviation, over up to 10,000 training rows, of the change of the log-odds when the gate of
+        deviation, over a sample of training rows, of the change of the log-odds when the gate of
         the cross is closed. Crosses are screened by the gradient of the logit with respect to the
         cross, times the cross. For more than two classes: root mean square over the logits.
     keep_rate_ : ndarray of shape (n_crosses,)
@@ -457,27 +456,23 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         Returns
         -------
         DataFrame
-            One row per cross, strongest first: fields (tuple of names); order; strength in log-odds
-            (0 for a cross that is never open, NaN for one that is open but not among the
-            ``n_interactions`` measured ones); keep_rate (share of training rows with an open
-            gate); granularity ("field" or "value", as chosen); alpha.
+            One row per cross, strongest first. The columns of every method: fields (tuple of
+            names), order, strength, active_share, strength_error (0 for a cross that is never open,
+            NaN for one that is open but not among the ``n_interactions`` measured ones). And
+            keep_rate (share of training rows with an open gate); granularity ("field" or "value",
+            as chosen); alpha.
         """
         check_is_fitted(self)
         net = self._optfeature_net()
-        strengths = {cross.fields: cross.strength for cross in self.selected_interactions_}
-        crosses = self._crosses(net)
-        never = {c: 0.0 for c, rate in zip(crosses, self.keep_rate_, strict=True) if rate == 0}
-        table = pd.DataFrame(
+        crosses = pd.DataFrame(
             {
-                "fields": crosses,
-                "order": [len(fields) for fields in crosses],
-                "strength": [{**never, **strengths}.get(fields, np.nan) for fields in crosses],
+                "fields": self._crosses(net),
                 "keep_rate": self.keep_rate_,
                 "granularity": np.where(net.follows_fields().cpu(), "field", "value"),
                 "alpha": self.alpha_,
             }
         )
-        return table.sort_values("strength", ascending=False, kind="stable", ignore_index=True)
+        return self._tabulate(crosses, inactive=self.keep_rate_ == 0)
 
     def selected_values(self, fields: Sequence[str], top: int = 20) -> pd.DataFrame:
         """Show for which values the gate of a cross is open, and for which it is closed.
@@ -512,11 +507,11 @@ class OptFeatureClassifier(BaseInteractionClassifier):
                 f"got {tuple(fields)!r}. Raise n_interactions to list more crosses."
             )
         known = listed[frozenset(fields)]
-        places = [names.index(name) for name in known]
         codes, counts = self._value_counts[known]
+        places = [names.index(name) for name in known]
         full = np.zeros((len(codes), len(names)), dtype=np.int32)
         full[:, places] = codes
-        table = pd.DataFrame(self.encoder_.inverse_transform(full)[:, places], columns=list(known))
+        table = self._decode(known, codes)
         position = self._crosses(net).index(known)
         rows = torch.from_numpy(full).to(net.kept.device)
         with torch.inference_mode():
@@ -552,20 +547,17 @@ class OptFeatureClassifier(BaseInteractionClassifier):
     def _crosses(self, net: OptFeatureNet) -> list[tuple[str, ...]]:
         """Return the names of the fields of all crosses, in the order of the gates."""
         names = self._field_names()
-        return [cross for order in net.config.orders for cross in combinations(names, order)]
+        return [tuple(names[field] for field in cross) for cross in net.crosses()]
 
-    def _list_interactions(self, net: OptFeatureNet, codes: Tensor) -> Iterable[Interaction]:
+    def _list_crosses(self, net: OptFeatureNet, codes: Tensor) -> Iterable[tuple[int, ...]]:
         gates = open_gates(net, codes)
         self.keep_rate_ = gates.double().mean(0).cpu().numpy()
         self.alpha_ = net.alphas().cpu().numpy()
         self._value_counts: dict[tuple[str, ...], tuple[Any, ...]] = {}
-        names = self._field_names()
-        positions = [
-            c for order in net.config.orders for c in combinations(range(len(names)), order)
-        ]
-        for position, strength in measure_crosses(net, codes[:MEASURED_ROWS], self.n_interactions):
-            cross = positions[position]
-            fields = tuple(names[field] for field in cross)
+        names, crosses = self._field_names(), net.crosses()
+        for position in screen_crosses(net, codes[:SCREENED_ROWS], self.n_interactions):
+            cross = crosses[position]
             counted = count_combinations(codes[:, list(cross)], gates[:, position])
+            fields = tuple(names[field] for field in cross)
             self._value_counts[fields] = tuple(part.cpu().numpy() for part in counted)
-            yield Interaction(fields, len(fields), strength)
+            yield cross

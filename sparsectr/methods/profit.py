@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from sparsectr.base import BaseInteractionClassifier
 from sparsectr.encoding.field_encoder import FieldEncoder
-from sparsectr.interactions.interaction import Interaction
 from sparsectr.nn.cross_ranking import count_crosses, rank_crosses
 from sparsectr.nn.profit_net import ProfitConfig, ProfitNet, without_crosses
 from sparsectr.nn.search_net import CrossSearchNet
@@ -25,10 +24,6 @@ from sparsectr.training.loop import EpochRecord
 from sparsectr.training.losses import log_loss
 from sparsectr.training.prior import EmbeddingPrior
 from sparsectr.training.task import TrainingTask
-
-# Rows times crosses of one measurement of strengths through a perceptron, and its most rows.
-STRENGTH_BUDGET = 1_000_000
-STRENGTH_ROWS = 10_000
 
 
 class ProfitClassifier(BaseInteractionClassifier):
@@ -255,18 +250,21 @@ class ProfitClassifier(BaseInteractionClassifier):
         self.retrain_from = retrain_from
 
     def interaction_table(self) -> pd.DataFrame:
-        """Return the kept crosses as a table, by order and rank.
+        """Return the kept crosses as a table.
 
         Returns
         -------
         DataFrame
-            Columns: fields, order, rank (within the order, from 1), weight (A_c in the search),
-            contribution (|A_c| times the standard deviation of the product of the embeddings),
-            phase in which it was found: "screening", if the search started from it, or "search".
+            One row per kept cross, strongest first. The columns of every method: fields (tuple of
+            names), order, strength, active_share, strength_error (NaN beyond the
+            ``n_interactions`` listed ones). And of the search: rank (within the order, from 1),
+            weight (A_c), contribution (|A_c| times the standard deviation of the product of the
+            embeddings), phase in which it was found: "screening", if the search started from it,
+            or "search".
         """
         check_is_fitted(self)
-        columns = ["fields", "order", "rank", "weight", "contribution", "phase"]
-        return pd.DataFrame(self.crosses_, columns=columns)
+        columns = ["fields", "rank", "weight", "contribution", "phase"]
+        return self._tabulate(pd.DataFrame(self.crosses_, columns=columns))
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
@@ -389,10 +387,5 @@ class ProfitClassifier(BaseInteractionClassifier):
 
         return task.run(net, step, phase="retrain", annealed=optimizers)
 
-    def _list_interactions(self, net: ProfitNet, codes: Tensor) -> Iterable[Interaction]:
-        crosses = net.config.crosses
-        if self.predictor == "mlp":
-            codes = codes[: min(STRENGTH_ROWS, STRENGTH_BUDGET // max(1, len(crosses)))]
-        names = self._field_names()
-        for fields, strength in zip(crosses, net.cross_strengths(codes).tolist(), strict=True):
-            yield Interaction(tuple(names[f] for f in fields), len(fields), strength)
+    def _list_crosses(self, net: ProfitNet, codes: Tensor) -> Iterable[tuple[int, ...]]:
+        return net.config.crosses

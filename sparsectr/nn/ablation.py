@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -36,37 +38,31 @@ def first_order_strengths(mlp: MLP, inputs: Tensor) -> Tensor:
     return spread.strengths()
 
 
-@torch.inference_mode()
-def closing_strengths(mlp: MLP, inputs: Tensor, columns: Tensor) -> Tensor:
-    """Measure the strength of some inputs: by how much the logits change without each of them.
+def closing_effects(mlp: MLP, inputs: Tensor, columns: Sequence[int]) -> Tensor:
+    """Measure some inputs: by how much the logits fall when one of them is set to zero.
 
     Parameters
     ----------
     mlp : MLP
         In evaluation mode.
-    inputs : Tensor of shape (n, n_inputs)
+    inputs : Tensor of shape (B, n_inputs)
         Rows.
-    columns : Tensor of shape (Q,), int64
-        The inputs to set to zero, one after the other.
+    columns : sequence of int
+        The Q inputs to set to zero, one after the other.
 
     Returns
     -------
-    Tensor of shape (Q,)
-        Standard deviation over the rows; with K > 1 logits its root mean square over them.
+    Tensor of shape (Q, B, K)
     """
-    spread = _Spread()
-    first = mlp.first
-    for rows in inputs.split(ROWS_AT_ONCE):
-        hidden = first(rows)
-        logits = mlp.after_first(hidden)
-        # Without one input only its column of the first layer goes.
-        changes = [
-            logits - mlp.after_first(torch.addr(hidden, rows[:, column], weight, alpha=-1))
-            for column, weight in zip(columns.tolist(), first.weight.T[columns], strict=True)
-        ]
-        if changes:
-            spread.add(torch.stack(changes, -1).permute(1, 0, 2))
-    return spread.strengths() if len(columns) else inputs.new_zeros(0)
+    hidden = mlp.first(inputs)
+    logits = mlp.after_first(hidden)
+    # Without one input only its column of the first layer goes.
+    weights = mlp.first.weight.T
+    without = [
+        mlp.after_first(torch.addr(hidden, inputs[:, column], weights[column], alpha=-1))
+        for column in columns
+    ]
+    return logits - torch.stack(without) if without else logits.new_zeros(0, *logits.shape)
 
 
 class _Spread:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 from math import comb
 
@@ -54,6 +54,19 @@ def cross_contributions(restricted: RestrictedLogits, codes: Tensor, sets: Tenso
     return total
 
 
+def contributions_of(
+    restricted: RestrictedLogits, codes: Tensor, crosses: Sequence[tuple[int, ...]]
+) -> Tensor:
+    """Return what crosses of any orders add to the logits of codes (B, F): (P, B, K)."""
+    found: dict[tuple[int, ...], Tensor] = {}
+    for order in {len(cross) for cross in crosses}:
+        sets = torch.tensor([cross for cross in crosses if len(cross) == order])
+        for some_sets in sets.to(codes.device).split(SETS_AT_ONCE):
+            parts = cross_contributions(restricted, codes, some_sets)
+            found.update(zip(map(tuple, some_sets.tolist()), parts, strict=True))
+    return torch.stack([found[cross] for cross in crosses])
+
+
 @torch.inference_mode()
 def cross_strengths(restricted: RestrictedLogits, codes: Tensor, sets: Tensor) -> Tensor:
     """Return the standard deviation over rows of every cross's contribution, shape (P,).
@@ -75,12 +88,11 @@ def cross_strengths(restricted: RestrictedLogits, codes: Tensor, sets: Tensor) -
 
 def strongest_crosses(
     restricted: RestrictedLogits, codes: Tensor, max_order: int, n_crosses: int
-) -> Iterator[tuple[tuple[int, ...], float]]:
+) -> Iterator[tuple[int, ...]]:
     """Find the strongest crosses of every order from 2 to ``max_order``.
 
-    All sets of an order are screened on as many rows as the budget allows; the best of them are
-    then measured on more. Where there are more than 20,000 sets, only sets of the fields with
-    the strongest smaller crosses are screened.
+    All sets of an order are screened on as many rows as the budget allows. Where there are more
+    than 20,000 sets, only sets of the fields with the strongest smaller crosses are screened.
 
     Parameters
     ----------
@@ -95,8 +107,8 @@ def strongest_crosses(
 
     Yields
     ------
-    fields : tuple of int
-    strength : float
+    tuple of int
+        Numbers of the crossed fields, rising; within an order, the strongest cross first.
     """
     n_fields = codes.shape[1]
     reach = torch.zeros(n_fields, dtype=torch.float64, device=codes.device)
@@ -104,10 +116,9 @@ def strongest_crosses(
         sets = _candidate_sets(reach, order)
         screened = cross_strengths(restricted, codes[: _affordable_rows(len(sets))], sets)
         kept = sets[screened.topk(min(n_crosses, len(sets))).indices]
-        strengths = cross_strengths(restricted, codes[: _affordable_rows(len(kept))], kept)
         for members in sets.unbind(1):
             reach.index_add_(0, members, screened)
-        yield from zip(map(tuple, kept.tolist()), strengths.tolist(), strict=True)
+        yield from map(tuple, kept.tolist())
 
 
 def _candidate_sets(reach: Tensor, order: int) -> Tensor:

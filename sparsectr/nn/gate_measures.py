@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor
 
-from sparsectr.nn.ablation import closing_strengths, first_order_strengths
+from sparsectr.nn.ablation import first_order_strengths
 from sparsectr.nn.optfeature_net import OptFeatureNet
 
 ROWS_AT_ONCE = 4096
@@ -22,18 +20,15 @@ def open_gates(net: OptFeatureNet, codes: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
-def measure_crosses(
-    net: OptFeatureNet, codes: Tensor, n_crosses: int
-) -> Iterator[tuple[int, float]]:
-    """Yield position and strength of the crosses that matter most at first order."""
+def screen_crosses(net: OptFeatureNet, codes: Tensor, n_crosses: int) -> list[int]:
+    """Return the positions of the crosses that matter most at first order, rising."""
     net.eval()
     with torch.no_grad():
         inputs = torch.cat([net.inputs_of(rows) for rows in codes.split(ROWS_AT_ONCE)])
-    first_cross = inputs.shape[1] - len(net.kept)
-    screened = first_order_strengths(net.mlp, inputs)[first_cross:]
+    screened = first_order_strengths(net.mlp, inputs)[inputs.shape[1] - len(net.kept) :]
     best = screened.topk(min(n_crosses, len(screened))).indices.sort().values
-    strengths = closing_strengths(net.mlp, inputs, first_cross + best)
-    yield from zip(net.kept[best].tolist(), strengths.tolist(), strict=True)
+    positions: list[int] = net.kept[best].tolist()
+    return positions
 
 
 def count_combinations(codes: Tensor, gates: Tensor) -> tuple[Tensor, Tensor]:

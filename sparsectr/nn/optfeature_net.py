@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from math import comb
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from sparsectr.nn.ablation import closing_effects
 from sparsectr.nn.crosses import OuterCrosses, inner_crosses, take_columns
 from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.nn.gates import Selection, spread_vectors, start_vectors
@@ -249,6 +251,31 @@ class OptFeatureNet(nn.Module):
         if gates is not None:
             crosses = crosses * gates
         return torch.cat([embeddings.flatten(1), crosses], 1)
+
+    def crosses(self) -> list[tuple[int, ...]]:
+        """List the fields of all crosses, in the order of their positions."""
+        fields = range(len(self.embedding.vocabulary_sizes))
+        return [cross for order in self.config.orders for cross in combinations(fields, order)]
+
+    def cross_effects(self, codes: Tensor, crosses: Sequence[tuple[int, ...]]) -> Tensor:
+        """Return by how much the logits fall when the gate of a cross is closed, (Q, B, K).
+
+        Parameters
+        ----------
+        codes : Tensor of shape (B, F)
+            Rows.
+        crosses : sequence of tuples of int
+            Field numbers of Q crosses that the net has kept.
+        """
+        inputs = self.inputs_of(codes)
+        first_cross, listed = inputs.shape[1] - len(self.kept), self.crosses()
+        kept = [listed[position] for position in self.kept.tolist()]
+        columns = {cross: column for column, cross in enumerate(kept, first_cross)}
+        return closing_effects(self.mlp, inputs, [columns[cross] for cross in crosses])
+
+    def main_effects(self, codes: Tensor) -> Tensor:
+        """Return nothing, (0, B, K): through a perceptron, fields have no effect of their own."""
+        return self.embedding.weight.new_zeros(0, len(codes), self.arguments["n_outputs"])
 
     @torch.no_grad()
     def prune(self) -> OptFeatureNet:

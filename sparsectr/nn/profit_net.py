@@ -14,8 +14,6 @@ from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.nn.mlp import MLP
 from sparsectr.nn.search_net import EMBEDDING_STD, CrossSearchNet
 
-ROWS_AT_ONCE = 2048
-
 
 @dataclass(frozen=True)
 class ProfitConfig:
@@ -126,21 +124,29 @@ class ProfitNet(nn.Module):
         """Return logits (B, K) of codes (B, F) and their embeddings (B, F, D)."""
         return self.predictor(codes, embeddings, self.architecture(embeddings))
 
-    @torch.inference_mode()
-    def cross_strengths(self, codes: Tensor) -> Tensor:
-        """Return the standard deviation (N,) over rows of what every cross does to the logit.
+    def cross_effects(self, codes: Tensor, crosses: Sequence[Cross]) -> Tensor:
+        """Return by how much the logits fall when the weight of a cross is set to zero, (Q, B, K).
 
-        With K > 1 logits it is the root mean square over the logits.
+        With the linear predictor, that is what the cross adds to them.
+
+        Parameters
+        ----------
+        codes : Tensor of shape (B, F)
+            Rows.
+        crosses : sequence of tuples of int
+            Field numbers of Q kept crosses.
         """
-        if not self.config.crosses:
-            return self.architecture.weight.new_zeros(0)
-        self.eval()
-        effects = []
-        for rows in codes.split(ROWS_AT_ONCE):
-            embeddings = self.embedding(rows)
-            effects.append(self.predictor.effects(embeddings, self.architecture(embeddings)))
-        variances = torch.cat(effects, 1).double().var(1, correction=0)  # (N, K)
-        return variances.mean(1).sqrt()
+        embeddings = self.embedding(codes)
+        effects = self.predictor.effects(embeddings, self.architecture(embeddings))
+        return effects[[self.config.crosses.index(cross) for cross in crosses]]
+
+    def main_effects(self, codes: Tensor) -> Tensor:
+        """Return what every field adds to the logits by itself, (F, B, K).
+
+        Through a perceptron, fields have no effect of their own: (0, B, K).
+        """
+        effects: Tensor = self.predictor.linear.table(codes).transpose(0, 1)
+        return effects if self.config.predictor == "linear" else effects[:0]
 
 
 def without_crosses(searched: CrossSearchNet) -> ProfitNet:

@@ -181,33 +181,36 @@ def test_the_interaction_table(fitted):
     clf, clicks = fitted
     table = clf.interaction_table()
     assert table.columns.tolist() == [
-        "fields", "order", "strength", "keep_rate", "granularity", "alpha"
+        "fields", "order", "strength", "active_share", "strength_error",
+        "keep_rate", "granularity", "alpha",
     ]  # fmt: skip
     assert set(table["fields"]) == set(itertools.combinations(clicks.X.columns, 2))
     strengths = {cross.fields: cross.strength for cross in clf.selected_interactions_}
     for row in table.itertuples():
         assert row.granularity == ("field" if row.alpha > 0 else "value")
         assert row.strength == strengths.get(row.fields, 0.0)
+        # All training rows are measured; an open gate before dead units is not active.
+        assert 0 <= row.active_share <= row.keep_rate
+        assert (row.strength_error > 0) == (row.strength > 0)
         if row.granularity == "field":
             assert row.keep_rate in (0, 1)
 
 
-def test_the_strength_is_what_closing_the_gate_changes(fitted):
+def test_an_effect_is_what_closing_the_gate_changes(fitted):
     clf, _ = fitted
     net = deepcopy(clf._fitted_net()).double()
     codes = torch.from_numpy(np.random.default_rng(0).integers(2, 8, size=(500, 4)))
-    found = deepcopy(clf)._list_interactions(net, codes)
-    from_list = {cross.fields: cross.strength for cross in found}
     embeddings, vectors = net.look_up(codes)
     gates = net.gates(vectors)
     gates = torch.ones(500, len(net.kept)).double() if gates is None else gates
-    crosses = list(itertools.combinations(clf.feature_names_in_, 2))
-    for place, position in enumerate(net.kept.tolist()):
+    crosses = list(itertools.combinations(range(4), 2))
+    kept = [crosses[position] for position in net.kept.tolist()]
+    effects = net.cross_effects(codes, kept[::-1]).flip(0)
+    for place, effect in enumerate(effects):
         closed = gates.clone()
         closed[:, place] = 0
         change = net.predict(embeddings, gates) - net.predict(embeddings, closed)
-        expected = change.detach().numpy().std()
-        assert from_list[crosses[position]] == pytest.approx(expected, rel=1e-6, abs=1e-12)
+        torch.testing.assert_close(effect, change, rtol=0, atol=1e-12)
 
 
 def test_gates_of_new_rows(fitted):

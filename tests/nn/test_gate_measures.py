@@ -1,8 +1,7 @@
 import numpy as np
-import pytest
 import torch
 
-from sparsectr.nn.gate_measures import count_combinations, measure_crosses, open_gates
+from sparsectr.nn.gate_measures import count_combinations, open_gates, screen_crosses
 from sparsectr.nn.optfeature_net import OptFeatureConfig, OptFeatureNet
 
 SIZES = [5, 7, 4, 6]
@@ -31,18 +30,15 @@ def test_open_gates_are_those_with_a_positive_score():
     assert torch.equal(gates, net.chosen_scores(net.look_up(codes)[1]) > 0)
 
 
-def test_the_strength_of_a_cross_is_the_spread_of_what_closing_it_changes():
+def test_the_screened_crosses_are_those_with_the_largest_gradient_times_input():
     net, codes = make_net(), draw_codes(200)
-    measured = dict(measure_crosses(net, codes, 6))
-    embeddings, vectors = net.look_up(codes)
-    gates = net.gates(vectors)
-    logits = net.predict(embeddings, gates)
-    for column, position in enumerate(net.kept.tolist()):
-        closed = gates.clone()
-        closed[:, column] = 0
-        change = logits - net.predict(embeddings, closed)
-        expected = change.std(correction=0).item()
-        assert measured[position] == pytest.approx(expected, rel=1e-9, abs=1e-12)
+    inputs = net.inputs_of(codes).detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(net.mlp(inputs).sum(), inputs)
+    spread = (gradient * inputs).std(0)[-len(net.kept) :]
+    best = spread.argsort(descending=True)[:3].sort().values
+    assert screen_crosses(net, codes, 3) == net.kept[best].tolist()
+    assert screen_crosses(net, codes, 50) == net.kept.tolist()
+    assert screen_crosses(net, codes, 0) == []
 
 
 def test_combinations_are_counted_apart_for_open_and_closed_gates():

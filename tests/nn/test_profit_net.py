@@ -52,22 +52,29 @@ def test_forward_equals_an_independent_pass(predictor, n_outputs, codes):
 
 @pytest.mark.parametrize("predictor", ["linear", "mlp"])
 @pytest.mark.parametrize("n_outputs", [1, 3])
-def test_a_strength_is_the_spread_of_what_closing_a_cross_changes(predictor, n_outputs, codes):
+def test_an_effect_is_what_closing_a_cross_changes(predictor, n_outputs, codes):
     net = make_net(predictor, n_outputs)
     weights = net.architecture.weight.detach().numpy()
     whole = numpy_logits(net, codes, weights)
-    expected = []
-    for place in range(len(CROSSES)):
+    crosses = [CROSSES[2], CROSSES[0]]
+    found = net.cross_effects(codes, crosses).detach().numpy()
+    for cross, effect in zip(crosses, found, strict=True):
         closed = weights.copy()
-        closed[place] = 0
-        change = whole - numpy_logits(net, codes, closed)
-        expected.append(np.sqrt(change.var(0).mean()))
-    np.testing.assert_allclose(net.cross_strengths(codes).numpy(), expected, rtol=1e-10)
+        closed[CROSSES.index(cross)] = 0
+        expected = whole - numpy_logits(net, codes, closed)
+        np.testing.assert_allclose(effect, expected, rtol=0, atol=1e-11)
 
 
-def test_without_crosses_there_are_no_strengths(codes):
-    net = ProfitNet(SIZES, D, 1, ProfitConfig(()))
-    assert net.cross_strengths(codes).shape == (0,)
+@pytest.mark.parametrize("n_outputs", [1, 3])
+def test_fields_crosses_and_bias_sum_to_the_logits(n_outputs, codes):
+    net = make_net("linear", n_outputs)
+    parts = net.main_effects(codes).sum(0) + net.cross_effects(codes, CROSSES).sum(0)
+    total = parts + net.predictor.linear.bias
+    torch.testing.assert_close(total, net(codes), rtol=0, atol=1e-11)
+
+
+def test_through_a_perceptron_fields_have_no_effect_of_their_own(codes):
+    assert make_net("mlp", 3).main_effects(codes).shape == (0, 50, 3)
 
 
 def test_fixed_weights_want_no_gradient():

@@ -1,0 +1,324 @@
+"""What a fitted classifier tells about its crosses."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor, nn
+
+from sparsectr.encoding.columns import as_table, iterate_columns
+from sparsectr.encoding.field_encoder import FieldEncoder
+from sparsectr.interactions.interaction import Interaction
+from sparsectr.parameters import check_integer
+from sparsectr.persistence import NetStorageMixin
+from sparsectr.training.prediction import predict_logits
+from sparsectr.training.strengths import (
+    ROUNDING,
+    ROWS_AT_ONCE,
+    CrossNet,
+    affordable_rows,
+    effects_of,
+    measure_strengths,
+    value_effects,
+)
+
+Array = npt.NDArray[Any]
+MEASURES = ["strength", "active_share", "strength_error"]
+
+
+class ExplanationMixin(NetStorageMixin):
+    """Measure the crosses of a net at the end of `fit`, and report them afterwards.
+
+    Everything here comes from one function of the net, ``cross_effects(codes, crosses)``: what
+    crosses add to the logits of rows. Nets that add up fields and crosses tell by
+    ``main_effects(codes)`` what single fields add.
+    """
+
+    encoder_: FieldEncoder
+    classes_: Array
+    n_interactions: int
+
+    @abstractmethod
+    def _encode(self, X: Any, *, fit: bool = False) -> Tensor:
+        """Turn columns into codes (n, F) on the device."""
+
+    # At the end of fit ------------------------------------------------------------------
+
+    def _measure_crosses(
+        self, net: nn.Module, codes: Tensor, crosses: Iterable[tuple[int, ...]], seed: Any
+    ) -> None:
+        """Keep the strongest crosses, ties in field order, and what is known about them.
+
+        Parameters
+        ----------
+        net : nn.Module
+            The trained net.
+        codes : Tensor of shape (n, F)
+            Rows in random order; as many are used as is affordable.
+        crosses : iterable of tuples of int
+            Field numbers of all crosses to measure.
+        seed : torch.Generator
+            Source of the bootstrap samples.
+        """
+        crosses = list(crosses)
+        self.selected_interactions_: list[Interaction] = []
+        self._cross_details: list[dict[str, Any]] = []
+        if not crosses:
+            return
+        codes = codes[: affordable_rows(len(crosses))]
+        effects = effects_of(cast(CrossNet, net), codes, crosses)
+        strengths, errors, shares = (values.tolist() for values in measure_strengths(effects, seed))
+        names = self._field_names()
+        places = sorted(range(len(crosses)), key=lambda place: (-strengths[place], crosses[place]))
+        for place in places[: self.n_interactions]:
+            fields = crosses[place]
+            self.selected_interactions_.append(
+                Interaction(tuple(names[f] for f in fields), len(fields), strengths[place])
+            )
+            values = value_effects(codes[:, list(fields)], effects[place])
+            self._cross_details.append(
+                {"active_share": shares[place], "strength_error": errors[place]}
+                | {name: value.cpu().numpy() for name, value in values._asdict().items()}
+            )
+
+    def _field_names(self) -> list[str]:
+        """Return the names of the fields in column order."""
+        return [str(name) for name in self.encoder_.get_feature_names_out()]
+
+    # Reports ----------------------------------------------------------------------------
+
+    def interaction_table(self) -> pd.DataFrame:
+        """Return the listed crosses as a table.
+
+        Returns
+        -------
+        DataFrame
+            One row per cross, strongest first: fields (tuple of names); order; strength in
+            log-odds; active_share (share of the rows whose log-odds the cross changes at all);
+            strength_error (standard error of the strength, from a bootstrap of the rows on which it
+            was measured; it says nothing about other fits, see `interaction_stability`).
+        """
+        check_is_fitted(self)
+        return self._tabulate()
+
+    def _tabulate(
+        self, crosses: pd.DataFrame | None = None, *, inactive: Array | None = None
+    ) -> pd.DataFrame:
+        """Put the measures of the listed crosses beside what a method knows about all its crosses.
+
+        Parameters
+        ----------
+        crosses : DataFrame, optional
+            A column "fields" that holds all listed crosses and maybe more, and further columns.
+        inactive : ndarray of bool, optional
+            Rows of ``crosses`` that are known to do nothing.
+        """
+        table = pd.DataFrame(self.selected_interactions_, columns=list(Interaction._fields))
+        for name in MEASURES[1:]:
+            table[name] = [details[name] for details in self._cross_details]
+        if crosses is not None:
+            own = crosses.columns.drop("fields")
+            table = crosses.merge(table, on="fields", how="left")
+            table = table[[*Interaction._fields, *MEASURES[1:], *own]]
+        table["order"] = [len(fields) for fields in table["fields"]]
+        table = table.astype(dict.fromkeys(MEASURES, np.float64) | {"order": np.int64})
+        if inactive is not None:
+            table.loc[inactive, MEASURES] = 0.0
+        return table.sort_values("strength", ascending=False, kind="stable", ignore_index=True)
+
+    def value_effects(self, fields: Sequence[str], *, class_label: Any = None) -> pd.DataFrame:
+        """Show what the values of a cross add to the log-odds.
+
+        Parameters
+        ----------
+        fields : sequence of str
+            Names of the fields of a cross in ``selected_interactions_``, in any order.
+        class_label : object, optional
+            The class whose log-odds are meant; see `explain`. By default the last of
+            ``classes_``, which of two classes is the positive one.
+
+        Returns
+        -------
+        DataFrame
+            One column per field with the value's name (missing values as None); count, the rows
+            with this combination in the sample of training rows on which strengths are measured;
+            effect, the mean of what the cross adds to their log-odds. The 400 most frequent
+            combinations, most frequent first.
+
+        Raises
+        ------
+        ValueError
+            If the cross is not among ``selected_interactions_``, or there is no such class.
+        """
+        check_is_fitted(self)
+        place = self._find_cross(fields)
+        known, details = self.selected_interactions_[place].fields, self._cross_details[place]
+        label = self.classes_[-1] if class_label is None else class_label
+        table = self._decode(known, details["codes"])
+        effect = self._log_odds(details["effects"][None], np.array([self._class_number(label)]))[0]
+        return table.assign(count=details["counts"], effect=effect)[[*fields, "count", "effect"]]
+
+    def _find_cross(self, fields: Sequence[str]) -> int:
+        """Return the place of a cross in ``selected_interactions_``."""
+        listed = [set(cross.fields) for cross in self.selected_interactions_]
+        if isinstance(fields, str) or set(fields) not in listed:
+            raise ValueError(
+                f"fields must name a cross of selected_interactions_, got {fields!r}. "
+                "Raise n_interactions to list more crosses."
+            )
+        return listed.index(set(fields))
+
+    def _decode(self, fields: Sequence[str], codes: Array) -> pd.DataFrame:
+        """Turn codes (M, o) of some fields into their values."""
+        names = self._field_names()
+        places = [names.index(name) for name in fields]
+        full = np.zeros((len(codes), len(names)), dtype=np.int32)
+        full[:, places] = codes
+        values = np.asarray(self.encoder_.inverse_transform(full))[:, places]
+        return pd.DataFrame(values, columns=list(fields))
+
+    # Single rows ------------------------------------------------------------------------
+
+    def explain(
+        self, X: Any, top: int | None = 5, *, class_label: Any = None, complete: bool = False
+    ) -> pd.DataFrame:
+        """List for every row the crosses that moved its log-odds most.
+
+        Where a model adds up its crosses (`DynIntClassifier`; `ProfitClassifier` with the linear
+        predictor), a contribution is what the cross adds. Where crosses go through a perceptron
+        (`OptFeatureClassifier`; `ProfitClassifier` with the "mlp" predictor), it is by how much
+        the log-odds would fall without the cross, and contributions need not add up.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_rows, n_fields)
+            The columns of `fit`, in the same order.
+        top : int or None, default=5
+            Most crosses per row, out of ``selected_interactions_``; None for all of them.
+        class_label : object, optional
+            The class whose log-odds are explained. By default the second of two classes; with
+            more classes, the predicted class of each row. The log-odds of one of several
+            classes are the log of its probability, less the mean of that over all classes.
+        complete : bool, default=False
+            Whether to add, with rank 0, the effect of every single field (of models that add up)
+            and one entry without fields, ``()``, for the intercept and all that is not listed.
+            The contributions of a row then sum to its log-odds.
+
+        Returns
+        -------
+        DataFrame
+            row (position in X, from 0), rank (from 1), fields (tuple of names), values (tuple, as
+            they stand in X), contribution. Crosses that do not change a row's log-odds are left
+            out.
+
+        Raises
+        ------
+        ValueError
+            If X has other columns than in `fit`, or there is no such class.
+        """
+        check_is_fitted(self)
+        if top is not None:
+            check_integer("top", top, 1)
+        table = as_table(X)
+        validate_data(self, table, reset=False, skip_check_array=True)
+        codes, net = self._encode(table), self._fitted_net()
+        logits = predict_logits(net, codes)
+        numbers = self._explained_classes(logits, class_label)
+        names = self._field_names()
+        crosses = [
+            tuple(names.index(f) for f in cross.fields) for cross in self.selected_interactions_
+        ]
+        contributions = np.zeros((0, len(codes)))
+        if crosses:
+            effects = effects_of(cast(CrossNet, net), codes, crosses)
+            contributions = self._log_odds(effects.double().cpu().numpy(), numbers)
+        columns = [pd.Series(cells).tolist() for cells in iterate_columns(table)]
+        found = _rank(contributions, len(crosses) if top is None else top)
+        parts = [_make_entries(*found, crosses, columns, names)]
+        if complete:
+            mains = self._log_odds(_main_effects(net, codes), numbers)
+            fields = [(field,) for field in range(len(mains))]
+            parts.append(_make_entries(*_list_all(mains), fields, columns, names))
+            rest = self._log_odds(logits[None], numbers)[0] - mains.sum(0)
+            np.subtract.at(rest, found[0], found[3])
+            parts.append(_make_entries(*_list_all(rest[None]), [()], columns, names))
+        return pd.concat(parts).sort_values("row", kind="stable", ignore_index=True)
+
+    def _explained_classes(self, logits: Array, class_label: Any) -> npt.NDArray[np.int64]:
+        """Return the number of the class to explain, one or one per row."""
+        if class_label is not None:
+            return np.array([self._class_number(class_label)])
+        return np.array([1]) if logits.shape[1] == 1 else logits.argmax(1)
+
+    def _class_number(self, label: Any) -> int:
+        numbers = np.flatnonzero(self.classes_ == label)
+        if len(numbers) != 1:
+            raise ValueError(
+                f"class_label must be one of classes_ = {self.classes_.tolist()}, got {label!r}."
+            )
+        return int(numbers[0])
+
+    @staticmethod
+    def _log_odds(logits: Array, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """Pick log-odds (P, n) of the classes with these numbers (1,) or (n,) from (P, n, K)."""
+        if logits.shape[2] == 1:
+            return np.asarray(logits[:, :, 0] * np.where(numbers == 1, 1.0, -1.0))
+        # What is added to all logits alike changes no probability.
+        centred = logits - logits.mean(2, keepdims=True)
+        numbers = np.broadcast_to(numbers, logits.shape[1:2])
+        return np.asarray(centred[:, np.arange(len(numbers)), numbers])
+
+
+@torch.inference_mode()
+def _main_effects(net: Any, codes: Tensor) -> Array:
+    """Return what single fields add to the logits, (F, n, K) or (0, n, K)."""
+    parts = [net.main_effects(rows) for rows in codes.split(ROWS_AT_ONCE)]
+    return np.asarray(torch.cat(parts, 1).double().cpu().numpy())
+
+
+def _rank(contributions: Array, top: int) -> tuple[Array, Array, Array, Array]:
+    """Return rows, ranks, places and values of the largest contributions (P, n) of every row."""
+    order = np.argsort(-np.abs(contributions), axis=0, kind="stable")[:top]
+    positions: Array = np.indices(order.shape)
+    ranks, rows = positions
+    values = np.take_along_axis(contributions, order, axis=0)
+    kept = (np.abs(values) > ROUNDING).T
+    return rows.T[kept], ranks.T[kept] + 1, order.T[kept], values.T[kept]
+
+
+def _list_all(contributions: Array) -> tuple[Array, Array, Array, Array]:
+    """Return rows, ranks (0), places and values of all contributions (P, n)."""
+    positions: Array = np.indices(contributions.shape)
+    places, rows = positions
+    return rows.T.ravel(), np.zeros(rows.size, int), places.T.ravel(), contributions.T.ravel()
+
+
+def _make_entries(
+    rows: Array,
+    ranks: Array,
+    places: Array,
+    values: Array,
+    crosses: Sequence[tuple[int, ...]],
+    columns: Sequence[list[Any]],
+    names: Sequence[str],
+) -> pd.DataFrame:
+    """Name the fields of every entry and look up their values in the columns of X."""
+    named = [tuple(names[f] for f in cross) for cross in crosses]
+    entries = list(zip(rows.tolist(), places.tolist(), strict=True))
+    cells = [tuple(columns[f][row] for f in crosses[place]) for row, place in entries]
+    return pd.DataFrame(
+        {
+            "row": rows,
+            "rank": ranks,
+            "fields": [named[place] for _, place in entries],
+            "values": cells,
+            "contribution": values,
+        }
+    )

@@ -3,6 +3,8 @@
 from importlib.metadata import version
 
 from sparsectr.encoding.field_encoder import FieldEncoder
+from sparsectr.interactions.constraints import to_interaction_constraints
+from sparsectr.interactions.features import InteractionFeatures
 from sparsectr.interactions.interaction import Interaction
 from sparsectr.methods.dynint import DynIntClassifier
 from sparsectr.methods.optfeature import OptFeatureClassifier
@@ -16,4 +18,6 @@ __all__ = [
     "ProfitClassifier",
     "FieldEncoder",
     "Interaction",
+    "InteractionFeatures",
+    "to_interaction_constraints",
 ]

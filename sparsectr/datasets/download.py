@@ -1,4 +1,7 @@
-"""How files come here: resumed downloads, checksums, archives."""
+"""How files come here: resumed downloads, checksums, archives.
+
+scikit-learn's own fetchers, and pooch, start a broken download over: too dear at 4.6 GB.
+"""
 
 import gzip
 import hashlib

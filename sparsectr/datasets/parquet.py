@@ -20,7 +20,7 @@ except ImportError:  # only the fetchers need it
 
 SUBSETS = ("train", "validation", "test")
 # Bytes of text that are turned into one chunk: a few times this much memory is used.
-CHUNK_BYTES = 2**25
+CHUNK_BYTES = 2**24
 
 Part = tuple[str, pd.DataFrame]  # the subset a chunk of rows belongs to, and the rows
 

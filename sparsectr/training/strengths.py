@@ -13,7 +13,7 @@ Cross = tuple[int, ...]
 # Crosses times rows of one measurement: about a second of work on one core.
 MEASURING_BUDGET = 1_000_000
 FEWEST_ROWS = 1_000
-ROWS_AT_ONCE = 1024
+ROWS_AT_ONCE = 256
 # A smaller effect on the log-odds than this is a rounding error: the cross is not active.
 ROUNDING = 1e-6
 # Samples of the bootstrap: the standard error is then known to about a tenth of itself.

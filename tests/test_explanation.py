@@ -1,0 +1,242 @@
+"""What a classifier tells about its crosses adds up."""
+
+import pickle
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from sparsectr import DynIntClassifier, OptFeatureClassifier, ProfitClassifier
+from sparsectr.datasets import make_clicks
+
+SHARED = ["fields", "order", "strength", "active_share", "strength_error"]
+QUICK = {"max_epochs": 2, "embedding_dim": 4, "learning_rate": 0.03, "random_state": 0}
+MODELS = {
+    "dynint": DynIntClassifier(n_layers=1, **QUICK),
+    "profit": ProfitClassifier(search_epochs=1, n_crosses=4, **QUICK),
+    "profit mlp": ProfitClassifier(search_epochs=1, n_crosses=4, predictor="mlp", **QUICK),
+    "optfeature": OptFeatureClassifier(**QUICK),
+}
+CLICKS = make_clicks(600, 4, 6, crosses=[(0, 1)], random_state=0)
+# A numeric and a missing value, so that values as they stand in X differ from binned ones.
+X = CLICKS.X.assign(f3=np.arange(600) / 7.0)
+X.loc[3, "f0"] = None
+LABELS = {2: CLICKS.y, 3: np.array(["a", "b", "c"])[X["f2"].str[-1].astype(int) % 3]}
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def name(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def fitted(name):
+    return {n: fit(name, n) for n in LABELS}
+
+
+@cache
+def fit(name, n_classes):
+    """Fit, and go through a file: reports need only what is stored."""
+    return pickle.loads(pickle.dumps(clone(MODELS[name]).fit(X, LABELS[n_classes])))
+
+
+def log_odds(clf, rows):
+    """Log of the probability of every class, against the other or against the mean of all."""
+    logs = np.log(clf.predict_proba(rows))
+    if len(clf.classes_) == 2:
+        return (logs[:, 1] - logs[:, 0])[:, None] * [-1, 1]
+    return logs - logs.mean(axis=1, keepdims=True)
+
+
+# The table -------------------------------------------------------------------------------
+
+
+def test_every_table_has_the_shared_columns(fitted):
+    for clf in fitted.values():
+        table = clf.interaction_table()
+        assert table.columns[:5].tolist() == SHARED
+        measured = table.dropna(subset=["strength"])
+        assert measured["strength"].is_monotonic_decreasing
+        listed = measured[measured["strength"] > 0]
+        records = [cross for cross in clf.selected_interactions_ if cross.strength > 0]
+        assert listed["fields"].tolist() == [cross.fields for cross in records]
+        assert listed["strength"].tolist() == [cross.strength for cross in records]
+        assert (table["order"] == table["fields"].map(len)).all()
+        assert measured["active_share"].between(0, 1).all()
+        assert (listed["strength_error"] > 0).all()
+        assert (listed["strength_error"] < listed["strength"]).all()
+
+
+def test_a_table_without_listed_crosses(name):
+    clf = clone(MODELS[name]).set_params(n_interactions=0)
+    table = clf.fit(X, LABELS[2]).interaction_table()
+    assert table.columns[:5].tolist() == SHARED
+    assert not (table["strength"] > 0).any()
+    assert len(clf.explain(X)) == 0
+    complete = clf.explain(X[:5], complete=True)
+    sums = complete.groupby("row")["contribution"].sum()
+    np.testing.assert_allclose(sums, log_odds(clf, X[:5])[:, 1], rtol=0, atol=1e-6)
+
+
+def test_the_error_of_a_strength_is_a_share_of_what_other_rows_would_change(fitted, name):
+    """Strengths of another half of the rows differ by about the standard error."""
+    clf = fitted[2]
+    codes, net = clf._encode(X), clf._fitted_net()
+    table = clf.interaction_table().dropna().query("strength > 0")
+    crosses = [tuple(int(field[1]) for field in fields) for fields in table["fields"]]
+    with torch.inference_mode():
+        effects = net.cross_effects(codes, crosses)[:, :, 0].double().numpy()
+    ratio = np.abs(effects.std(axis=1) - table["strength"]) / table["strength_error"]
+    assert (ratio < 4).all()
+
+
+# Single rows -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_classes", LABELS)
+def test_contributions_sum_to_the_log_odds(fitted, n_classes):
+    clf, rows = fitted[n_classes], X[:50]
+    for number, label in enumerate(clf.classes_):
+        parts = clf.explain(rows, top=2, class_label=label, complete=True)
+        sums = parts.groupby("row")["contribution"].sum()
+        np.testing.assert_allclose(sums, log_odds(clf, rows)[:, number], rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize("n_classes", LABELS)
+@pytest.mark.parametrize("name", ["dynint", "profit"])
+def test_of_an_additive_model_nothing_but_the_intercept_is_left(name, n_classes):
+    clf = fit(name, n_classes)
+    label = clf.classes_[-1]
+    parts = clf.explain(X[:50], top=None, class_label=label, complete=True)
+    rest = parts.loc[parts["fields"] == (), "contribution"]
+    net = clf._fitted_net()
+    bias = (net.output.bias if name == "dynint" else net.predictor.linear.bias).detach().numpy()
+    expected = bias[0] if n_classes == 2 else bias[-1] - bias.mean()
+    np.testing.assert_allclose(rest, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("n_classes", LABELS)
+@pytest.mark.parametrize("name", ["profit", "profit mlp"])
+def test_a_contribution_is_by_how_much_the_log_odds_fall_without_the_cross(name, n_classes):
+    clf, rows = fit(name, n_classes), X[:30]
+    parts = clf.explain(rows, top=None, class_label=clf.classes_[0])
+    whole = log_odds(clf, rows)[:, 0]
+    for place, cross in enumerate(clf._fitted_net().config.crosses):
+        other = pickle.loads(pickle.dumps(clf))
+        with torch.no_grad():
+            other._fitted_net().architecture.weight[place] = 0
+        change = pd.Series(whole - log_odds(other, rows)[:, 0])
+        found = parts[parts["fields"] == tuple(f"f{f}" for f in cross)].set_index("row")
+        found = found["contribution"].reindex(range(30), fill_value=0)
+        np.testing.assert_allclose(found, change, rtol=0, atol=2e-5)
+
+
+def test_the_largest_contributions_come_first(fitted):
+    clf = fitted[2]
+    every, some = clf.explain(X[:40], top=None), clf.explain(X[:40], top=2)
+    assert some["row"].is_monotonic_increasing
+    pd.testing.assert_frame_equal(some, every[every["rank"] <= 2].reset_index(drop=True))
+    for _, part in every.groupby("row"):
+        assert part["rank"].tolist() == list(range(1, len(part) + 1))
+        assert part["contribution"].abs().is_monotonic_decreasing
+        assert part["fields"].is_unique
+    assert (every["contribution"].abs() > 1e-6).all()
+
+
+def test_values_stand_as_they_are_in_x(fitted):
+    parts = fitted[2].explain(X[:5], top=None, complete=True)
+    assert list(parts.columns) == ["row", "rank", "fields", "values", "contribution"]
+    for part in parts.itertuples():
+        for field, value in zip(part.fields, part.values, strict=True):
+            expected = X[field][part.row]
+            assert value == expected or (pd.isna(value) and pd.isna(expected))
+
+
+def test_two_classes_have_opposite_log_odds_and_the_second_is_explained(fitted):
+    clf = fitted[2]
+    plain, first = clf.explain(X[:9]), clf.explain(X[:9], class_label=0)
+    pd.testing.assert_frame_equal(plain, clf.explain(X[:9], class_label=1))
+    np.testing.assert_array_equal(plain["contribution"], -first["contribution"])
+
+
+def test_of_several_classes_the_predicted_one_is_explained(fitted):
+    clf = fitted[3]
+    found = clf.explain(X[:60], top=None)
+    predicted = clf.predict(X[:60])
+    assert len(set(predicted)) > 1
+    for row, label in enumerate(predicted):
+        expected = clf.explain(X[row : row + 1], top=None, class_label=label)
+        part = found[found["row"] == row].set_index("fields")["contribution"]
+        expected = expected.set_index("fields")["contribution"]
+        pd.testing.assert_series_equal(part.sort_index(), expected.sort_index(), atol=1e-5)
+
+
+def test_the_container_of_the_rows_does_not_matter(fitted):
+    clf = fitted[2]
+    rows = X[10:20]
+    expected = clf.explain(rows)
+    frame = pl.DataFrame({name: rows[name].tolist() for name in rows})
+    pd.testing.assert_frame_equal(clf.explain(frame), expected)
+
+
+# Values of a cross -----------------------------------------------------------------------
+
+
+def test_the_effects_of_values_are_means_of_contributions():
+    """All training rows are measured and no field is binned: nothing is hidden."""
+    clf = ProfitClassifier(search_epochs=1, n_crosses=2, early_stopping=False, **QUICK)
+    clf.fit(CLICKS.X, LABELS[3])
+    for cross in clf.selected_interactions_:
+        table = clf.value_effects(cross.fields[::-1], class_label="b")
+        assert table.columns.tolist() == [*cross.fields[::-1], "count", "effect"]
+        assert table["count"].sum() == 600
+        parts = clf.explain(CLICKS.X, top=None, class_label="b")
+        parts = parts[parts["fields"] == cross.fields]
+        means = parts.groupby("values")["contribution"].agg(["size", "mean"])
+        for row in table.itertuples():
+            count, effect = means.loc[[(row[2], row[1])]].iloc[0]
+            assert row.count == count
+            assert row.effect == pytest.approx(effect, abs=1e-6)
+
+
+def test_of_two_classes_the_second_is_shown_by_default(fitted):
+    clf = fitted[2]
+    fields = clf.selected_interactions_[0].fields
+    plain, second = clf.value_effects(fields), clf.value_effects(fields, class_label=1)
+    pd.testing.assert_frame_equal(plain, second)
+    first = clf.value_effects(fields, class_label=0)
+    np.testing.assert_array_equal(first["effect"], -plain["effect"])
+
+
+# Refusals --------------------------------------------------------------------------------
+
+
+def test_what_cannot_be_told_is_refused(fitted):
+    clf = fitted[2]
+    with pytest.raises(ValueError, match="class_label must be one of classes_"):
+        clf.explain(X, class_label="no class")
+    with pytest.raises(ValueError, match="fields must name a cross of selected_interactions_"):
+        clf.value_effects(("f0", "no field"))
+    with pytest.raises(ValueError, match="fields must name a cross of selected_interactions_"):
+        clf.value_effects("f0")
+    with pytest.raises(ValueError, match="top must be an int >= 1"):
+        clf.explain(X, top=0)
+    with pytest.raises(ValueError, match="feature names"):
+        clf.explain(X[["f1", "f0", "f2", "f3"]])
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_an_unfitted_model_tells_nothing(model):
+    unfitted = type(model)()
+    for call in (
+        unfitted.interaction_table,
+        lambda: unfitted.explain(X),
+        lambda: unfitted.value_effects(("f0", "f1")),
+    ):
+        with pytest.raises(NotFittedError):
+            call()

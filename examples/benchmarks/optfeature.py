@@ -42,11 +42,11 @@ MODELS = {
 }
 OPTIONS = {
     "frappe": {
-        "hidden_units": (400, 400, 400),
+        "hidden_units": (256, 128),
         "dropout": 0.2,
-        "embedding_l2": 1e-5,
-        "learning_rate": 1e-3,
-        "batch_size": 1024,
+        "embedding_l2": 1e-2,
+        "learning_rate": 3e-3,
+        "batch_size": 4096,
         "monitor": "roc_auc",
     },
     "amazon": {},

@@ -90,7 +90,8 @@ class ProfitClassifier(BaseInteractionClassifier):
     weight_decay : float, default=1e-6
         L2 penalty per touch.
     batch_size : int or "auto", default="auto"
-        Rows per step. "auto": about 100 steps per epoch, 32 to 4,096 rows.
+        Rows per step. "auto": the power of two that gives about 400 steps per epoch, from 32 to
+        4,096.
     max_epochs : int, default=30
         Most epochs of any phase.
     early_stopping : bool or "auto", default="auto"

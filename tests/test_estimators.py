@@ -1,8 +1,13 @@
-"""scikit-learn's own checks for every public classifier."""
+"""scikit-learn's own checks for every public estimator that wants more than a table."""
 
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sparsectr import DynIntClassifier, OptFeatureClassifier, ProfitClassifier
+from sparsectr import (
+    DynIntClassifier,
+    InteractionFeatures,
+    OptFeatureClassifier,
+    ProfitClassifier,
+)
 
 MINIBATCHES = "repeating a row changes the minibatches; see test_base for the full-batch identity"
 EXPECTED_FAILURES = {
@@ -19,4 +24,16 @@ EXPECTED_FAILURES = {
     expected_failed_checks=lambda estimator: EXPECTED_FAILURES,  # strict, by pyproject.toml
 )
 def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+@parametrize_with_checks(
+    [
+        InteractionFeatures(
+            ProfitClassifier(search_epochs=1, max_epochs=1, random_state=0), encoder=encoder
+        )
+        for encoder in ("target", "onehot", "codes")
+    ]
+)
+def test_scikit_learn_checks_of_the_transformer(estimator, check):
     check(estimator)

@@ -139,10 +139,11 @@ def fetch_criteo(
 
     Notes
     -----
-    The papers are Lyu et al., "Optimizing feature set for click-through rate prediction", 2023,
-    and its successor OptFeature; Gao et al., "Progressive feature interaction search for deep
-    sparse network", 2021; Yan et al., "DynInt", 2022. None published its split, and their code
-    merges rare values before splitting; here this is left to the estimator.
+    The papers: F. Lyu et al., "Towards hybrid-grained feature interaction selection for deep sparse
+    network", NeurIPS 2023 (OptFeature); C. Gao et al., "Progressive feature interaction search for
+    deep sparse network", NeurIPS 2021 (PROFIT); K. Yan and P. Li, "DynInt: dynamic interaction
+    modeling for large-scale click-through rate prediction", DLP-KDD 2022. None published its split,
+    and their code merges rare values before splitting; here this is left to the estimator.
 
     Examples
     --------

@@ -115,7 +115,7 @@ def fetch_ipinyou(
     Notes
     -----
     Fields and values are those of Zhang et al., "Real-time bidding benchmarking with iPinYou
-    dataset", 2014, without the user tags, of which a row has many. DynInt (Yan et al., 2022)
+    dataset", 2014, without the user tags, of which a row has many. DynInt (Yan and Li, 2022)
     splits at random, so the days of the contest's test set are dealt out with the others.
 
     Examples

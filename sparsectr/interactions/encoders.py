@@ -49,7 +49,7 @@ def fit_encoder(encoder: Any, frame: pd.DataFrame, target: Floats | None) -> Any
 def encode(encoder: Any, frame: pd.DataFrame) -> Any:
     """Return what a fitted encoder makes of a frame: float64, dense or a CSR matrix."""
     encoded = encoder.transform(frame)
-    return encoded.tocsr() if sp.issparse(encoded) else np.asarray(encoded, dtype=np.float64)
+    return encoded.tocsr() if hasattr(encoded, "tocsr") else np.asarray(encoded, dtype=np.float64)
 
 
 def encode_out_of_fold(

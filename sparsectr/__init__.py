@@ -4,8 +4,10 @@ from importlib.metadata import version
 
 from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.interactions.constraints import to_interaction_constraints
+from sparsectr.interactions.display import InteractionDisplay
 from sparsectr.interactions.features import InteractionFeatures
 from sparsectr.interactions.interaction import Interaction
+from sparsectr.interactions.stability import interaction_stability
 from sparsectr.methods.dynint import DynIntClassifier
 from sparsectr.methods.optfeature import OptFeatureClassifier
 from sparsectr.methods.profit import ProfitClassifier
@@ -18,6 +20,8 @@ __all__ = [
     "ProfitClassifier",
     "FieldEncoder",
     "Interaction",
+    "InteractionDisplay",
     "InteractionFeatures",
+    "interaction_stability",
     "to_interaction_constraints",
 ]

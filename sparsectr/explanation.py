@@ -147,10 +147,10 @@ class ExplanationMixin(NetStorageMixin):
         Returns
         -------
         DataFrame
-            One column per field with the value's name (missing values as None); count, the rows
-            with this combination in the sample of training rows on which strengths are measured;
-            effect, the mean of what the cross adds to their log-odds. The 400 most frequent
-            combinations, most frequent first.
+            One column per field with the value's name (None, in numeric fields NaN, for
+            unknown, rare, missing and hashed values); count, the rows with this combination in the
+            sample of training rows on which strengths are measured; effect, the mean of what the
+            cross adds to their log-odds. The 400 most frequent combinations, most frequent first.
 
         Raises
         ------
@@ -161,9 +161,10 @@ class ExplanationMixin(NetStorageMixin):
         place = self._find_cross(fields)
         known, details = self.selected_interactions_[place].fields, self._cross_details[place]
         label = self.classes_[-1] if class_label is None else class_label
-        table = self._decode(known, details["codes"])
+        values = self._decode(known, details["codes"])[list(fields)]
         effect = self._log_odds(details["effects"][None], np.array([self._class_number(label)]))[0]
-        return table.assign(count=details["counts"], effect=effect)[[*fields, "count", "effect"]]
+        measured = pd.DataFrame({"count": details["counts"], "effect": effect})
+        return pd.concat([values, measured], axis=1)
 
     def _find_cross(self, fields: Sequence[str]) -> int:
         """Return the place of a cross in ``selected_interactions_``."""

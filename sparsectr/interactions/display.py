@@ -1,0 +1,225 @@
+"""Pictures of discovered crosses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from sparsectr.interactions.drawing import (
+    draw_bars,
+    draw_graph,
+    draw_matrix,
+    draw_stability,
+    draw_values,
+    figure_size,
+    value_names,
+)
+from sparsectr.parameters import check_choice, check_integer
+
+# Crosses that a picture shows if nobody says how many.
+MOST_CROSSES = {"bar": 20, "matrix": 100, "graph": 40, "stability": 20}
+DRAW: dict[str, Callable[[Any, pd.DataFrame], None]] = {
+    "bar": draw_bars,
+    "matrix": draw_matrix,
+    "graph": draw_graph,
+    "stability": draw_stability,
+}
+
+
+class InteractionDisplay:
+    """Show the crosses that a classifier has found.
+
+    Make one with `from_estimator`, `from_values` or `from_stability`; the constructor takes what
+    they compute. Needs matplotlib, which ``pip install sparsectr[plot]`` brings.
+
+    Parameters
+    ----------
+    table : DataFrame
+        What to draw: rows of ``interaction_table()``, of ``value_effects(fields)`` or of
+        `interaction_stability`.
+    kind : {"bar", "matrix", "graph", "values", "stability"}, default="bar"
+        How to draw it.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes or ndarray of two of them
+        The axes; for "values" those of effects and of counts.
+    figure_ : matplotlib Figure
+        The figure that they are in.
+
+    See Also
+    --------
+    interaction_stability : Fit on several parts of the data and compare the crosses.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sparsectr import InteractionDisplay
+    >>> table = pd.DataFrame({"fields": [("day", "month"), ("day", "hour")], "order": 2})
+    >>> table = table.assign(strength=[0.5, 0.1], strength_error=0.01)
+    >>> display = InteractionDisplay(table, kind="bar")
+    >>> display.plot().ax_.get_xlabel()  # doctest: +SKIP
+    'strength (log-odds)'
+    """
+
+    def __init__(self, table: pd.DataFrame, *, kind: str = "bar") -> None:
+        self.table = table
+        self.kind = kind
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        kind: str = "bar",
+        n_interactions: int | None = None,
+        ax: Any = None,
+    ) -> Self:
+        """Draw the strongest crosses of a fitted classifier.
+
+        Parameters
+        ----------
+        estimator : classifier of this package
+            Fitted.
+        kind : {"bar", "matrix", "graph"}, default="bar"
+            Bars with standard errors; a field-by-field matrix, in which a cross of higher order
+            stands in the cells of all its pairs; or fields on a circle, joined by their crosses.
+        n_interactions : int, optional
+            Most crosses. By default 20 bars, 100 in a matrix, 40 in a graph.
+        ax : matplotlib Axes, optional
+            Where to draw; a figure of a fitting size is made if there is none.
+
+        Returns
+        -------
+        InteractionDisplay
+            With the drawn axes in ``ax_``.
+        """
+        check_choice("kind", kind, ["bar", "matrix", "graph"])
+        table = estimator.interaction_table().dropna(subset=["strength"])
+        table = table[table["strength"] > 0]
+        return cls(_strongest(table, n_interactions, kind), kind=kind).plot(ax=ax)
+
+    @classmethod
+    def from_values(
+        cls,
+        estimator: Any,
+        fields: Sequence[str],
+        *,
+        n_values: int = 20,
+        class_label: Any = None,
+        ax: Any = None,
+    ) -> Self:
+        """Draw what the values of a pair of fields add to the log-odds, and how frequent they are.
+
+        Parameters
+        ----------
+        estimator : classifier of this package
+            Fitted.
+        fields : sequence of two str
+            Names of the fields of a cross in ``selected_interactions_``: rows, then columns.
+        n_values : int, default=20
+            Most values of each field, the most frequent ones.
+        class_label : object, optional
+            The class whose log-odds are drawn; the last one by default.
+        ax : sequence of two matplotlib Axes, optional
+            Where to draw effects and counts.
+
+        Returns
+        -------
+        InteractionDisplay
+            With the drawn axes in ``ax_``.
+        """
+        check_integer("n_values", n_values, 1)
+        if len(fields) != 2:
+            raise ValueError(f"fields must be the names of two fields, got {fields!r}.")
+        table = estimator.value_effects(fields, class_label=class_label)
+        shown = np.ones(len(table), bool)
+        for column in (0, 1):
+            names = value_names(table.iloc[:, column])
+            frequent = table.iloc[:, 2].groupby(names).sum().nlargest(n_values).index
+            shown &= names.isin(frequent).to_numpy()
+        return cls(table[shown], kind="values").plot(ax=ax)
+
+    @classmethod
+    def from_stability(
+        cls, stability: pd.DataFrame, *, n_interactions: int | None = None, ax: Any = None
+    ) -> Self:
+        """Draw how strong crosses are over several fits, and how many fits found them.
+
+        Parameters
+        ----------
+        stability : DataFrame
+            From `interaction_stability`.
+        n_interactions : int, optional
+            Most crosses, by default 20.
+        ax : matplotlib Axes, optional
+            Where to draw.
+
+        Returns
+        -------
+        InteractionDisplay
+            With the drawn axes in ``ax_``.
+        """
+        table = _strongest(stability, n_interactions, "stability")
+        return cls(table, kind="stability").plot(ax=ax)
+
+    def plot(self, ax: Any = None) -> Self:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, or two of them for the kind "values", optional
+            Where to draw; a figure of a fitting size is made if there is none.
+
+        Returns
+        -------
+        InteractionDisplay
+            This display, with the axes in ``ax_``.
+
+        Raises
+        ------
+        ValueError
+            If there is nothing to draw, or ``ax`` has another number of axes.
+        ImportError
+            If matplotlib is not installed.
+        """
+        check_choice("kind", self.kind, [*DRAW, "values"])
+        if not len(self.table):
+            raise ValueError("there are no crosses to draw: the table has no rows.")
+        plt = _import_pyplot()
+        n_axes = 2 if self.kind == "values" else 1
+        if ax is None:
+            size = figure_size(self.kind, self.table)
+            _, ax = plt.subplots(1, n_axes, figsize=size, layout="constrained")
+        if np.size(ax) != n_axes:
+            raise ValueError(f"ax must be {n_axes} matplotlib Axes, got {np.size(ax)}.")
+        if self.kind == "values":
+            self.ax_ = np.ravel(ax)
+            self.figure_ = self.ax_[0].figure
+            effect_ax, count_ax = self.ax_
+            draw_values(effect_ax, count_ax, self.table)
+        else:
+            self.ax_, self.figure_ = ax, ax.figure
+            DRAW[self.kind](ax, self.table)
+        return self
+
+
+def _strongest(table: pd.DataFrame, n_interactions: int | None, kind: str) -> pd.DataFrame:
+    if n_interactions is None:
+        n_interactions = MOST_CROSSES[kind]
+    check_integer("n_interactions", n_interactions, 1)
+    return table.head(n_interactions)
+
+
+def _import_pyplot() -> Any:
+    """Import matplotlib when a picture is wanted: the package works without it."""
+    try:
+        import matplotlib.pyplot as plt  # noqa: PLC0415
+    except ImportError as error:
+        raise ImportError(
+            "InteractionDisplay needs matplotlib: pip install 'sparsectr[plot]'."
+        ) from error
+    return plt

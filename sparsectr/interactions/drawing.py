@@ -1,0 +1,334 @@
+"""Draw crosses on matplotlib axes; needs no matplotlib until it is given some."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+Array = npt.NDArray[Any]
+
+PAIR_COLOR, HIGHER_COLOR = "#3b6ea8", "#c4622d"
+ERROR_COLOR, GRID_COLOR, MISSING_CELL = "#333333", "#d8d8d8", "#eeeeee"
+# What unknown, rare, missing and hashed values are called: their names are not stored.
+NO_NAME = "(other)"
+# Longer names are cut in the middle, where they differ least.
+LONGEST_NAME = 24
+# From this many fields on, labels shrink. Sizes in points; a letter is about 0.6 times as wide.
+MANY_FIELDS = 20
+LARGE, SMALL = 9, 7
+LETTER_WIDTH = 0.6 / 72  # inches per point of size
+LABEL_GAP = 10
+
+
+def shorten(name: object, longest: int = LONGEST_NAME) -> str:
+    """Cut a long name in the middle."""
+    text = str(name)
+    if len(text) <= longest:
+        return text
+    tail = (longest - 1) // 2
+    return f"{text[: longest - 1 - tail]}…{text[-tail:]}"
+
+
+def short_names(names: Iterable[object]) -> dict[str, str]:
+    """Shorten names as far as they stay different from each other."""
+    texts = list(dict.fromkeys(map(str, names)))
+    longest = LONGEST_NAME
+    while len({shorten(text, longest) for text in texts}) < len(texts):
+        longest += 8
+    return {text: shorten(text, longest) for text in texts}
+
+
+def name_crosses(table: pd.DataFrame) -> list[str]:
+    """Join the short names of the fields of every cross."""
+    short = short_names(crossed_fields(table))
+    return [" × ".join(short[str(field)] for field in fields) for fields in table["fields"]]
+
+
+def figure_size(kind: str, table: pd.DataFrame) -> tuple[float, float]:
+    """Return a width and a height, inches, in which everything can be read.
+
+    Parameters
+    ----------
+    kind : {"bar", "matrix", "graph", "values", "stability"}
+        What will be drawn.
+    table : DataFrame
+        Its rows.
+    """
+    if kind in ("bar", "stability"):
+        longest = max(map(len, name_crosses(table)))
+        return 4.5 + 0.075 * longest, 1.2 + 0.26 * len(table)
+    if kind == "values":
+        rows, columns = (short_names(value_names(table.iloc[:, k])).values() for k in (0, 1))
+        width = 3 + 0.3 * max(len(columns), 6) + 0.08 * max(map(len, rows))
+        height = 1.6 + 0.27 * max(len(rows), 6) + 0.08 * max(map(len, columns))
+        return 2 * width - 1.2, height
+    n_fields = len(crossed_fields(table))
+    if kind == "matrix":
+        side = 3.2 + 0.24 * n_fields
+        return side + 0.8, side
+    side = 6 + 0.09 * n_fields
+    return side, side
+
+
+def crossed_fields(table: pd.DataFrame) -> list[str]:
+    """Return the fields that occur in crosses, those of the strongest crosses first."""
+    return list(dict.fromkeys(field for fields in table["fields"] for field in fields))
+
+
+def draw_bars(ax: Any, table: pd.DataFrame) -> None:
+    """Draw one bar per cross, with its standard error as a whisker.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        Where to draw.
+    table : DataFrame
+        Columns fields, strength, strength_error; the strongest cross first.
+    """
+    places = np.arange(len(table))
+    ax.barh(
+        places,
+        table["strength"],
+        xerr=table["strength_error"],
+        height=0.7,
+        color=PAIR_COLOR,
+        error_kw={"ecolor": ERROR_COLOR, "elinewidth": 1, "capsize": 2},
+    )
+    _name_rows(ax, table)
+    ax.set_xlabel("strength (log-odds)")
+
+
+def draw_stability(ax: Any, table: pd.DataFrame) -> None:
+    """Draw one bar per cross: its mean strength, the darker the more often it was found.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        Where to draw.
+    table : DataFrame
+        Columns fields, frequency, mean_strength, strength_std.
+    """
+    bars = ax.barh(
+        np.arange(len(table)),
+        table["mean_strength"],
+        xerr=table["strength_std"],
+        height=0.7,
+        color=PAIR_COLOR,
+        error_kw={"ecolor": ERROR_COLOR, "elinewidth": 1, "capsize": 2},
+    )
+    for bar, share in zip(bars, table["frequency"], strict=True):
+        bar.set_alpha(0.15 + 0.85 * share)
+    # Beyond the whisker, so that it covers nothing.
+    ends = table["mean_strength"] + table["strength_std"]
+    for place, (end, share) in enumerate(zip(ends, table["frequency"], strict=True)):
+        ax.annotate(
+            f"{share:.0%}", (end, place), (4, 0), textcoords="offset points", va="center", size=8
+        )
+    ax.margins(x=0.12)
+    _name_rows(ax, table)
+    ax.set_xlabel("mean strength (log-odds)\nin percent: fits that found the cross")
+
+
+def _name_rows(ax: Any, table: pd.DataFrame) -> None:
+    """Write crosses beside the bars, the first one on top."""
+    ax.set_yticks(np.arange(len(table)), name_crosses(table))
+    ax.set_ylim(len(table) - 0.4, -0.6)
+    ax.set_xlim(left=0)
+    ax.tick_params(axis="y", length=0)
+    ax.grid(axis="x", color=GRID_COLOR)
+    ax.set_axisbelow(True)
+    for side in ("top", "right", "left"):
+        ax.spines[side].set_visible(False)
+
+
+def pair_strengths(table: pd.DataFrame, fields: Sequence[str]) -> Array:
+    """Return a symmetric matrix of strengths, NaN where there is no cross.
+
+    A cross of higher order stands in the cells of all its pairs; the strongest cross of a cell
+    counts.
+    """
+    places = {field: place for place, field in enumerate(fields)}
+    matrix = np.full((len(fields), len(fields)), np.nan)
+    for cross, strength in zip(table["fields"], table["strength"], strict=True):
+        for pair in combinations([places[field] for field in cross], 2):
+            matrix[pair] = matrix[pair[::-1]] = np.fmax(matrix[pair], strength)
+    return matrix
+
+
+def draw_matrix(ax: Any, table: pd.DataFrame) -> None:
+    """Draw a field-by-field matrix of the strongest cross in which both fields take part.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        Where to draw.
+    table : DataFrame
+        Columns fields, order, strength.
+    """
+    fields = crossed_fields(table)
+    matrix = pair_strengths(table, fields)
+    largest = np.nanmax(matrix)
+    # The scale starts below zero, so that the weakest cross differs from none.
+    image = _draw_cells(ax, matrix, "Blues", -0.2 * largest, largest)
+    # Lines guide the eye from a name to its cells, and run below these.
+    ax.set_facecolor("white")
+    ax.grid(color=GRID_COLOR, linewidth=0.4)
+    image.set_zorder(3)
+    size = LARGE if len(fields) < MANY_FIELDS else SMALL
+    names = list(short_names(fields).values())
+    ax.set_xticks(np.arange(len(fields)), names, rotation=90, size=size)
+    ax.set_yticks(np.arange(len(fields)), names, size=size)
+    highest = table["fields"].map(len).max()
+    label = "strength (log-odds)" if highest == 2 else "strength of the strongest cross (log-odds)"
+    colorbar = ax.figure.colorbar(image, ax=ax, label=label, fraction=0.046, pad=0.03)
+    colorbar.ax.set_ylim(0, largest)
+
+
+def draw_graph(ax: Any, table: pd.DataFrame) -> None:
+    """Draw fields on a circle, pairs as lines and crosses of higher order as stars of lines.
+
+    Lines are the thicker and darker, the stronger their cross.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        Where to draw.
+    table : DataFrame
+        Columns fields, strength; the strongest cross first.
+    """
+    fields = crossed_fields(table)
+    angles = np.pi / 2 - 2 * np.pi * np.arange(len(fields)) / len(fields)
+    points = dict(zip(fields, np.column_stack([np.cos(angles), np.sin(angles)]), strict=True))
+    largest = table["strength"].max()
+    # The weakest first, so that strong crosses lie on top.
+    for cross, strength in zip(table["fields"][::-1], table["strength"][::-1], strict=True):
+        _draw_cross(ax, np.array([points[field] for field in cross]), strength / largest)
+    reach = pd.Series(0.0, index=fields)
+    for cross, strength in zip(table["fields"], table["strength"], strict=True):
+        reach[list(cross)] += strength
+    positions = np.array(list(points.values()))
+    sizes = 20 + 130 * reach / reach.max()
+    ax.scatter(*positions.T, s=sizes, color=PAIR_COLOR, zorder=4)
+    if table["fields"].map(len).max() > 2:
+        for color, label in ((PAIR_COLOR, "pair"), (HIGHER_COLOR, "three or more fields")):
+            ax.plot([], [], color=color, label=label)
+        ax.legend(loc="lower right", frameon=False, fontsize=8)
+    ax.set_aspect("equal")
+    ax.set_axis_off()
+    _name_points(ax, fields, angles)
+
+
+def _draw_cross(ax: Any, corners: Array, share: float) -> None:
+    """Draw one cross whose strength is a share of the largest."""
+    style = {"linewidth": 0.7 + 4 * share, "alpha": 0.3 + 0.6 * share, "solid_capstyle": "round"}
+    if len(corners) == 2:
+        ax.plot(*corners.T, color=PAIR_COLOR, zorder=2, **style)
+        return
+    centre = corners.mean(0)
+    for corner in corners:
+        ax.plot(*np.array([centre, corner]).T, color=HIGHER_COLOR, zorder=3, **style)
+
+
+def _name_points(ax: Any, fields: Sequence[str], angles: Array) -> None:
+    """Write names around the unit circle, along the radius and never upside down."""
+    size = LARGE if len(fields) < MANY_FIELDS else SMALL
+    names = list(short_names(fields).values())
+    for name, angle in zip(names, angles, strict=True):
+        point = np.array([np.cos(angle), np.sin(angle)])
+        left = point[0] < -1e-9
+        ax.annotate(
+            name,
+            point,
+            xytext=LABEL_GAP * point,
+            textcoords="offset points",
+            size=size,
+            rotation=np.degrees(angle) + 180 * left,
+            rotation_mode="anchor",
+            ha="right" if left else "left",
+            va="center",
+        )
+    # The circle takes what names of this length leave of the axes.
+    extent = ax.get_window_extent()
+    inches = min(extent.width, extent.height) / ax.figure.dpi / 2
+    text = LETTER_WIDTH * size * max(map(len, names)) + LABEL_GAP / 72
+    half = 1.05 * inches / max(inches - text, 0.4 * inches)
+    ax.set_xlim(-half, half)
+    ax.set_ylim(-half, half)
+
+
+def value_names(values: pd.Series[Any]) -> pd.Series[Any]:
+    """Write values as text; all that have no name look alike."""
+    return values.map(str).where(values.notna(), NO_NAME)
+
+
+def value_grids(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the effects and the counts of the values of a pair, NaN where there are no rows.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The values of two fields, count and effect: its columns in this order.
+    """
+    first, second, counts, effects = (table.iloc[:, column] for column in range(4))
+    cells = pd.DataFrame(
+        {"first": value_names(first), "second": value_names(second), "count": counts}
+    ).assign(total=counts * effects)
+    grids = (
+        cells.pivot_table(index="first", columns="second", values=values, aggfunc="sum").reindex(
+            index=_sorted_names(first), columns=_sorted_names(second)
+        )
+        for values in ("total", "count")
+    )
+    total, count = grids
+    return total / count, count
+
+
+def _sorted_names(values: pd.Series[Any]) -> list[str]:
+    """Return the distinct values as text: in their order if they have one, else by name."""
+    distinct = list(values.dropna().drop_duplicates())
+    try:
+        distinct.sort()
+    except TypeError:
+        distinct.sort(key=str)
+    return list(dict.fromkeys([*map(str, distinct), *value_names(values[values.isna()])]))
+
+
+def draw_values(ax: Any, count_ax: Any, table: pd.DataFrame) -> None:
+    """Draw the effects of the values of a pair, and how many rows have them.
+
+    Parameters
+    ----------
+    ax, count_ax : matplotlib Axes
+        Where to draw effects and counts.
+    table : DataFrame
+        The values of two fields, count and effect.
+    """
+    effects, counts = value_grids(table)
+    limit = np.nanmax(np.abs(effects.to_numpy()), initial=1e-12)
+    images = (
+        _draw_cells(ax, effects.to_numpy(), "RdBu_r", -limit, limit),
+        _draw_cells(count_ax, counts.to_numpy(), "Greys", 0),
+    )
+    rows, columns = (list(short_names(names).values()) for names in effects.axes)
+    labels = ("effect on the log-odds", "training rows")
+    for axes, image, label in zip((ax, count_ax), images, labels, strict=True):
+        axes.set_xticks(np.arange(len(columns)), columns, rotation=90, size=8)
+        axes.set_yticks(np.arange(len(rows)), rows, size=8)
+        axes.set_xlabel(shorten(table.columns[1], 40))
+        axes.set_ylabel(shorten(table.columns[0], 40))
+        axes.figure.colorbar(image, ax=axes, label=label, fraction=0.046, pad=0.03)
+
+
+def _draw_cells(
+    ax: Any, grid: Array, colors: str, low: float | None = None, high: float | None = None
+) -> Any:
+    """Draw a grid of coloured cells, grey where there is none."""
+    ax.set_facecolor(MISSING_CELL)
+    image = ax.imshow(grid, cmap=colors, vmin=low, vmax=high, aspect="auto", interpolation="none")
+    ax.tick_params(length=0)
+    return image

@@ -1,0 +1,96 @@
+"""Find out which crosses a method finds again on other rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import cross_validate
+
+from sparsectr.parameters import check_integer
+
+
+def interaction_stability(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    *,
+    cv: Any = 5,
+    n_interactions: int = 20,
+    n_jobs: int | None = None,
+) -> pd.DataFrame:
+    """Fit on several parts of the data and compare the crosses that are found.
+
+    The standard error in ``interaction_table()`` tells how well the strength of a cross in *one*
+    net is known. Another sample of rows, and another start, gives another net: this is what the
+    frequencies and the spread here tell.
+
+    Parameters
+    ----------
+    estimator : classifier of this package
+        Cloned and fitted once per part. With a fixed ``random_state`` only the rows differ from
+        fit to fit; with None also the start.
+    X : DataFrame or array-like of shape (n_rows, n_fields)
+        One column per field.
+    y : array-like of shape (n_rows,)
+        Class labels.
+    cv : int, splitter or iterable, default=5
+        As in `sklearn.model_selection.cross_validate`: the fits use its training rows.
+    n_interactions : int, default=20
+        A fit has found a cross if it is among its strongest so many.
+    n_jobs : int, optional
+        Fits that run at the same time.
+
+    Returns
+    -------
+    DataFrame
+        One row per cross that any fit has found: fields (tuple of names), order, frequency (share
+        of the fits that found it), mean_strength and strength_std (over these fits; with one fit
+        the latter is 0). The most frequent come first, among them the strongest.
+
+    Raises
+    ------
+    ValueError
+        If ``n_interactions`` is below 1.
+
+    See Also
+    --------
+    InteractionDisplay.from_stability : A picture of the result.
+
+    Examples
+    --------
+    >>> from sparsectr import ProfitClassifier, interaction_stability
+    >>> from sparsectr.datasets import make_clicks
+    >>> clicks = make_clicks(3_000, n_fields=4, cardinality=8, crosses=[(0, 2)], random_state=0)
+    >>> clf = ProfitClassifier(n_crosses=1, max_epochs=5, random_state=0)
+    >>> table = interaction_stability(clf, clicks.X, clicks.y, cv=3)
+    >>> table["fields"][0]
+    ('f0', 'f2')
+    """
+    check_integer("n_interactions", n_interactions, 1)
+    # Scores are not wanted: a constant saves the predictions.
+    fits = cross_validate(
+        estimator, X, y, cv=cv, n_jobs=n_jobs, return_estimator=True, scoring=_no_score
+    )["estimator"]
+    found = pd.DataFrame(
+        [cross for fit in fits for cross in fit.selected_interactions_[:n_interactions]],
+        columns=["fields", "order", "strength"],
+    )
+    table = (
+        found.groupby("fields", sort=False)
+        .agg(
+            order=("order", "first"),
+            frequency=("strength", lambda strengths: len(strengths) / len(fits)),
+            mean_strength=("strength", "mean"),
+            strength_std=("strength", lambda strengths: np.std(strengths.to_numpy())),
+        )
+        .reset_index()
+    )
+    return table.sort_values(
+        ["frequency", "mean_strength"], ascending=False, kind="stable", ignore_index=True
+    )
+
+
+def _no_score(estimator: Any, X: Any, y: Any) -> float:
+    return 0.0

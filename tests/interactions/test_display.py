@@ -1,0 +1,262 @@
+"""Pictures show what the tables say."""
+
+import subprocess
+import sys
+from itertools import pairwise
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_rgba
+
+from sparsectr import InteractionDisplay
+from sparsectr.interactions.drawing import (
+    HIGHER_COLOR,
+    pair_strengths,
+    short_names,
+    shorten,
+    value_grids,
+)
+
+TABLE = pd.DataFrame(
+    {
+        "fields": [("a", "c"), ("b", "c"), ("a", "b", "d"), ("c", "d")],
+        "order": [2, 2, 3, 2],
+        "strength": [0.5, 0.4, 0.3, 0.0],
+        "strength_error": [0.05, 0.02, 0.01, 0.0],
+    }
+)
+VALUES = pd.DataFrame(
+    {
+        "hour": [9, 10, 9, 10, 23],
+        "shop": ["x", "x", "y", None, "y"],
+        "count": [50, 40, 30, 20, 1],
+        "effect": [1.0, -2.0, 0.5, 0.25, 3.0],
+    }
+)
+
+
+class Fitted:
+    """Says what a classifier would say."""
+
+    def __init__(self, table=TABLE):
+        self.table = table
+        self.asked = []
+
+    def interaction_table(self):
+        return self.table
+
+    def value_effects(self, fields, *, class_label=None):
+        self.asked.append((fields, class_label))
+        return VALUES
+
+
+@pytest.fixture(autouse=True)
+def agg():
+    with mpl.rc_context():
+        plt.switch_backend("agg")
+        yield
+        plt.close("all")
+
+
+def texts(labels):
+    return [label.get_text() for label in labels]
+
+
+def many(n_fields, n_crosses, name="field_{}"):
+    rng = np.random.default_rng(0)
+    names = [name.format(i) for i in range(n_fields)]
+    sets = {tuple(sorted(rng.choice(n_fields, 2 + i % 2, replace=False))) for i in range(n_crosses)}
+    fields = [tuple(names[f] for f in cross) for cross in sets]
+    strengths = np.sort(rng.exponential(size=len(fields)))[::-1]
+    return pd.DataFrame(
+        {
+            "fields": fields,
+            "order": [len(cross) for cross in fields],
+            "strength": strengths,
+            "strength_error": 0.1 * strengths,
+        }
+    )
+
+
+# Kinds -----------------------------------------------------------------------------------
+
+
+def test_bars_are_as_long_as_crosses_are_strong():
+    display = InteractionDisplay.from_estimator(Fitted())
+    bars = display.ax_.patches
+    assert [bar.get_width() for bar in bars] == [0.5, 0.4, 0.3]  # not the one that does nothing
+    assert texts(display.ax_.get_yticklabels()) == ["a × c", "b × c", "a × b × d"]
+    low, high = display.ax_.get_ylim()
+    assert low > high  # the strongest is on top
+    whiskers = display.ax_.collections[0].get_segments()
+    np.testing.assert_allclose(
+        [line[:, 0] for line in whiskers], [[0.45, 0.55], [0.38, 0.42], [0.29, 0.31]]
+    )
+
+
+def test_a_matrix_cell_is_the_strongest_cross_with_both_fields():
+    matrix = pair_strengths(TABLE[:3], ["a", "b", "c", "d"])
+    nan = np.nan
+    expected = [
+        [nan, 0.3, 0.5, 0.3],
+        [0.3, nan, 0.4, 0.3],
+        [0.5, 0.4, nan, nan],
+        [0.3, 0.3, nan, nan],
+    ]
+    np.testing.assert_array_equal(matrix, expected)
+    stronger = TABLE[:3].assign(strength=[0.5, 0.4, 0.9])
+    assert pair_strengths(stronger, ["a", "b", "c", "d"])[0, 1] == 0.9
+    display = InteractionDisplay.from_estimator(Fitted(), kind="matrix")
+    names = texts(display.ax_.get_xticklabels())
+    assert names == texts(display.ax_.get_yticklabels()) == ["a", "c", "b", "d"]
+    shown = display.ax_.images[0].get_array().filled(np.nan)
+    np.testing.assert_array_equal(shown, pair_strengths(TABLE[:3], names))
+
+
+def test_a_graph_has_one_line_per_pair_and_one_star_per_higher_cross():
+    display = InteractionDisplay.from_estimator(Fitted(), kind="graph")
+    lines = [line for line in display.ax_.lines if len(line.get_xdata())]
+    higher = [line for line in lines if to_rgba(line.get_color()) == to_rgba(HIGHER_COLOR)]
+    assert len(lines) == 2 + 3
+    assert len(higher) == 3
+    assert len({tuple(line.get_xydata()[0]) for line in higher}) == 1  # one centre
+    assert sorted(texts(display.ax_.texts)) == ["a", "b", "c", "d"]
+    pairs = [line for line in lines if line not in higher]
+    weak, strong = pairs  # the strongest is drawn last
+    assert strong.get_linewidth() > weak.get_linewidth() > higher[0].get_linewidth()
+
+
+def test_values_are_a_grid_of_effects_beside_a_grid_of_counts():
+    fitted = Fitted()
+    display = InteractionDisplay.from_values(fitted, ("hour", "shop"), class_label="late")
+    assert fitted.asked == [(("hour", "shop"), "late")]
+    effects, counts = (ax.images[0].get_array().filled(np.nan) for ax in display.ax_)
+    assert texts(display.ax_[0].get_yticklabels()) == ["9", "10", "23"]  # numbers, not text
+    assert texts(display.ax_[1].get_xticklabels()) == ["x", "y", "(other)"]
+    for row in VALUES.itertuples():
+        cell = [9, 10, 23].index(row.hour), 2 if pd.isna(row.shop) else "xy".index(row.shop)
+        assert effects[cell] == pytest.approx(row.effect)
+        assert counts[cell] == row.count
+    assert np.isnan(effects).sum() == np.isnan(counts).sum() == 9 - len(VALUES)
+    low, high = display.ax_[0].images[0].get_clim()
+    assert low == -high == -3.0
+
+
+def test_values_without_a_name_share_a_cell():
+    table = pd.DataFrame(
+        {"a": ["x", "x", None], "b": [None, None, 1.0], "count": [1, 3, 2], "effect": [4.0, 0, 7]}
+    )
+    effects, counts = value_grids(table)
+    assert effects.index.tolist() == ["x", "(other)"]
+    assert effects.columns.tolist() == ["1.0", "(other)"]
+    np.testing.assert_array_equal(counts, [[np.nan, 4], [2, np.nan]])
+    np.testing.assert_allclose(effects, [[np.nan, 1], [7, np.nan]])
+
+
+def test_only_the_most_frequent_values_are_shown():
+    display = InteractionDisplay.from_values(Fitted(), ["hour", "shop"], n_values=2)
+    assert texts(display.ax_[0].get_yticklabels()) == ["9", "10"]
+    assert texts(display.ax_[1].get_xticklabels()) == ["x", "y"]
+
+
+def test_stability_is_written_beside_the_bars():
+    stability = TABLE[["fields", "order"]].assign(
+        frequency=[1.0, 0.8, 0.2, 0.2], mean_strength=[0.5, 0.6, 0.1, 0.1], strength_std=0.01
+    )
+    display = InteractionDisplay.from_stability(stability, n_interactions=3)
+    assert texts(display.ax_.texts) == ["100%", "80%", "20%"]
+    bars = display.ax_.patches
+    assert [bar.get_width() for bar in bars] == [0.5, 0.6, 0.1]
+    assert bars[0].get_alpha() > bars[1].get_alpha() > bars[2].get_alpha()
+
+
+# Readable --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["bar", "matrix", "graph"])
+@pytest.mark.parametrize(
+    "table",
+    [many(4, 6), many(40, 60), many(9, 20, "a_rather_long_name_of_field_{}_in_the_table")],
+    ids=["few", "many", "long"],
+)
+def test_labels_lie_in_the_figure_and_do_not_overlap(kind, table):
+    display = InteractionDisplay.from_estimator(Fitted(table), kind=kind)
+    figure, ax = display.figure_, display.ax_
+    figure.canvas.draw()
+    labels = ax.texts if kind == "graph" else ax.get_yticklabels()
+    boxes = [label.get_window_extent() for label in labels]
+    outside = figure.bbox.padded(1)
+    assert all(outside.x0 <= box.x0 and box.x1 <= outside.x1 for box in boxes)
+    assert all(outside.y0 <= box.y0 and box.y1 <= outside.y1 for box in boxes)
+    assert len(set(texts(labels))) == len(labels)
+    if kind != "graph":  # boxes of turned names overlap where the names do not
+        heights = sorted((box.y0, box.y1) for box in boxes)
+        assert all(high <= low + 1 for (_, high), (low, _) in pairwise(heights))
+
+
+def test_names_are_cut_in_the_middle_but_stay_different():
+    assert shorten("short") == "short"
+    assert shorten("abcdefghij", 7) == "abc…hij"
+    alike = ["x" * 20 + letter + "y" * 20 for letter in "ab"]
+    short = short_names([*alike, "z"])
+    assert list(short) == [*alike, "z"]
+    assert len(set(short.values())) == 3
+    assert short["z"] == "z"
+
+
+# The idiom -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["bar", "matrix", "graph"])
+def test_given_axes_are_drawn_on(kind):
+    figure, axes = plt.subplots(1, 2)
+    display = InteractionDisplay.from_estimator(Fitted(), kind=kind, ax=axes[1])
+    assert display.ax_ is axes[1]
+    assert display.figure_ is figure
+    assert plt.get_fignums() == [figure.number]
+    again = display.plot()
+    assert again is display
+    assert display.figure_ is not figure
+
+
+def test_two_axes_show_values():
+    figure, axes = plt.subplots(2, 1)
+    display = InteractionDisplay.from_values(Fitted(), ("hour", "shop"), ax=axes)
+    assert list(display.ax_) == list(axes)
+    assert display.figure_ is figure
+
+
+def test_the_number_of_crosses_can_be_set():
+    display = InteractionDisplay.from_estimator(Fitted(), n_interactions=2)
+    assert len(display.ax_.patches) == 2
+
+
+def test_what_cannot_be_drawn_is_refused():
+    with pytest.raises(ValueError, match="kind must be one of"):
+        InteractionDisplay.from_estimator(Fitted(), kind="pie")
+    with pytest.raises(ValueError, match="kind must be one of"):
+        InteractionDisplay(TABLE, kind="pie").plot()
+    with pytest.raises(ValueError, match="no crosses to draw"):
+        InteractionDisplay.from_estimator(Fitted(TABLE[3:]))
+    with pytest.raises(ValueError, match="two fields"):
+        InteractionDisplay.from_values(Fitted(), ("hour", "shop", "day"))
+    with pytest.raises(ValueError, match="ax must be 2 matplotlib Axes, got 1"):
+        InteractionDisplay.from_values(Fitted(), ("hour", "shop"), ax=plt.figure().gca())
+    with pytest.raises(ValueError, match="n_interactions must be an int >= 1"):
+        InteractionDisplay.from_estimator(Fitted(), n_interactions=0)
+    with pytest.raises(ValueError, match="n_values must be an int >= 1"):
+        InteractionDisplay.from_values(Fitted(), ("hour", "shop"), n_values=0)
+
+
+def test_without_matplotlib_the_package_works_and_pictures_say_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    with pytest.raises(ImportError, match=r"pip install 'sparsectr\[plot\]'"):
+        InteractionDisplay(TABLE).plot()
+
+
+def test_the_package_imports_no_matplotlib():
+    code = "import sparsectr, sys; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

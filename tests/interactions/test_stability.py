@@ -1,0 +1,82 @@
+"""How often crosses are found is counted over fits on parts of the rows."""
+
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.model_selection import StratifiedKFold
+
+from sparsectr import Interaction, ProfitClassifier, interaction_stability
+from sparsectr.datasets import make_clicks
+
+
+class Scripted(ClassifierMixin, BaseEstimator):
+    """Finds crosses by the number of the first row, without looking at anything else."""
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        self.selected_interactions_ = [
+            Interaction(("a", "b"), 2, 1.0 + X[0, 0]),
+            Interaction(("b", "c") if X[0, 0] else ("a", "b", "c"), 3 - int(X[0, 0]), 0.5),
+            Interaction(("c", "d"), 2, 0.1),
+        ]
+        return self
+
+
+X = np.arange(12.0)[:, None]
+Y = np.arange(12) % 2
+SPLITS = [(np.arange(1, 12), [0]), (np.arange(11), [11]), (np.arange(1, 11), [0, 11])]
+
+
+def test_frequencies_and_strengths_are_those_of_the_fits():
+    table = interaction_stability(Scripted(), X > 0, Y, cv=SPLITS, n_interactions=2)
+    expected = pd.DataFrame(
+        {
+            "fields": [("a", "b"), ("b", "c"), ("a", "b", "c")],
+            "order": [2, 2, 3],
+            "frequency": [1, 2 / 3, 1 / 3],
+            "mean_strength": [5 / 3, 0.5, 0.5],
+            "strength_std": [np.std([2, 1, 2]), 0, 0],
+        }
+    )
+    pd.testing.assert_frame_equal(table, expected)
+
+
+def test_fits_of_a_real_classifier_find_the_planted_cross():
+    clicks = make_clicks(1_500, 4, 6, crosses=[(1, 3)], cross_effect=1.5, random_state=0)
+    clf = ProfitClassifier(n_crosses=2, search_epochs=2, max_epochs=3, random_state=0)
+    cv = StratifiedKFold(3)
+    table = interaction_stability(clf, clicks.X, clicks.y, cv=cv)
+    assert not hasattr(clf, "selected_interactions_")
+    assert table["fields"][0] == ("f1", "f3")
+    found, strengths = Counter(), []
+    for train, _ in cv.split(clicks.X, clicks.y):
+        clf.fit(clicks.X.iloc[train], clicks.y[train])
+        found.update(cross.fields for cross in clf.selected_interactions_)
+        strengths.append(clf.selected_interactions_[0].strength)
+    frequencies = dict(zip(table["fields"], table["frequency"], strict=True))
+    assert frequencies == {fields: count / 3 for fields, count in found.items()}
+    assert table["mean_strength"][0] == pytest.approx(np.mean(strengths))
+
+
+class Blind(Scripted):
+    """Finds nothing."""
+
+    def fit(self, X, y):
+        super().fit(X, y).selected_interactions_ = []
+        return self
+
+
+def test_no_crosses_at_all():
+    table = interaction_stability(Blind(), X, Y, cv=2)
+    assert len(table) == 0
+    assert table.columns.tolist() == [
+        "fields", "order", "frequency", "mean_strength", "strength_std"
+    ]  # fmt: skip
+
+
+def test_no_crosses_cannot_be_asked_for():
+    with pytest.raises(ValueError, match="n_interactions must be an int >= 1"):
+        interaction_stability(Scripted(), X, Y, n_interactions=0)

@@ -61,7 +61,7 @@ class InteractionDisplay:
     >>> table = pd.DataFrame({"fields": [("day", "month"), ("day", "hour")], "order": 2})
     >>> table = table.assign(strength=[0.5, 0.1], strength_error=0.01)
     >>> display = InteractionDisplay(table, kind="bar")
-    >>> display.plot().ax_.get_xlabel()  # doctest: +SKIP
+    >>> display.plot().ax_.get_xlabel()
     'strength (log-odds)'
     """
 

@@ -13,7 +13,7 @@ import pandas as pd
 Array = npt.NDArray[Any]
 
 PAIR_COLOR, HIGHER_COLOR = "#3b6ea8", "#c4622d"
-ERROR_COLOR, GRID_COLOR, MISSING_CELL = "#333333", "#d8d8d8", "#eeeeee"
+ERROR_COLOR, GRID_COLOR, MISSING_CELL = "#333333", "#d8d8d8", "#b8b8b8"
 # What unknown, rare, missing and hashed values are called: their names are not stored.
 NO_NAME = "(other)"
 # Longer names are cut in the middle, where they differ least.
@@ -312,7 +312,7 @@ def draw_values(ax: Any, count_ax: Any, table: pd.DataFrame) -> None:
     limit = np.nanmax(np.abs(effects.to_numpy()), initial=1e-12)
     images = (
         _draw_cells(ax, effects.to_numpy(), "RdBu_r", -limit, limit),
-        _draw_cells(count_ax, counts.to_numpy(), "Greys", 0),
+        _draw_cells(count_ax, counts.fillna(0).to_numpy(), "Greys", 0),
     )
     rows, columns = (list(short_names(names).values()) for names in effects.axes)
     labels = ("effect on the log-odds", "training rows")

@@ -39,8 +39,8 @@ def interaction_stability(
         As in `sklearn.model_selection.cross_validate`: the fits use its training rows.
     n_interactions : int, default=20
         A fit has found a cross if it is among its strongest so many.
-    n_jobs : int, optional
-        Fits that run at the same time.
+    n_jobs : int or None, default=None
+        Fits that run at the same time; None is one.
 
     Returns
     -------

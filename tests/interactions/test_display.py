@@ -12,13 +12,7 @@ import pytest
 from matplotlib.colors import to_rgba
 
 from sparsectr import InteractionDisplay
-from sparsectr.interactions.drawing import (
-    HIGHER_COLOR,
-    pair_strengths,
-    short_names,
-    shorten,
-    value_grids,
-)
+from sparsectr.interactions.drawing import HIGHER_COLOR, pair_strengths
 
 TABLE = pd.DataFrame(
     {
@@ -97,18 +91,7 @@ def test_bars_are_as_long_as_crosses_are_strong():
     )
 
 
-def test_a_matrix_cell_is_the_strongest_cross_with_both_fields():
-    matrix = pair_strengths(TABLE[:3], ["a", "b", "c", "d"])
-    nan = np.nan
-    expected = [
-        [nan, 0.3, 0.5, 0.3],
-        [0.3, nan, 0.4, 0.3],
-        [0.5, 0.4, nan, nan],
-        [0.3, 0.3, nan, nan],
-    ]
-    np.testing.assert_array_equal(matrix, expected)
-    stronger = TABLE[:3].assign(strength=[0.5, 0.4, 0.9])
-    assert pair_strengths(stronger, ["a", "b", "c", "d"])[0, 1] == 0.9
+def test_a_matrix_has_the_fields_on_both_sides():
     display = InteractionDisplay.from_estimator(Fitted(), kind="matrix")
     names = texts(display.ax_.get_xticklabels())
     assert names == texts(display.ax_.get_yticklabels()) == ["a", "c", "b", "d"]
@@ -133,27 +116,16 @@ def test_values_are_a_grid_of_effects_beside_a_grid_of_counts():
     fitted = Fitted()
     display = InteractionDisplay.from_values(fitted, ("hour", "shop"), class_label="late")
     assert fitted.asked == [(("hour", "shop"), "late")]
-    effects, counts = (ax.images[0].get_array().filled(np.nan) for ax in display.ax_)
+    effects, counts = (ax.images[0].get_array() for ax in display.ax_)
     assert texts(display.ax_[0].get_yticklabels()) == ["9", "10", "23"]  # numbers, not text
     assert texts(display.ax_[1].get_xticklabels()) == ["x", "y", "(other)"]
     for row in VALUES.itertuples():
         cell = [9, 10, 23].index(row.hour), 2 if pd.isna(row.shop) else "xy".index(row.shop)
         assert effects[cell] == pytest.approx(row.effect)
         assert counts[cell] == row.count
-    assert np.isnan(effects).sum() == np.isnan(counts).sum() == 9 - len(VALUES)
+    assert effects.mask.sum() == (counts == 0).sum() == 9 - len(VALUES)
     low, high = display.ax_[0].images[0].get_clim()
     assert low == -high == -3.0
-
-
-def test_values_without_a_name_share_a_cell():
-    table = pd.DataFrame(
-        {"a": ["x", "x", None], "b": [None, None, 1.0], "count": [1, 3, 2], "effect": [4.0, 0, 7]}
-    )
-    effects, counts = value_grids(table)
-    assert effects.index.tolist() == ["x", "(other)"]
-    assert effects.columns.tolist() == ["1.0", "(other)"]
-    np.testing.assert_array_equal(counts, [[np.nan, 4], [2, np.nan]])
-    np.testing.assert_allclose(effects, [[np.nan, 1], [7, np.nan]])
 
 
 def test_only_the_most_frequent_values_are_shown():
@@ -195,16 +167,6 @@ def test_labels_lie_in_the_figure_and_do_not_overlap(kind, table):
     if kind != "graph":  # boxes of turned names overlap where the names do not
         heights = sorted((box.y0, box.y1) for box in boxes)
         assert all(high <= low + 1 for (_, high), (low, _) in pairwise(heights))
-
-
-def test_names_are_cut_in_the_middle_but_stay_different():
-    assert shorten("short") == "short"
-    assert shorten("abcdefghij", 7) == "abc…hij"
-    alike = ["x" * 20 + letter + "y" * 20 for letter in "ab"]
-    short = short_names([*alike, "z"])
-    assert list(short) == [*alike, "z"]
-    assert len(set(short.values())) == 3
-    assert short["z"] == "z"
 
 
 # The idiom -------------------------------------------------------------------------------

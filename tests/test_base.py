@@ -312,7 +312,7 @@ def test_an_interrupted_fit_leaves_no_model():
     assert not model.__sklearn_is_fitted__()
 
 
-@pytest.mark.parametrize("last", ["_store_net", "_strongest", "_train_net"])
+@pytest.mark.parametrize("last", ["_store_net", "_measure_crosses", "_train_net"])
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_an_interrupted_continuation_changes_nothing(monkeypatch, last, method):
     model = make(warm_start=True).fit(FRAME, Y)

@@ -41,6 +41,9 @@ WARM_UP = 0.3
 # Step size of the selection networks, as a share of that of the selection vectors. A network
 # moves the scores of all crosses at once and would drown what single crosses tell.
 NETWORK_PACE = 0.01
+# Nats over all search rows that an open gate has to earn. Twice the log-likelihood ratio of a
+# weight without effect is chi-squared with one degree of freedom: 8 is its 99.5 % quantile.
+NATS_PER_GATE = 4.0
 # Rows on which all crosses are screened.
 SCREENED_ROWS = 10_000
 
@@ -70,9 +73,10 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         uses all rows.
     search_epochs : int, default=10
         Passes of the search over the other rows; at most ``max_epochs``.
-    gate_price : float, default=1e-4
+    gate_price : float or "auto", default="auto"
         What an open gate costs while searching, in nats per row: a cross that lowers the log
-        loss by less is dropped. 0 leaves the fate of useless crosses to chance.
+        loss by less is dropped. "auto": 4 divided by the number of search rows, about the smallest
+        gain that they can tell from chance. 0 leaves the fate of useless crosses to chance.
     retrain_init : {"init", "random", "search"}, default="init"
         Weights with which the retraining starts: those with which the search started, newly
         drawn ones, or those that the search ended with.
@@ -204,7 +208,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         search: str = "bilevel",
         search_fraction: float = 0.2,
         search_epochs: int = 10,
-        gate_price: float = 1e-4,
+        gate_price: float | str = "auto",
         retrain_init: str = "init",
         orders: Sequence[int] = (2,),
         operator: str = "inner",
@@ -274,7 +278,8 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         check_choice("search", self.search, ["bilevel", "joint"])
         check_real("search_fraction", self.search_fraction, 0, 1, open_low=True, open_high=True)
         check_integer("search_epochs", self.search_epochs, 1)
-        check_real("gate_price", self.gate_price, 0)
+        if self.gate_price != "auto":
+            check_real("gate_price", self.gate_price, 0)
         check_choice("retrain_init", self.retrain_init, ["init", "random", "search"])
         check_choice("orders", tuple(self.orders), [(2,), (3,), (2, 3)])
         check_choice("operator", self.operator, ["inner", "outer"])
@@ -376,6 +381,9 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         """Return a function that trains the gates on one batch of the search rows."""
         optimizers = self._selection_optimizers(net)
         noise = task.new_generator()
+        price = self.gate_price
+        if isinstance(price, str):
+            price = NATS_PER_GATE / len(search_rows)
         batches = endless_batches(
             len(search_rows), min(task.schedule.batch_size, len(search_rows)), task.new_generator()
         )
@@ -389,7 +397,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
             levelled = gates + (levels - 1) * gates.detach()
             loss = log_loss(net.predict(embeddings.detach(), levelled), batch)
             # NOTE[DIFF] the source has no price.
-            descend(loss + self.gate_price * gates.sum(-1).mean(), optimizers, len(batch))
+            descend(loss + price * gates.sum(-1).mean(), optimizers, len(batch))
 
         return train_gates
 

@@ -348,6 +348,7 @@ PLANTED = [(0, 1), (2, 3), (4, 5)]
 
 
 def test_field_gates_drop_irrelevant_crosses_and_keep_planted_ones():
+    # A linear predictor: what an MLP learns differs more from fit to fit than the gates change.
     losses = {"gated": [], "ungated": []}
     for seed in range(5):
         clicks = make_clicks(
@@ -356,10 +357,8 @@ def test_field_gates_drop_irrelevant_crosses_and_keep_planted_ones():
         train, test = slice(0, 15_000), slice(15_000, None)
         clf = OptFeatureClassifier(
             granularity="field",
-            gate_price=1e-3,
-            selection_learning_rate=5e-3,
-            hidden_units=(16,),
-            batch_size=256,
+            hidden_units=(),
+            batch_size=128,
             max_epochs=15,
             random_state=seed + 10,
         ).fit(clicks.X[train], clicks.y[train])

@@ -21,6 +21,8 @@ from sparsectr.nn.pin import (
     GeneratedLayer,
     PinLayer,
     WeightedLayer,
+    split_subspaces,
+    sum_fields,
 )
 from sparsectr.parameters import check_choice, check_integer, check_real
 from sparsectr.training.descent import descend
@@ -168,21 +170,8 @@ class DynIntNet(nn.Module):
 
     def combine(self, embeddings: Tensor, gates: Sequence[Tensor | None]) -> Tensor:
         """Return logits (B, K) of embeddings (B, F, D) and gates."""
-        x0 = self.split(embeddings)
-        x = x0
-        for layer, gate in zip(self.layers, gates, strict=True):
-            x = torch.addcmul(x, x, layer(x0, gate))
-        # (B, d, n) -> (B, n) -> (B, h, F) -> (B, F): the sum over all D coordinates.
-        field_sums = x.sum(1).unflatten(1, (self.n_subspaces, self.n_fields)).sum(1)
-        return self.output(field_sums)
-
-    def split(self, embeddings: Tensor) -> Tensor:
-        """Cut embeddings (B, F, D) into subspaces: (B, d, n), row s * F + f of n.
-
-        d = D / h coordinates, n = F * h interaction rows.
-        """
-        parts = embeddings.unflatten(2, (self.n_subspaces, -1))  # (B, F, h, d)
-        return parts.permute(0, 3, 2, 1).flatten(2)
+        layers = cast("Sequence[PinLayer | GeneratedLayer]", self.layers)
+        return self.output(sum_fields(layers, embeddings, gates, self.n_subspaces))
 
     def penalty(self, gates: Sequence[Tensor | None]) -> Tensor:
         """Return the orthogonality penalty, summed over layers; shape ()."""
@@ -212,7 +201,9 @@ class DynIntNet(nn.Module):
         gates = self.compute_gates(embeddings)
         subspaces = torch.arange(self.n_subspaces, device=sets.device)[None, :, None]
         rows = (subspaces * self.n_fields + sets[:, None, :]).flatten(1)  # (P, h * o)
-        x0 = self.split(embeddings)[:, :, rows].permute(2, 0, 1, 3)  # (P, B, d, h * o)
+        x0 = split_subspaces(embeddings, self.n_subspaces)[:, :, rows].permute(
+            2, 0, 1, 3
+        )  # (P, B, d, h * o)
         x = x0
         for layer, gate in zip(self.layers, gates, strict=True):
             x = torch.addcmul(x, x, layer(x0, gate, rows))

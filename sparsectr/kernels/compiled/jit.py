@@ -1,4 +1,8 @@
-"""How kernels are compiled."""
+"""How kernels are compiled.
+
+Compiled functions are loops over numbers. Copies, slice assignments and expressions of whole
+arrays would do the same, but each of them costs seconds of compilation.
+"""
 
 from __future__ import annotations
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from sparsectr.kernels.compiled import vectors
 from sparsectr.kernels.compiled.jit import compiled
 
 # Numbers of rows are multiples of this ...
 TILE_ROWS = 4
 # ... and numbers of columns of this: the sums of a tile fill eight vector registers of 256 bits,
 # enough to hide the latency of their multiply-adds.
-TILE_COLUMNS = 16
+TILE_COLUMNS = vectors.WIDTH
 
 
 @compiled
@@ -55,43 +55,20 @@ def add_outer(a: Any, b: Any, weight: Any) -> None:
 
 
 def _generate_tile(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    """Write y[i:i+4, c:c+16] += weight[i:i+4] @ x[:, c:c+16] in vectors of 16.
-
-    Spelled out because the compiler, given loops, keeps the sums in memory and not in registers:
-    that is twice as slow.
-    """
-    vector = ir.VectorType(ir.FloatType(), TILE_COLUMNS)
-    weight, x, y = (
-        context.make_array(kind)(context, builder, value)
-        for kind, value in zip(signature.args[:3], arguments[:3], strict=True)
-    )
+    """Write y[i:i+4, c:c+16] += weight[i:i+4] @ x[:, c:c+16]."""
+    weight, x, y = vectors.open_arrays(context, builder, signature, arguments, 3)
     first_row, column = arguments[3:]
     rows = [builder.add(first_row, first_row.type(k)) for k in range(TILE_ROWS)]
-
-    def address(array: Any, i: Any, j: Any) -> Any:
-        n_columns = cgutils.unpack_tuple(builder, array.shape)[1]
-        return builder.gep(array.data, [builder.add(builder.mul(i, n_columns), j)])
-
-    def vector_address(array: Any, i: Any) -> Any:
-        return builder.bitcast(address(array, i, column), vector.as_pointer())
-
-    def repeat(number: Any) -> Any:
-        empty = ir.Constant(vector, ir.Undefined)
-        first = builder.insert_element(empty, number, ir.IntType(32)(0))
-        places = ir.Constant(ir.VectorType(ir.IntType(32), TILE_COLUMNS), [0] * TILE_COLUMNS)
-        return builder.shuffle_vector(first, empty, places)
-
-    sums = [cgutils.alloca_once(builder, vector) for _ in rows]
-    for total, row in zip(sums, rows, strict=True):
-        builder.store(builder.load(vector_address(y, row), align=4), total)
-    with cgutils.for_range(builder, cgutils.unpack_tuple(builder, x.shape)[0]) as loop:
-        values = builder.load(vector_address(x, loop.index), align=4)
+    sums = vectors.zero_variables(builder, TILE_ROWS)
+    with cgutils.for_range(builder, vectors.length(builder, x, 0)) as loop:
+        values = vectors.load(builder, x, loop.index, column)
         for total, row in zip(sums, rows, strict=True):
-            number = repeat(builder.load(address(weight, row, loop.index)))
-            product = builder.fmul(number, values, flags=["contract"])
-            builder.store(builder.fadd(builder.load(total), product, flags=["contract"]), total)
+            number = vectors.load_repeated(builder, weight, row, loop.index)
+            grown = vectors.multiply_add(builder, number, values, builder.load(total))
+            builder.store(grown, total)
     for total, row in zip(sums, rows, strict=True):
-        builder.store(builder.load(total), vector_address(y, row), align=4)
+        before = vectors.load(builder, y, row, column)
+        vectors.store(builder, builder.fadd(before, builder.load(total)), y, row, column)
     return context.get_dummy_value()
 
 

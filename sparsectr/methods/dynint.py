@@ -21,6 +21,7 @@ from sparsectr.nn.pin import (
     GeneratedLayer,
     PinLayer,
     WeightedLayer,
+    polynomial_logits,
     split_subspaces,
     sum_fields,
 )
@@ -159,6 +160,13 @@ class DynIntNet(nn.Module):
         """Return logits (B, K) of codes (B, F)."""
         embeddings = self.embedding(codes)
         return self.combine(embeddings, self.compute_gates(embeddings))
+
+    def logits_by_row(self, codes: Tensor) -> Tensor | None:
+        """Return logits (B, K), every row by itself in one pass; None where that is not built."""
+        if self.config.variant != "pin":
+            return None
+        layers = cast("Sequence[PinLayer]", self.layers)
+        return polynomial_logits(layers, self.embedding, self.output, codes, self.n_subspaces)
 
     def compute_gates(self, embeddings: Tensor) -> list[Tensor | None]:
         """Return the output of every layer's gate network, (B, gate_size) or None."""

@@ -15,7 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sparsectr.kernels.dispatch import fused_version
 from sparsectr.kernels.pin import polynomial_sums
+from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.nn.linear import make_linear
 
 # Standard deviation of fresh interaction weights, as a share of their mean.
@@ -208,6 +210,29 @@ def sum_fields(
     )
     weights = torch.stack([layer.weight for layer in around])
     return polynomial_sums(embeddings, weights, left, right, n_subspaces)
+
+
+def polynomial_logits(
+    layers: Sequence[PinLayer],
+    embedding: FieldEmbedding,
+    output: nn.Linear,
+    codes: Tensor,
+    n_subspaces: int,
+) -> Tensor | None:
+    """Return the logits (B, K) of codes (B, F) in one pass; None where that is not possible."""
+    fused = fused_version("pin", embedding.weight)
+    if fused is None:
+        return None
+    weights = torch.stack([layer.weight for layer in layers])
+    return fused.polynomial_logits(  # type: ignore[no-any-return]
+        codes,
+        embedding.offsets,
+        embedding.weight,
+        weights,
+        output.weight,
+        output.bias,
+        n_subspaces,
+    )
 
 
 def column_cosines(vectors: Tensor) -> Tensor:

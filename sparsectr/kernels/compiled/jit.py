@@ -22,7 +22,9 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function when it is first called; it runs without the interpreter's lock.
 
     The machine code is kept on disk: beside the module, or in the user's cache folder where the
-    package is read-only, or nowhere if neither can be written.
+    package is read-only, or nowhere if neither can be written. It is made anew when the file of
+    the function changes, but not when a compiled function of another file does that it calls:
+    while developing, delete the ``__pycache__`` folders after such a change.
     """
     options: dict[str, Any] = {"nogil": True, "fastmath": FAST_MATH, "error_model": "numpy"}
     try:

@@ -1,9 +1,8 @@
 """Fused version of `sparsectr.kernels.pin`.
 
-A block of R batch rows is turned on its side: x[i, k R + r] is coordinate k of interaction row i
-of batch row r. A layer is then one product of matrices that lie in the cache, and everything else
-is a loop over neighbouring numbers. Rows and columns are filled up with zeros to whole tiles of
-the product. What happens to a batch row does not depend on the others of its block.
+A few batch rows at a time, turned on their side (`sparsectr.kernels.compiled.blocks`), go through
+all layers: a layer is one product of matrices that lie in the cache. What happens to a batch row
+does not depend on the others of its block.
 """
 
 from __future__ import annotations
@@ -16,8 +15,24 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 from torch.nn import functional
 
+from sparsectr.kernels.compiled.blocks import (
+    add,
+    add_scaled,
+    clear,
+    copy,
+    dot_coordinates,
+    load,
+    multiply,
+    n_columns,
+    scale,
+    spread,
+    step_back,
+    store,
+    sum_fields,
+    turn,
+)
 from sparsectr.kernels.compiled.jit import compiled
-from sparsectr.kernels.compiled.matrix import TILE_COLUMNS, TILE_ROWS, add_outer, add_product
+from sparsectr.kernels.compiled.matrix import TILE_ROWS, add_outer, add_product
 from sparsectr.kernels.threads import run_parts
 
 # Batch rows of a block: enough for vectors, few enough for the cache.
@@ -44,6 +59,43 @@ def polynomial_sums(
         none if right is None else right,
         n_subspaces,
     )
+
+
+def polynomial_logits(
+    codes: Tensor,
+    offsets: Tensor,
+    table: Tensor,
+    weights: Tensor,
+    readout: Tensor,
+    bias: Tensor,
+    n_subspaces: int,
+) -> Tensor:
+    """Compute logits from codes in one pass, every row by itself.
+
+    Parameters
+    ----------
+    codes : Tensor of shape (B, F)
+    offsets : Tensor of shape (F,)
+        First row of every field.
+    table : Tensor of shape (V, D)
+    weights : Tensor of shape (L, n, n)
+    readout : Tensor of shape (K, F)
+    bias : Tensor of shape (K,)
+    n_subspaces : int
+
+    Returns
+    -------
+    Tensor of shape (B, K)
+    """
+    logits = torch.empty(len(codes), len(bias))
+    run_parts(
+        _logits_part,
+        -(-len(codes) // PART_ROWS),
+        *(_array(t) for t in (codes, offsets, table, _fill_up(weights), readout, bias)),
+        n_subspaces,
+        logits.numpy(),
+    )
+    return logits
 
 
 class _PolynomialSums(torch.autograd.Function):
@@ -112,12 +164,6 @@ def _array(tensor: Tensor) -> Any:
 
 
 @compiled
-def _n_columns(n_rows: int, dim: int) -> int:
-    """Return the number of columns of a block, filled up to whole tiles."""
-    return -(-n_rows * dim // TILE_COLUMNS) * TILE_COLUMNS
-
-
-@compiled
 def _forward_part(
     part: int,
     embeddings: Any,
@@ -132,17 +178,59 @@ def _forward_part(
     stop = min(len(embeddings), (part + 1) * PART_ROWS)
     for first in range(part * PART_ROWS, stop, BLOCK_ROWS):
         last = min(stop, first + BLOCK_ROWS)
-        x0 = np.zeros((weights.shape[1], _n_columns(last - first, dim)), np.float32)
-        _load(embeddings[first:last], dim, x0)
+        x0 = np.zeros((weights.shape[1], n_columns(last - first, dim)), np.float32)
+        load(embeddings[first:last], dim, x0)
         x = np.empty(x0.shape, np.float32)
         factor = np.empty(x0.shape, np.float32)
-        _copy(x0, x)
+        copy(x0, x)
         terms = np.empty((left.shape[2], *x.shape), np.float32)
         for layer in range(len(weights)):
-            u, v = _turn(left[layer, first:last], x), _turn(right[layer, first:last], x)
+            u, v = turn(left[layer, first:last], x), turn(right[layer, first:last], x)
             _factor(weights[layer], x0, u, v, terms, factor)
-            _multiply(x, factor)
-        _sum_fields(x, dim, sums[first:last])
+            multiply(x, factor)
+        sum_fields(x, dim, sums[first:last])
+
+
+@compiled
+def _logits_part(
+    part: int,
+    codes: Any,
+    offsets: Any,
+    table: Any,
+    weights: Any,
+    readout: Any,
+    bias: Any,
+    n_subspaces: int,
+    logits: Any,
+) -> None:
+    """Compute the logits of the rows of one part, without vectors."""
+    n_fields, length = codes.shape[1], table.shape[1]
+    dim = length // n_subspaces
+    stop = min(len(codes), (part + 1) * PART_ROWS)
+    for first in range(part * PART_ROWS, stop, BLOCK_ROWS):
+        last = min(stop, first + BLOCK_ROWS)
+        embeddings = np.empty((last - first, n_fields, length), np.float32)
+        for r in range(last - first):
+            for f in range(n_fields):
+                row = codes[first + r, f] + offsets[f]
+                for d in range(length):
+                    embeddings[r, f, d] = table[row, d]
+        x0 = np.zeros((weights.shape[1], n_columns(last - first, dim)), np.float32)
+        load(embeddings, dim, x0)
+        x = np.empty(x0.shape, np.float32)
+        factor = np.empty(x0.shape, np.float32)
+        copy(x0, x)
+        for layer in range(len(weights)):
+            clear(factor)
+            add_product(weights[layer], x0, factor)
+            multiply(x, factor)
+        sums = np.empty((last - first, n_fields), np.float32)
+        sum_fields(x, dim, sums)
+        for r in range(last - first):
+            for k in range(len(bias)):
+                logits[first + r, k] = bias[k]
+                for f in range(n_fields):
+                    logits[first + r, k] += readout[k, f] * sums[r, f]
 
 
 @compiled
@@ -166,26 +254,26 @@ def _backward_part(
     stop = min(len(embeddings), (part + 1) * PART_ROWS)
     for first in range(part * PART_ROWS, stop, BLOCK_ROWS):
         last = min(stop, first + BLOCK_ROWS)
-        x = np.zeros((n_layers + 1, n_rows, _n_columns(last - first, dim)), np.float32)
+        x = np.zeros((n_layers + 1, n_rows, n_columns(last - first, dim)), np.float32)
         factors = np.empty(x.shape, np.float32)
         terms = np.empty((n_layers, left.shape[2], *x.shape[1:]), np.float32)
-        _load(embeddings[first:last], dim, x[0])
+        load(embeddings[first:last], dim, x[0])
         for layer in range(n_layers):
-            u, v = _turn(left[layer, first:last], x[0]), _turn(right[layer, first:last], x[0])
+            u, v = turn(left[layer, first:last], x[0]), turn(right[layer, first:last], x[0])
             _factor(weights[layer], x[0], u, v, terms[layer], factors[layer])
-            _copy(x[layer], x[layer + 1])
-            _multiply(x[layer + 1], factors[layer])
+            copy(x[layer], x[layer + 1])
+            multiply(x[layer + 1], factors[layer])
         of_x = np.zeros(x.shape[1:], np.float32)
         of_x0 = np.zeros(x.shape[1:], np.float32)
         of_factor = np.empty(x.shape[1:], np.float32)
-        _spread(gradient[first:last], dim, of_x)
+        spread(gradient[first:last], dim, of_x)
         for layer in range(n_layers - 1, -1, -1):
-            _step_back(x[layer], factors[layer], of_x, of_factor)
+            step_back(x[layer], factors[layer], of_x, of_factor)
             if left.shape[2] == 0:
                 add_outer(of_factor, x[0], of_weights[part, layer])
                 add_product(transposed[layer], of_factor, of_x0)
                 continue
-            u, v = _turn(left[layer, first:last], of_x), _turn(right[layer, first:last], of_x)
+            u, v = turn(left[layer, first:last], of_x), turn(right[layer, first:last], of_x)
             _vectors_backward(
                 (u, v, terms[layer], x[0], transposed[layer], of_factor),
                 of_weights[part, layer],
@@ -193,26 +281,26 @@ def _backward_part(
                 of_left[layer, first:last],
                 of_right[layer, first:last],
             )
-        _add(of_x, of_x0)
-        _store(of_x0, dim, of_embeddings[first:last])
+        add(of_x, of_x0)
+        store(of_x0, dim, of_embeddings[first:last])
 
 
 @compiled
 def _factor(weight: Any, x0: Any, u: Any, v: Any, terms: Any, factor: Any) -> None:
     """Compute A of a layer, and with vectors the terms W (v_p * X_0)."""
-    _clear(factor)
+    clear(factor)
     if len(u) == 0:
         add_product(weight, x0, factor)
         return
     scaled = np.empty(x0.shape, np.float32)
     for p in range(len(u)):
-        _clear(terms[p])
+        clear(terms[p])
         if len(v) > 0:
-            _scale(x0, v[p], scaled)
+            scale(x0, v[p], scaled)
             add_product(weight, scaled, terms[p])
         else:
             add_product(weight, x0, terms[p])
-        _add_scaled(terms[p], u[p], factor)
+        add_scaled(terms[p], u[p], factor)
 
 
 @compiled
@@ -223,161 +311,15 @@ def _vectors_backward(inputs: Any, of_weight: Any, of_x0: Any, of_left: Any, of_
     scaled = np.empty(x0.shape, np.float32)
     of_scaled = np.empty(x0.shape, np.float32)
     for p in range(len(u)):
-        _dot_coordinates(of_factor, terms[p], of_left, p)
-        _scale(of_factor, u[p], of_term)
+        dot_coordinates(of_factor, terms[p], of_left, p)
+        scale(of_factor, u[p], of_term)
         if len(v) > 0:
-            _scale(x0, v[p], scaled)
+            scale(x0, v[p], scaled)
             add_outer(of_term, scaled, of_weight)
-            _clear(of_scaled)
+            clear(of_scaled)
             add_product(transposed, of_term, of_scaled)
-            _dot_coordinates(of_scaled, x0, of_right, p)
-            _add_scaled(of_scaled, v[p], of_x0)
+            dot_coordinates(of_scaled, x0, of_right, p)
+            add_scaled(of_scaled, v[p], of_x0)
         else:
             add_outer(of_term, x0, of_weight)
             add_product(transposed, of_term, of_x0)
-
-
-# Into the block and back --------------------------------------------------------------------
-
-
-@compiled
-def _load(embeddings: Any, dim: int, x: Any) -> None:
-    """Turn rows of embeddings on their side: x[s F + f, k R + r] = e[r, f, s d + k]."""
-    n_rows, n_fields, length = embeddings.shape
-    for r in range(n_rows):
-        for f in range(n_fields):
-            for s in range(length // dim):
-                for k in range(dim):
-                    x[s * n_fields + f, k * n_rows + r] = embeddings[r, f, s * dim + k]
-
-
-@compiled
-def _store(x: Any, dim: int, embeddings: Any) -> None:
-    """Turn x back; the inverse of `_load`."""
-    n_rows, n_fields, length = embeddings.shape
-    for r in range(n_rows):
-        for f in range(n_fields):
-            for s in range(length // dim):
-                for k in range(dim):
-                    embeddings[r, f, s * dim + k] = x[s * n_fields + f, k * n_rows + r]
-
-
-@compiled
-def _turn(vectors: Any, x: Any) -> Any:
-    """Repeat vectors (R, P, n) for every coordinate, in the layout of x: (P, n, C)."""
-    n_rows, n_terms, n = vectors.shape
-    turned = np.zeros((n_terms, *x.shape), np.float32)
-    for p in range(n_terms):
-        for i in range(n):
-            for r in range(n_rows):
-                turned[p, i, r] = vectors[r, p, i]
-            for start in range(n_rows, x.shape[1] - n_rows + 1, n_rows):
-                for r in range(n_rows):
-                    turned[p, i, start + r] = turned[p, i, r]
-    return turned
-
-
-@compiled
-def _sum_fields(x: Any, dim: int, sums: Any) -> None:
-    """Sum the coordinates of every field, over its subspaces, into sums (R, F)."""
-    n_rows, n_fields = sums.shape
-    total = np.empty(n_rows, np.float32)
-    for f in range(n_fields):
-        for r in range(n_rows):
-            total[r] = 0
-        for i in range(f, x.shape[0] // n_fields * n_fields, n_fields):
-            for k in range(dim):
-                for r in range(n_rows):
-                    total[r] += x[i, k * n_rows + r]
-        for r in range(n_rows):
-            sums[r, f] = total[r]
-
-
-@compiled
-def _spread(gradient: Any, dim: int, x: Any) -> None:
-    """Give every coordinate the gradient of its field's sum; the transpose of `_sum_fields`."""
-    n_rows, n_fields = gradient.shape
-    for i in range(x.shape[0] // n_fields * n_fields):
-        for r in range(n_rows):
-            x[i, r] = gradient[r, i % n_fields]
-        for k in range(1, dim):
-            for r in range(n_rows):
-                x[i, k * n_rows + r] = x[i, r]
-
-
-# Within the block ---------------------------------------------------------------------------
-
-
-@compiled
-def _clear(x: Any) -> None:
-    """Set x to zero."""
-    for i in range(x.shape[0]):
-        for c in range(x.shape[1]):
-            x[i, c] = 0
-
-
-@compiled
-def _copy(x: Any, result: Any) -> None:
-    """Store x."""
-    for i in range(x.shape[0]):
-        for c in range(x.shape[1]):
-            result[i, c] = x[i, c]
-
-
-@compiled
-def _add(x: Any, result: Any) -> None:
-    """Add x."""
-    for i in range(x.shape[0]):
-        for c in range(x.shape[1]):
-            result[i, c] += x[i, c]
-
-
-@compiled
-def _multiply(x: Any, factor: Any) -> None:
-    """Multiply x by 1 + factor in place."""
-    for i in range(x.shape[0]):
-        for c in range(x.shape[1]):
-            x[i, c] += x[i, c] * factor[i, c]
-
-
-@compiled
-def _step_back(x: Any, factor: Any, of_x: Any, of_factor: Any) -> None:
-    """Bring the gradient of x * (1 + factor), in of_x, to x, in place, and to the factor."""
-    for i in range(x.shape[0]):
-        for c in range(x.shape[1]):
-            of_factor[i, c] = of_x[i, c] * x[i, c]
-            of_x[i, c] += of_x[i, c] * factor[i, c]
-
-
-@compiled
-def _scale(x: Any, vector: Any, result: Any) -> None:
-    """Store x * vector."""
-    for i in range(x.shape[0]):
-        for c in range(x.shape[1]):
-            result[i, c] = x[i, c] * vector[i, c]
-
-
-@compiled
-def _add_scaled(x: Any, vector: Any, result: Any) -> None:
-    """Add x * vector."""
-    for i in range(x.shape[0]):
-        for c in range(x.shape[1]):
-            result[i, c] += x[i, c] * vector[i, c]
-
-
-@compiled
-def _dot_coordinates(a: Any, b: Any, result: Any, p: int) -> None:
-    """Sum a * b over the coordinates, into result[:, p] of result (R, P, n)."""
-    n_rows, _, n = result.shape
-    total = np.empty(n_rows, np.float32)
-    product = np.empty(a.shape[1], np.float32)
-    for i in range(n):
-        for c in range(a.shape[1]):
-            product[c] = a[i, c] * b[i, c]
-        for r in range(n_rows):
-            total[r] = 0
-        for start in range(0, a.shape[1] // n_rows * n_rows, n_rows):
-            for r in range(n_rows):
-                total[r] += product[start + r]
-        for r in range(n_rows):
-            result[r, p, i] = total[r]

@@ -30,8 +30,10 @@ PART_ROWS = 512
 def symmetric_sums(embeddings: Tensor, betas: list[Tensor]) -> Tensor:
     """Sum the weighted products of all orders; see the reference."""
     dim = embeddings.shape[2]
-    filled = functional.pad(embeddings, (0, -dim % vectors.WIDTH))
-    return _SymmetricSums.apply(filled, *betas)[:, :dim]  # type: ignore[no-any-return,no-untyped-call]
+    if dim % vectors.WIDTH:
+        filled = functional.pad(embeddings, (0, -dim % vectors.WIDTH))
+        return symmetric_sums(filled, betas)[:, :dim]
+    return _SymmetricSums.apply(embeddings, *betas)  # type: ignore[no-any-return,no-untyped-call]
 
 
 class _SymmetricSums(torch.autograd.Function):

@@ -48,8 +48,10 @@ def test_sums_and_gradients_agree_with_the_reference(
     actual = run(inputs, wanted, torch.float32)
     expected = run(inputs, wanted, torch.float64)
     for kind, (ours, theirs) in enumerate(zip(actual, expected, strict=True)):
-        # What hardly differs from zero may differ from it by rounding.
-        bound = (1e-5 if kind == 0 else 1e-4) * max(theirs.abs().max().item(), 1e-2)
+        # Exact zeros (a field alone has no pairs) may differ from zero by rounding: terms of
+        # about 1 cancel, up to 600 times.
+        scale = theirs.abs().max().item()
+        bound = 1e-5 * max(scale, 0.01) if kind == 0 else 1e-4 * max(scale, 0.2)
         assert ((ours - theirs).abs() <= bound).all()
 
 

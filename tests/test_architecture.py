@@ -47,6 +47,8 @@ LAYERS = {
     # encoding: an estimator names FieldEncoder in its signature.
     "methods": {"base", "nn", "training", "interactions", "parameters", "encoding"},
 }
+# The only folder that may use numba; sparsectr/kernels/dispatch.py imports it when it is needed.
+COMPILED = "sparsectr/kernels/compiled/"
 TORCH_ONLY = {"kernels", "nn", "training"}
 WITHOUT_TORCH = {
     "encoding",
@@ -146,6 +148,8 @@ def check_layer(module: Module, modules: dict[str, Module]) -> Iterator[Violatio
             if module.layer in WITHOUT_TORCH and top == "torch":
                 yield Violation(module.path, node.lineno, f"{module.layer} must not import torch")
             known = {"sparsectr", "torch", "numpy"} | sys.stdlib_module_names
+            if module.path.startswith(COMPILED):
+                known |= {"numba", "llvmlite"}
             if module.layer in TORCH_ONLY and top not in known:
                 rule = f"{module.layer} may use torch and numpy only, not {top}"
                 yield Violation(module.path, node.lineno, rule)
@@ -347,6 +351,8 @@ def test_checker_accepts_a_clean_package():
         ("encoding/x.py", "import numpy\nimport torch.nn", 2, "encoding must not import torch"),
         ("encoding/x.py", "from torch import nn", 1, "encoding must not import torch"),
         ("training/x.py", "import pandas", 1, "training may use torch and numpy only, not pandas"),
+        ("kernels/x.py", "import numba", 1, "kernels may use torch and numpy only, not numba"),
+        ("kernels/compiled/x.py", "import numba\nimport pandas", 2, "not pandas"),
         ("kernels/x.py", "from sparsectr.nn.mlp import MLP", 1, "kernels must not import nn"),
         ("nn/x.py", "import sparsectr.training.loop", 1, "nn must not import training"),
         ("training/x.py", "from sparsectr.nn import mlp\nimport sparsectr.base", 2, "import base"),

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from sparsectr.kernels.dispatch import fused_version
+
 
 def split_gradient(gradient: Tensor) -> tuple[Tensor, Tensor]:
     """Split the gradient of a table into row numbers and values.
@@ -108,6 +110,20 @@ def adam_rows_(
     lr, betas, eps, weight_decay : float or pair of float
         As in `sparsectr.training.optimizers.RowAdam`.
     """
+    if fused := fused_version("rows", table, exp_avg, exp_avg_sq, values):
+        fused.adam_rows_(
+            table,
+            exp_avg,
+            exp_avg_sq,
+            step,
+            rows,
+            values,
+            lr=lr,
+            betas=betas,
+            eps=eps,
+            weight_decay=weight_decay,
+        )
+        return
     rows, gradient = sum_rows(rows, values)
     weights = table.index_select(0, rows)
     gradient.add_(weights, alpha=weight_decay)

@@ -21,6 +21,9 @@ from sparsectr.nn.pin import (
     GeneratedLayer,
     PinLayer,
     WeightedLayer,
+    polynomial_logits,
+    split_subspaces,
+    sum_fields,
 )
 from sparsectr.parameters import check_choice, check_integer, check_real
 from sparsectr.training.descent import descend
@@ -158,6 +161,13 @@ class DynIntNet(nn.Module):
         embeddings = self.embedding(codes)
         return self.combine(embeddings, self.compute_gates(embeddings))
 
+    def logits_by_row(self, codes: Tensor) -> Tensor | None:
+        """Return logits (B, K), every row by itself in one pass; None where that is not built."""
+        if self.config.variant != "pin":
+            return None
+        layers = cast("Sequence[PinLayer]", self.layers)
+        return polynomial_logits(layers, self.embedding, self.output, codes, self.n_subspaces)
+
     def compute_gates(self, embeddings: Tensor) -> list[Tensor | None]:
         """Return the output of every layer's gate network, (B, gate_size) or None."""
         if not self.gates:
@@ -168,21 +178,8 @@ class DynIntNet(nn.Module):
 
     def combine(self, embeddings: Tensor, gates: Sequence[Tensor | None]) -> Tensor:
         """Return logits (B, K) of embeddings (B, F, D) and gates."""
-        x0 = self.split(embeddings)
-        x = x0
-        for layer, gate in zip(self.layers, gates, strict=True):
-            x = torch.addcmul(x, x, layer(x0, gate))
-        # (B, d, n) -> (B, n) -> (B, h, F) -> (B, F): the sum over all D coordinates.
-        field_sums = x.sum(1).unflatten(1, (self.n_subspaces, self.n_fields)).sum(1)
-        return self.output(field_sums)
-
-    def split(self, embeddings: Tensor) -> Tensor:
-        """Cut embeddings (B, F, D) into subspaces: (B, d, n), row s * F + f of n.
-
-        d = D / h coordinates, n = F * h interaction rows.
-        """
-        parts = embeddings.unflatten(2, (self.n_subspaces, -1))  # (B, F, h, d)
-        return parts.permute(0, 3, 2, 1).flatten(2)
+        layers = cast("Sequence[PinLayer | GeneratedLayer]", self.layers)
+        return self.output(sum_fields(layers, embeddings, gates, self.n_subspaces))
 
     def penalty(self, gates: Sequence[Tensor | None]) -> Tensor:
         """Return the orthogonality penalty, summed over layers; shape ()."""
@@ -212,8 +209,8 @@ class DynIntNet(nn.Module):
         gates = self.compute_gates(embeddings)
         subspaces = torch.arange(self.n_subspaces, device=sets.device)[None, :, None]
         rows = (subspaces * self.n_fields + sets[:, None, :]).flatten(1)  # (P, h * o)
-        fields_first = self.split(embeddings).permute(2, 0, 1).contiguous()
-        x0 = fields_first[rows].permute(0, 2, 3, 1)  # (P, B, d, h * o)
+        parts = split_subspaces(embeddings, self.n_subspaces)  # (B, d, n)
+        x0 = parts.permute(2, 0, 1).contiguous()[rows].permute(0, 2, 3, 1)  # (P, B, d, h * o)
         x = x0
         for layer, gate in zip(self.layers, gates, strict=True):
             x = torch.addcmul(x, x, layer(x0, gate, rows))

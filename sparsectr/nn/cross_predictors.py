@@ -45,7 +45,11 @@ class LinearPredictor(nn.Module):
 
     def forward(self, codes: Tensor, embeddings: Tensor, crosses: Tensor) -> Tensor:
         """Return logits (B, K)."""
-        return self.linear(codes) + self.readout(crosses.sum(0))
+        return self.add_up(codes, crosses.sum(0))
+
+    def add_up(self, codes: Tensor, crossed: Tensor) -> Tensor:
+        """Return logits (B, K) of the sum of all crosses (B, D)."""
+        return self.linear(codes) + self.readout(crossed)
 
     def effects(self, embeddings: Tensor, crosses: Tensor) -> Tensor:
         """Return what every cross adds to the logits of every row, (N, B, K)."""

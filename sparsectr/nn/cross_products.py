@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
+
+from sparsectr.kernels.dispatch import fused_version
 
 Cross = tuple[int, ...]
 
@@ -43,9 +46,16 @@ class CrossProducts(nn.Module):
             self._store(
                 f"ends_{level}", [places[cross] for cross in crosses if len(cross) == level]
             )
+        self._store("all_fields", [field for cross in crosses for field in cross])
+        self._store("starts", list(accumulate(map(len, crosses), initial=0)))
 
     def _store(self, name: str, numbers: list[int]) -> None:
         self.register_buffer(name, torch.tensor(numbers, dtype=torch.int64), persistent=False)
+
+    @property
+    def listed(self) -> tuple[Tensor, Tensor]:
+        """Field numbers of all crosses, one after the other, and where each cross starts."""
+        return self.get_buffer("all_fields"), self.get_buffer("starts")
 
     def forward(self, embeddings: Tensor) -> Tensor:
         """Return the products (N, B, D) of embeddings (B, F, D)."""
@@ -90,5 +100,7 @@ class WeightedCrosses(nn.Module):
 
     def sum(self, embeddings: Tensor) -> Tensor:
         """Return the weighted products, summed over the crosses: (B, D)."""
+        if fused := fused_version("crosses", embeddings, self.weight):
+            return fused.sum_crosses(embeddings, self.weight, *self.products.listed)  # type: ignore[no-any-return]
         products = self.products(embeddings)
         return (self.weight @ products.flatten(1)).view(products.shape[1:])

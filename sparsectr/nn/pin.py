@@ -8,10 +8,16 @@ That is how the contribution of single crosses is computed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sparsectr.kernels.dispatch import fused_version
+from sparsectr.kernels.pin import polynomial_sums
+from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.nn.linear import make_linear
 
 # Standard deviation of fresh interaction weights, as a share of their mean.
@@ -47,6 +53,10 @@ class PinLayer(nn.Module):
         """Return the factor A, of the shape of x."""
         return _mix(x, _block(self.weight, rows))
 
+    def vectors(self, gate: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+        """Return the vectors u and v around W as `polynomial_sums` takes them; None for ones."""
+        return None, None
+
     def penalty(self, gate: Tensor | None) -> Tensor:
         """Return the orthogonality penalty: none here."""
         return self.weight.new_zeros(())
@@ -67,6 +77,10 @@ class DynamicActivationLayer(PinLayer):
         # NOTE[DIFF] D-1: one gate per row, broadcast over the coordinates; the equation's
         # element-wise product leaves that open.
         return 2 * torch.sigmoid(_columns(gate, rows)) * super().forward(x, None, rows)
+
+    def vectors(self, gate: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+        """Return the gates (B, 1, n) as u, and no v."""
+        return 2 * torch.sigmoid(_columns(gate, None)), None
 
 
 class GeneratedLayer(nn.Module):
@@ -126,7 +140,7 @@ class WeightedLayer(PinLayer):
 
     def forward(self, x: Tensor, gate: Tensor | None, rows: Tensor | None = None) -> Tensor:
         """Return the factor A, of the shape of x."""
-        u, v = self._vectors(gate)
+        u, v = self.vectors(gate)
         weight = _block(self.weight, rows)
         terms = [
             _columns(u[:, p], rows) * _mix(_columns(v[:, p], rows) * x, weight)
@@ -136,10 +150,10 @@ class WeightedLayer(PinLayer):
 
     def penalty(self, gate: Tensor | None) -> Tensor:
         """Return the absolute cosines between the u_p, and the v_p, averaged over rows."""
-        u, v = self._vectors(gate)
+        u, v = self.vectors(gate)
         return (column_cosines(u) + column_cosines(v)) / u.shape[0]
 
-    def _vectors(self, gate: Tensor | None) -> tuple[Tensor, Tensor]:
+    def vectors(self, gate: Tensor | None) -> tuple[Tensor, Tensor]:
         """Split a gate (B, 2 K n) into u and v, each (B, K, n)."""
         if gate is None:
             raise ValueError("this layer needs the output of its gate network, got None.")
@@ -147,6 +161,78 @@ class WeightedLayer(PinLayer):
         # matrix of ones when the network's output is zero.
         vectors = gate.unflatten(1, (2, self.rank, -1)) + self.rank**-0.5
         return vectors[:, 0], vectors[:, 1]
+
+
+def split_subspaces(embeddings: Tensor, n_subspaces: int) -> Tensor:
+    """Cut embeddings (B, F, D) into h subspaces: (B, d, n), row s * F + f of n.
+
+    d = D / h coordinates, n = F * h interaction rows.
+    """
+    parts = embeddings.unflatten(2, (n_subspaces, -1))  # (B, F, h, d)
+    return parts.permute(0, 3, 2, 1).flatten(2)
+
+
+def sum_fields(
+    layers: Sequence[PinLayer | GeneratedLayer],
+    embeddings: Tensor,
+    gates: Sequence[Tensor | None],
+    n_subspaces: int,
+) -> Tensor:
+    """Run ``x_l = x_{l-1} * (1 + A_l)`` through all layers, and sum every field over x.
+
+    Parameters
+    ----------
+    layers : sequence of L layers
+        All of one class.
+    embeddings : Tensor of shape (B, F, D)
+        Become x_0, cut into subspaces.
+    gates : sequence of L tensors of shape (B, gate_size) or None
+        Output of every layer's gate network.
+    n_subspaces : int
+        Number of subspaces.
+
+    Returns
+    -------
+    Tensor of shape (B, F)
+    """
+    if isinstance(layers[0], GeneratedLayer):
+        x0 = split_subspaces(embeddings, n_subspaces)
+        x = x0
+        for layer, gate in zip(layers, gates, strict=True):
+            x = torch.addcmul(x, x, layer(x0, gate))
+        # (B, d, n) -> (B, n) -> (B, h, F) -> (B, F): the sum over all D coordinates.
+        return x.sum(1).unflatten(1, (n_subspaces, -1)).sum(1)
+    around = cast("Sequence[PinLayer]", layers)
+    vectors = [layer.vectors(gate) for layer, gate in zip(around, gates, strict=True)]
+    left, right = (
+        None if side[0] is None else torch.stack(cast("list[Tensor]", side))
+        for side in zip(*vectors, strict=True)
+    )
+    weights = torch.stack([layer.weight for layer in around])
+    return polynomial_sums(embeddings, weights, left, right, n_subspaces)
+
+
+def polynomial_logits(
+    layers: Sequence[PinLayer],
+    embedding: FieldEmbedding,
+    output: nn.Linear,
+    codes: Tensor,
+    n_subspaces: int,
+) -> Tensor | None:
+    """Return the logits (B, K) of codes (B, F) in one pass; None where that is not possible."""
+    fused = fused_version("pin", embedding.weight)
+    if fused is None:
+        return None
+    weights = torch.stack([layer.weight for layer in layers])
+    return fused.polynomial_logits(  # type: ignore[no-any-return]
+        codes,
+        embedding.offsets,
+        embedding.weight,
+        weights,
+        output.weight,
+        output.bias,
+        n_subspaces,
+    )
 
 
 def column_cosines(vectors: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from sparsectr.kernels.dispatch import fused_version
 from sparsectr.nn.cross_predictors import LinearPredictor, MLPPredictor
 from sparsectr.nn.cross_products import Cross, WeightedCrosses
 from sparsectr.nn.embedding import FieldEmbedding
@@ -122,7 +123,25 @@ class ProfitNet(nn.Module):
 
     def combine(self, codes: Tensor, embeddings: Tensor) -> Tensor:
         """Return logits (B, K) of codes (B, F) and their embeddings (B, F, D)."""
+        if isinstance(self.predictor, LinearPredictor):
+            return self.predictor.add_up(codes, self.architecture.sum(embeddings))
         return self.predictor(codes, embeddings, self.architecture(embeddings))
+
+    def logits_by_row(self, codes: Tensor) -> Tensor | None:
+        """Return logits (B, K), every row by itself in one pass; None where that is not built."""
+        fused = fused_version("crosses", self.embedding.weight)
+        if fused is None or not isinstance(self.predictor, LinearPredictor):
+            return None
+        linear = self.predictor.linear
+        return fused.linear_logits(  # type: ignore[no-any-return]
+            codes,
+            self.embedding.offsets,
+            (self.embedding.weight, linear.table.weight),
+            self.architecture.weight,
+            *self.architecture.products.listed,
+            self.predictor.readout.weight,
+            linear.bias,
+        )
 
     def cross_effects(self, codes: Tensor, crosses: Sequence[Cross]) -> Tensor:
         """Return by how much the logits fall when the weight of a cross is set to zero, (Q, B, K).

@@ -138,10 +138,7 @@ class CrossSearchNet(nn.Module):
 
     def combine(self, linear: Tensor, embeddings: Tensor) -> Tensor:
         """Return logits (B, K) of the linear term (B, K) and embeddings (B, F, D)."""
-        crossed = self.space(embeddings, 1)
-        for order in range(2, self.order + 1):
-            crossed = crossed + self.space(embeddings, order)
-        return linear + self.readout(crossed)
+        return linear + self.readout(self.space.sum_orders(embeddings, self.order))
 
     @torch.no_grad()
     def fold_first_order(self) -> Tensor:

@@ -11,7 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from sparsectr.nn.cross_products import Cross, WeightedCrosses
-from sparsectr.nn.symmetric import elementary_symmetric, power_of_sum, stacked_symmetric
+from sparsectr.nn.symmetric import (
+    elementary_symmetric,
+    power_of_sum,
+    stacked_symmetric,
+    symmetric_sums,
+)
 
 # Start of a beta, and the spread that makes components different.
 BETA_START = 0.5
@@ -52,6 +57,13 @@ class SearchSpace(nn.Module):
     @abstractmethod
     def forward(self, embeddings: Tensor, order: int) -> Tensor:
         """Sum the weighted products of all sets of an order: (B, F, D) to (B, D)."""
+
+    def sum_orders(self, embeddings: Tensor, max_order: int) -> Tensor:
+        """Sum the weighted products of all sets of 1 to ``max_order`` fields: (B, D)."""
+        total = self(embeddings, 1)
+        for order in range(2, max_order + 1):
+            total = total + self(embeddings, order)
+        return total  # type: ignore[no-any-return]
 
     @abstractmethod
     def set_weights(self, sets: Tensor) -> Tensor:
@@ -99,6 +111,12 @@ class SymmetricSpace(SearchSpace):
         combine = power_of_sum if self.repeats else elementary_symmetric
         return combine(embeddings, self.architecture[order - 1], order)
 
+    def sum_orders(self, embeddings: Tensor, max_order: int) -> Tensor:
+        """Sum the weighted products of all sets of 1 to ``max_order`` fields: (B, D)."""
+        if self.repeats:
+            return super().sum_orders(embeddings, max_order)
+        return symmetric_sums(embeddings, list(self.architecture)[:max_order])
+
     def set_weights(self, sets: Tensor) -> Tensor:
         """Return the weights (P,) of the sets (P, o)."""
         return self.partial_weights(sets, sets.shape[1])
@@ -130,6 +148,10 @@ class StackedSpace(SymmetricSpace):
         if not self.repeats:
             return stacked_symmetric(embeddings, betas)
         return torch.stack([beta @ embeddings for beta in betas]).prod(0).sum(1)
+
+    def sum_orders(self, embeddings: Tensor, max_order: int) -> Tensor:
+        """Sum the weighted products of all sets of 1 to ``max_order`` fields: (B, D)."""
+        return SearchSpace.sum_orders(self, embeddings, max_order)
 
     def partial_weights(self, sets: Tensor, order: int) -> Tensor:
         """Return the weights (P,) of sets (P, k) by the betas of the orders up to k."""

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
+from sparsectr.kernels.dispatch import fused_version
+
 # Embedding coordinates (rows times D) per block on a CPU: 39 fields of a block fill about a
 # megabyte, so that all powers of a block are taken in the cache.
 BLOCK_COLUMNS = 8192
@@ -85,6 +87,31 @@ class _ElementarySymmetric(torch.autograd.Function):
             beta_gradient if for_beta else None,
             None,
         )
+
+
+def symmetric_sums(embeddings: Tensor, betas: list[Tensor]) -> Tensor:
+    """Sum `elementary_symmetric` over the orders 1, 2, ..., with a beta of its own for each.
+
+    Parameters
+    ----------
+    embeddings : Tensor of shape (B, F, D)
+    betas : list of tensors of shape (R, F)
+        One per order, from 1 on.
+
+    Returns
+    -------
+    Tensor of shape (B, D)
+
+    Notes
+    -----
+    The fused version lets the polynomials of all orders grow field by field, in registers.
+    """
+    if fused := fused_version("symmetric", embeddings, *betas):
+        return fused.symmetric_sums(embeddings, betas)  # type: ignore[no-any-return]
+    total = elementary_symmetric(embeddings, betas[0], 1)
+    for order, beta in enumerate(betas[1:], 2):
+        total = total + elementary_symmetric(embeddings, beta, order)
+    return total
 
 
 def power_of_sum(embeddings: Tensor, beta: Tensor, order: int) -> Tensor:

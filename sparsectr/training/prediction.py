@@ -20,7 +20,8 @@ def predict_logits(net: nn.Module, codes: Tensor) -> npt.NDArray[np.float64]:
     Parameters
     ----------
     net : nn.Module
-        Codes (B, F) to logits (B, K). Left in evaluation mode.
+        Codes (B, F) to logits (B, K). Left in evaluation mode. A method ``logits_by_row``, if it
+        has one and that does not return None, does the same with no batches at all.
     codes : Tensor of shape (n_rows, n_fields)
         Codes on the net's device.
 
@@ -28,7 +29,10 @@ def predict_logits(net: nn.Module, codes: Tensor) -> npt.NDArray[np.float64]:
     -------
     ndarray of shape (n_rows, K), float64
     """
-    net.eval()
+    if net.training:
+        net.eval()
+    if (by_row := getattr(net, "logits_by_row", None)) and (logits := by_row(codes)) is not None:
+        return np.asarray(logits.numpy(), np.float64)
     size = CPU_BATCH if codes.device.type == "cpu" else DEVICE_BATCH
     batches = [net(_fill_up(batch, size)) for batch in codes.split(size)]
     return torch.cat(batches)[: len(codes)].cpu().numpy().astype(np.float64)

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from sparsectr.kernels.prior import weighted_squares
 from sparsectr.nn.embedding import FieldEmbedding
 
 
@@ -57,5 +58,4 @@ class EmbeddingPrior:
         if not self.l2:
             return embeddings.new_zeros(())
         shares = self.shares[codes + self.offsets]
-        norms = embeddings.square().sum(-1)
-        return self.l2 / 2 * (norms * shares).sum() / len(codes)
+        return self.l2 / 2 * weighted_squares(embeddings, shares) / len(codes)

@@ -119,14 +119,6 @@ def test_pin_is_a_product_and_a_polynomial_of_its_degree(n_layers, codes):
     assert np.abs(misfit).max() > 1e-6  # and of no lower degree
 
 
-@pytest.mark.parametrize("n_subspaces", [1, 2, 4])
-def test_split_stacks_the_blocks_of_the_embedding_axis(n_subspaces):
-    embeddings = torch.arange(2 * F * D, dtype=torch.float64).reshape(2, F, D)
-    found = make_net(n_subspaces=n_subspaces).split(embeddings)
-    blocks = embeddings.chunk(n_subspaces, dim=2)  # each (B, F, D / h)
-    torch.testing.assert_close(found, torch.cat(blocks, dim=1).mT, rtol=0, atol=0)
-
-
 def test_one_subspace_equals_block_diagonal_subspaces(codes):
     whole, parts = make_net(n_subspaces=1), make_net(n_subspaces=2)
     parts.load_state_dict(

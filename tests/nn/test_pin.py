@@ -11,6 +11,7 @@ from sparsectr.nn.pin import (
     PinLayer,
     WeightedLayer,
     column_cosines,
+    split_subspaces,
 )
 
 B, D, N, K = 5, 3, 7, 2
@@ -119,6 +120,14 @@ def test_activation_gates_lie_between_zero_and_two(generator, x):
     assert ((ratio > 0) & (ratio < 2)).all()
     closed = layer(x, torch.full((B, N), -1e4, dtype=torch.float64))
     assert (closed == 0).all()
+
+
+@pytest.mark.parametrize("n_subspaces", [1, 2, 4])
+def test_split_stacks_the_blocks_of_the_embedding_axis(n_subspaces):
+    embeddings = torch.arange(2 * 5 * 8, dtype=torch.float64).reshape(2, 5, 8)
+    found = split_subspaces(embeddings, n_subspaces)
+    blocks = embeddings.chunk(n_subspaces, dim=2)  # each (B, F, D / h)
+    torch.testing.assert_close(found, torch.cat(blocks, dim=1).mT, rtol=0, atol=0)
 
 
 class TestPenalty:

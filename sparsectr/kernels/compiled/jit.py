@@ -1,0 +1,57 @@
+"""How kernels are compiled.
+
+Compiled functions are loops over numbers. Copies, slice assignments and expressions of whole
+arrays would do the same, but each of them costs seconds of compilation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+# Products and sums may be fused, sums may be taken in another order; NaN and infinity stay.
+FAST_MATH = {"contract", "reassoc", "nsz"}
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function when it is first called; it runs without the interpreter's lock.
+
+    The machine code is kept on disk: beside the module, or in the user's cache folder where the
+    package is read-only, or nowhere if neither can be written. It is made anew when the file of
+    the function changes, but not when a compiled function of another file does that it calls:
+    while developing, delete the ``__pycache__`` folders after such a change.
+    """
+    options: dict[str, Any] = {"nogil": True, "fastmath": FAST_MATH, "error_model": "numpy"}
+    try:
+        return numba.njit(function, cache=True, **options)
+    except RuntimeError:  # numba found no folder that can be written
+        return numba.njit(function, **options)
+
+
+def _prefetch(typing_context: Any, array: Any, place: Any) -> Any:
+    del typing_context
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        address = builder.bitcast(builder.gep(data, [arguments[1]]), ir.IntType(8).as_pointer())
+        number = ir.IntType(32)
+        function = builder.module.declare_intrinsic(
+            "llvm.prefetch",
+            [address.type],
+            ir.FunctionType(ir.VoidType(), [address.type, number, number, number]),
+        )
+        # For writing, to be kept in all caches, data and not code.
+        builder.call(function, [address, number(1), number(3), number(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), generate
+
+
+# prefetch(array, place) asks for the cache line of array[place], to be changed soon, and does not
+# wait for it.
+prefetch: Any = intrinsic(_prefetch)

@@ -1,0 +1,325 @@
+"""Fused version of `sparsectr.kernels.pin`.
+
+A few batch rows at a time, turned on their side (`sparsectr.kernels.compiled.blocks`), go through
+all layers: a layer is one product of matrices that lie in the cache. What happens to a batch row
+does not depend on the others of its block.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd.function import FunctionCtx
+from torch.nn import functional
+
+from sparsectr.kernels.compiled.blocks import (
+    add,
+    add_scaled,
+    clear,
+    copy,
+    dot_coordinates,
+    load,
+    multiply,
+    n_columns,
+    scale,
+    spread,
+    step_back,
+    store,
+    sum_fields,
+    turn,
+)
+from sparsectr.kernels.compiled.jit import compiled
+from sparsectr.kernels.compiled.matrix import TILE_ROWS, add_outer, add_product
+from sparsectr.kernels.threads import run_parts
+
+# Batch rows of a block: enough for vectors, few enough for the cache.
+BLOCK_ROWS = 16
+# Batch rows of a part. Gradients of weights are summed per part and then over parts, so that
+# they do not depend on the number of threads.
+PART_ROWS = 256
+
+
+def polynomial_sums(
+    embeddings: Tensor,
+    weights: Tensor,
+    left: Tensor | None,
+    right: Tensor | None,
+    n_subspaces: int,
+) -> Tensor:
+    """Run all layers; see the reference."""
+    # The kernels know "no vectors" by a length of zero.
+    none = weights.new_zeros(len(weights), 0, 0, 0)
+    return _PolynomialSums.apply(  # type: ignore[no-any-return,no-untyped-call]
+        embeddings,
+        weights,
+        none if left is None else left,
+        none if right is None else right,
+        n_subspaces,
+    )
+
+
+def polynomial_logits(
+    codes: Tensor,
+    offsets: Tensor,
+    table: Tensor,
+    weights: Tensor,
+    readout: Tensor,
+    bias: Tensor,
+    n_subspaces: int,
+) -> Tensor:
+    """Compute logits from codes in one pass, every row by itself.
+
+    Parameters
+    ----------
+    codes : Tensor of shape (B, F)
+    offsets : Tensor of shape (F,)
+        First row of every field.
+    table : Tensor of shape (V, D)
+    weights : Tensor of shape (L, n, n)
+    readout : Tensor of shape (K, F)
+    bias : Tensor of shape (K,)
+    n_subspaces : int
+
+    Returns
+    -------
+    Tensor of shape (B, K)
+    """
+    logits = torch.empty(len(codes), len(bias))
+    run_parts(
+        _logits_part,
+        -(-len(codes) // PART_ROWS),
+        *(_array(t) for t in (codes, offsets, table, _fill_up(weights), readout, bias)),
+        n_subspaces,
+        logits.numpy(),
+    )
+    return logits
+
+
+class _PolynomialSums(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: FunctionCtx,
+        embeddings: Tensor,
+        weights: Tensor,
+        left: Tensor,
+        right: Tensor,
+        n_subspaces: int,
+    ) -> Tensor:
+        ctx.save_for_backward(embeddings, weights, left, right)
+        ctx.n_subspaces = n_subspaces  # type: ignore[attr-defined]
+        sums = embeddings.new_empty(embeddings.shape[:2])
+        run_parts(
+            _forward_part,
+            -(-len(embeddings) // PART_ROWS),
+            _array(embeddings),
+            n_subspaces,
+            _array(_fill_up(weights)),
+            _array(left),
+            _array(right),
+            sums.numpy(),
+        )
+        return sums
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        embeddings, weights, left, right = ctx.saved_tensors  # type: ignore[attr-defined]
+        filled = _fill_up(weights)
+        n_parts = -(-len(embeddings) // PART_ROWS)
+        of_embeddings = torch.empty(embeddings.shape)
+        of_weights = torch.zeros(n_parts, *filled.shape)
+        of_left, of_right = torch.empty(left.shape), torch.empty(right.shape)
+        run_parts(
+            _backward_part,
+            n_parts,
+            _array(embeddings),
+            ctx.n_subspaces,  # type: ignore[attr-defined]
+            _array(filled),
+            _array(filled.mT),
+            _array(left),
+            _array(right),
+            _array(gradients[0]),
+            of_embeddings.numpy(),
+            of_weights.numpy(),
+            of_left.numpy(),
+            of_right.numpy(),
+        )
+        n_rows = weights.shape[1]
+        return of_embeddings, of_weights.sum(0)[:, :n_rows, :n_rows], of_left, of_right, None
+
+
+def _fill_up(weights: Tensor) -> Tensor:
+    """Add rows and columns of zeros up to whole tiles."""
+    n_missing = -weights.shape[1] % TILE_ROWS
+    return functional.pad(weights, (0, n_missing, 0, n_missing))
+
+
+def _array(tensor: Tensor) -> Any:
+    return tensor.detach().contiguous().numpy()
+
+
+# Parts and blocks of a batch ---------------------------------------------------------------
+
+
+@compiled
+def _forward_part(
+    part: int,
+    embeddings: Any,
+    n_subspaces: int,
+    weights: Any,
+    left: Any,
+    right: Any,
+    sums: Any,
+) -> None:
+    """Compute the sums of the rows of one part."""
+    dim = embeddings.shape[2] // n_subspaces
+    stop = min(len(embeddings), (part + 1) * PART_ROWS)
+    for first in range(part * PART_ROWS, stop, BLOCK_ROWS):
+        last = min(stop, first + BLOCK_ROWS)
+        x0 = np.zeros((weights.shape[1], n_columns(last - first, dim)), np.float32)
+        load(embeddings[first:last], dim, x0)
+        x = np.empty(x0.shape, np.float32)
+        factor = np.empty(x0.shape, np.float32)
+        copy(x0, x)
+        terms = np.empty((left.shape[2], *x.shape), np.float32)
+        for layer in range(len(weights)):
+            u, v = turn(left[layer, first:last], x), turn(right[layer, first:last], x)
+            _factor(weights[layer], x0, u, v, terms, factor)
+            multiply(x, factor)
+        sum_fields(x, dim, sums[first:last])
+
+
+@compiled
+def _logits_part(
+    part: int,
+    codes: Any,
+    offsets: Any,
+    table: Any,
+    weights: Any,
+    readout: Any,
+    bias: Any,
+    n_subspaces: int,
+    logits: Any,
+) -> None:
+    """Compute the logits of the rows of one part, without vectors."""
+    n_fields, length = codes.shape[1], table.shape[1]
+    dim = length // n_subspaces
+    stop = min(len(codes), (part + 1) * PART_ROWS)
+    for first in range(part * PART_ROWS, stop, BLOCK_ROWS):
+        last = min(stop, first + BLOCK_ROWS)
+        embeddings = np.empty((last - first, n_fields, length), np.float32)
+        for r in range(last - first):
+            for f in range(n_fields):
+                row = codes[first + r, f] + offsets[f]
+                for d in range(length):
+                    embeddings[r, f, d] = table[row, d]
+        x0 = np.zeros((weights.shape[1], n_columns(last - first, dim)), np.float32)
+        load(embeddings, dim, x0)
+        x = np.empty(x0.shape, np.float32)
+        factor = np.empty(x0.shape, np.float32)
+        copy(x0, x)
+        for layer in range(len(weights)):
+            clear(factor)
+            add_product(weights[layer], x0, factor)
+            multiply(x, factor)
+        sums = np.empty((last - first, n_fields), np.float32)
+        sum_fields(x, dim, sums)
+        for r in range(last - first):
+            for k in range(len(bias)):
+                logits[first + r, k] = bias[k]
+                for f in range(n_fields):
+                    logits[first + r, k] += readout[k, f] * sums[r, f]
+
+
+@compiled
+def _backward_part(
+    part: int,
+    embeddings: Any,
+    n_subspaces: int,
+    weights: Any,
+    transposed: Any,
+    left: Any,
+    right: Any,
+    gradient: Any,
+    of_embeddings: Any,
+    of_weights: Any,
+    of_left: Any,
+    of_right: Any,
+) -> None:
+    """Compute all gradients of the rows of one part."""
+    n_layers, n_rows = weights.shape[:2]
+    dim = embeddings.shape[2] // n_subspaces
+    stop = min(len(embeddings), (part + 1) * PART_ROWS)
+    for first in range(part * PART_ROWS, stop, BLOCK_ROWS):
+        last = min(stop, first + BLOCK_ROWS)
+        x = np.zeros((n_layers + 1, n_rows, n_columns(last - first, dim)), np.float32)
+        factors = np.empty(x.shape, np.float32)
+        terms = np.empty((n_layers, left.shape[2], *x.shape[1:]), np.float32)
+        load(embeddings[first:last], dim, x[0])
+        for layer in range(n_layers):
+            u, v = turn(left[layer, first:last], x[0]), turn(right[layer, first:last], x[0])
+            _factor(weights[layer], x[0], u, v, terms[layer], factors[layer])
+            copy(x[layer], x[layer + 1])
+            multiply(x[layer + 1], factors[layer])
+        of_x = np.zeros(x.shape[1:], np.float32)
+        of_x0 = np.zeros(x.shape[1:], np.float32)
+        of_factor = np.empty(x.shape[1:], np.float32)
+        spread(gradient[first:last], dim, of_x)
+        for layer in range(n_layers - 1, -1, -1):
+            step_back(x[layer], factors[layer], of_x, of_factor)
+            if left.shape[2] == 0:
+                add_outer(of_factor, x[0], of_weights[part, layer])
+                add_product(transposed[layer], of_factor, of_x0)
+                continue
+            u, v = turn(left[layer, first:last], of_x), turn(right[layer, first:last], of_x)
+            _vectors_backward(
+                (u, v, terms[layer], x[0], transposed[layer], of_factor),
+                of_weights[part, layer],
+                of_x0,
+                of_left[layer, first:last],
+                of_right[layer, first:last],
+            )
+        add(of_x, of_x0)
+        store(of_x0, dim, of_embeddings[first:last])
+
+
+@compiled
+def _factor(weight: Any, x0: Any, u: Any, v: Any, terms: Any, factor: Any) -> None:
+    """Compute A of a layer, and with vectors the terms W (v_p * X_0)."""
+    clear(factor)
+    if len(u) == 0:
+        add_product(weight, x0, factor)
+        return
+    scaled = np.empty(x0.shape, np.float32)
+    for p in range(len(u)):
+        clear(terms[p])
+        if len(v) > 0:
+            scale(x0, v[p], scaled)
+            add_product(weight, scaled, terms[p])
+        else:
+            add_product(weight, x0, terms[p])
+        add_scaled(terms[p], u[p], factor)
+
+
+@compiled
+def _vectors_backward(inputs: Any, of_weight: Any, of_x0: Any, of_left: Any, of_right: Any) -> None:
+    """Bring the gradient of A back to the vectors, the weight and X_0."""
+    u, v, terms, x0, transposed, of_factor = inputs
+    of_term = np.zeros(x0.shape, np.float32)
+    scaled = np.empty(x0.shape, np.float32)
+    of_scaled = np.empty(x0.shape, np.float32)
+    for p in range(len(u)):
+        dot_coordinates(of_factor, terms[p], of_left, p)
+        scale(of_factor, u[p], of_term)
+        if len(v) > 0:
+            scale(x0, v[p], scaled)
+            add_outer(of_term, scaled, of_weight)
+            clear(of_scaled)
+            add_product(transposed, of_term, of_scaled)
+            dot_coordinates(of_scaled, x0, of_right, p)
+            add_scaled(of_scaled, v[p], of_x0)
+        else:
+            add_outer(of_term, x0, of_weight)
+            add_product(transposed, of_term, of_x0)

@@ -1,0 +1,58 @@
+"""Which version of a kernel runs: the torch reference, or the fused one.
+
+Every kernel is a plain torch function: the specification, right on any device, for any type and
+through autograd. Some have a fused version for float32 on a CPU in `sparsectr.kernels.compiled`,
+which does the same in one pass over the cache. It is taken when numba is installed, unless the
+environment variable ``SPARSECTR_FUSED`` is ``0``, and never where it could be wrong: other types,
+other devices and missing packages take the reference.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib import import_module
+from types import ModuleType
+
+import torch
+from torch import Tensor
+
+_switch = {"on": os.environ.get("SPARSECTR_FUSED", "1") != "0"}
+
+
+def fused_version(name: str, *tensors: Tensor) -> ModuleType | None:
+    """Return the compiled versions of a module's kernels, or None if the references must do.
+
+    Parameters
+    ----------
+    name : str
+        Name of the module in both `sparsectr.kernels` and `sparsectr.kernels.compiled`.
+    *tensors : Tensor
+        All tensors of real numbers that the kernel will see.
+    """
+    if not _switch["on"]:
+        return None
+    if any(t.dtype != torch.float32 or t.device.type != "cpu" for t in tensors):
+        return None
+    return _load(name)
+
+
+@contextmanager
+def fused_kernels(on: bool) -> Iterator[None]:
+    """Switch the fused versions on or off inside a ``with`` block, in all threads."""
+    before, _switch["on"] = _switch["on"], on
+    try:
+        yield
+    finally:
+        _switch["on"] = before
+
+
+@cache
+def _load(name: str) -> ModuleType | None:
+    """Import a compiled module when it is first needed: numba takes half a second to import."""
+    try:
+        return import_module(f"sparsectr.kernels.compiled.{name}")
+    except ImportError:  # numba is not installed, or not for this NumPy
+        return None

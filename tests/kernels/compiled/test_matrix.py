@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+matrix = pytest.importorskip("sparsectr.kernels.compiled.matrix", exc_type=ImportError)
+
+
+def draw(seed, *shape):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+@settings(deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    m=st.integers(1, 5),
+    n=st.integers(0, 21),
+    columns=st.integers(1, 4),
+)
+def test_add_product_agrees_with_numpy(seed, m, n, columns):
+    weight, x = draw(seed, 4 * m, n), draw(seed + 1, n, 16 * columns)
+    y = draw(seed + 2, 4 * m, 16 * columns)
+    expected = y.astype(float) + weight.astype(float) @ x.astype(float)
+    matrix.add_product(weight, x, y)
+    np.testing.assert_allclose(y, expected, rtol=0, atol=1e-5)
+
+
+@settings(deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    m=st.integers(1, 4),
+    n=st.integers(1, 6),
+    columns=st.integers(0, 70),
+)
+def test_add_outer_agrees_with_numpy(seed, m, n, columns):
+    a, b, weight = (
+        draw(seed, 4 * m, columns),
+        draw(seed + 1, 2 * n, columns),
+        draw(seed, 4 * m, 2 * n),
+    )
+    expected = weight.astype(float) + a.astype(float) @ b.T.astype(float)
+    matrix.add_outer(a, b, weight)
+    np.testing.assert_allclose(weight, expected, rtol=0, atol=1e-5)

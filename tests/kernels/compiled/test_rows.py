@@ -1,0 +1,123 @@
+"""The fused updates of rows against their references."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sparsectr.kernels import rows as reference
+from sparsectr.kernels.dispatch import fused_kernels
+
+fused = pytest.importorskip("sparsectr.kernels.compiled.rows", exc_type=ImportError)
+
+OPTIONS = {"lr": 0.1, "betas": (0.9, 0.999), "eps": 1e-6, "weight_decay": 0.01}
+
+
+def draw(seed, shape):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+
+def draw_rows(seed, n_lookups, n_rows):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(n_rows, (n_lookups,), generator=generator)
+
+
+def start(seed, n_rows, dim, dtype):
+    """Table, moments and steps; some rows have long been trained, some never."""
+    table, mean, square = draw(seed, (3, n_rows, dim)).unbind()
+    step = draw_rows(seed, n_rows, 3) * 700
+    moments = [m * (step > 0)[:, None] for m in (mean, square.square())]
+    return [t.to(dtype).contiguous() for t in (table, *moments)] + [step.int()]
+
+
+def assert_near(actual, expected):
+    for left, right in zip(actual, expected, strict=True):
+        torch.testing.assert_close(left.double(), right.double(), rtol=2e-5, atol=2e-5)
+
+
+@settings(deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    n_lookups=st.integers(0, 300),
+    n_rows=st.integers(1, 100),
+    dim=st.integers(1, 19),
+    n_threads=st.sampled_from([1, 2, 3]),
+)
+def test_adam_rows_agrees_with_the_reference(seed, n_lookups, n_rows, dim, n_threads):
+    ours, theirs = (start(seed, n_rows, dim, d) for d in (torch.float32, torch.float64))
+    before = torch.get_num_threads()
+    torch.set_num_threads(n_threads)
+    try:
+        for turn in range(3):
+            rows = draw_rows(seed + turn, n_lookups, n_rows)
+            values = draw(seed + turn, (n_lookups, dim))
+            fused.adam_rows_(*ours, rows, values.float(), **OPTIONS)
+            reference.adam_rows_(*theirs, rows, values, **OPTIONS)
+    finally:
+        torch.set_num_threads(before)
+    assert_near(ours, theirs)
+
+
+def test_adam_rows_updates_some_columns_of_a_wider_table():
+    ours = start(0, 20, 7, torch.float32)
+    theirs = [tensor.clone() for tensor in ours]
+    whole = ours[0].clone()
+    rows, values = draw_rows(1, 30, 20), draw(1, (30, 7)).float()
+    for function, (table, mean, square, step) in (
+        (fused.adam_rows_, ours),
+        (reference.adam_rows_, theirs),
+    ):
+        some = [mean[:, 2:5].contiguous(), square[:, 2:5].contiguous()]
+        with fused_kernels(False):
+            function(table[:, 2:5], *some, step, rows, values[:, 2:5], **OPTIONS)
+    assert_near(ours, theirs)
+    assert torch.equal(ours[0][:, [0, 1, 5, 6]], whole[:, [0, 1, 5, 6]])
+    assert not torch.equal(ours[0][:, 2:5], whole[:, 2:5])
+
+
+def test_adam_rows_reads_values_without_memory_of_their_own():
+    ours, theirs = (start(0, 9, 4, torch.float32) for _ in range(2))
+    rows, values = draw_rows(1, 30, 9), torch.ones(()).expand(30, 4)
+    fused.adam_rows_(*ours, rows, values, **OPTIONS)
+    fused.adam_rows_(*theirs, rows, values.contiguous(), **OPTIONS)
+    for left, right in zip(ours, theirs, strict=True):
+        assert torch.equal(left, right)
+
+
+def test_adam_rows_leaves_other_rows_and_its_gradient_alone():
+    state = start(3, 50, 5, torch.float32)
+    before = [tensor.clone() for tensor in state]
+    rows, values = torch.tensor([7, 7, 30]), draw(0, (3, 5)).float()
+    given_values = values.clone()
+    fused.adam_rows_(*state, rows, values, **OPTIONS)
+    others = [row for row in range(50) if row not in (7, 30)]
+    for after, old in zip(state, before, strict=True):
+        assert torch.equal(after[others], old[others])
+    assert (state[3][[7, 30]] == before[3][[7, 30]] + 1).all()
+    assert torch.equal(values, given_values)
+
+
+def test_adam_rows_gives_the_same_bits_with_any_number_of_threads():
+    rows, values = draw_rows(0, 50_000, 3_000), draw(0, (50_000, 16)).float()
+    results, before = [], torch.get_num_threads()
+    try:
+        for n_threads in (1, 2, 3, 5):
+            torch.set_num_threads(n_threads)
+            state = start(0, 3_000, 16, torch.float32)
+            fused.adam_rows_(*state, rows, values, **OPTIONS)
+            results.append(state)
+    finally:
+        torch.set_num_threads(before)
+    for state in results[1:]:
+        for left, right in zip(results[0], state, strict=True):
+            assert torch.equal(left, right)
+
+
+def test_the_kernel_of_that_name_takes_the_fused_version(monkeypatch):
+    calls = []
+    monkeypatch.setattr(fused, "adam_rows_", lambda *tensors, **options: calls.append(options))
+    reference.adam_rows_(
+        *start(0, 5, 2, torch.float32), torch.tensor([1]), torch.ones(1, 2), **OPTIONS
+    )
+    assert calls == [OPTIONS]

@@ -1,0 +1,67 @@
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from sparsectr.kernels.dispatch import fused_kernels, fused_version
+
+pytest.importorskip("numba")
+
+
+def test_float32_on_a_cpu_takes_the_fused_version():
+    assert fused_version("rows", torch.zeros(2, 2)) is not None
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_other_types_take_the_reference(dtype):
+    assert fused_version("rows", torch.zeros(2), torch.zeros(2, dtype=dtype)) is None
+
+
+def test_other_devices_take_the_reference():
+    assert fused_version("rows", torch.zeros(2, device="meta")) is None
+
+
+def test_a_module_without_a_fused_version_takes_the_reference():
+    assert fused_version("nothing_of_this_name") is None
+
+
+def test_the_switch_works_inside_its_block():
+    with fused_kernels(False):
+        assert fused_version("rows") is None
+        with fused_kernels(True):
+            assert fused_version("rows") is not None
+        assert fused_version("rows") is None
+    assert fused_version("rows") is not None
+
+
+def test_the_switch_goes_back_after_an_error():
+    with pytest.raises(ZeroDivisionError), fused_kernels(False):
+        _ = 1 / 0
+    assert fused_version("rows") is not None
+
+
+def run(code, **environment):
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True)
+
+
+def test_the_environment_can_switch_fused_versions_off():
+    code = (
+        "from sparsectr.kernels.dispatch import fused_version; print(fused_version('rows') is None)"
+    )
+    assert run(code, SPARSECTR_FUSED="0").stdout == "True\n"
+
+
+def test_importing_the_package_does_not_import_numba():
+    result = run("import sys, sparsectr; print('numba' in sys.modules)")
+    assert result.stdout == "False\n", result.stderr
+
+
+def test_without_numba_the_reference_is_taken():
+    code = (
+        "import sys; sys.modules['numba'] = None\n"
+        "from sparsectr.kernels.dispatch import fused_version; print(fused_version('rows') is None)"
+    )
+    assert run(code).stdout == "True\n"

@@ -63,6 +63,13 @@ def flights(session: nox.Session) -> None:
 
 
 @nox.session
+def speed(session: nox.Session) -> None:
+    """Compare the speed of the estimators with that of other libraries."""
+    install(session, "speed")
+    session.run("python", "-W", "ignore", "examples/benchmarks/speed.py", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style and format."""
     install(session, "lint", package=False)

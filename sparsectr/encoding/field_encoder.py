@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any, Self, TypeAlias
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -25,6 +26,9 @@ from sparsectr.encoding.vocabulary import (
 )
 
 Field: TypeAlias = Vocabulary | Bins | Buckets
+
+# Up to so many rows, cells are looked up one by one: factorising a column costs more.
+FEW_ROWS = 16
 
 
 class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -208,6 +212,8 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         table = self._check_table(X, reset=False)
+        if len(table) <= FEW_ROWS and (few := _codes_of_cells(table, self._fields)) is not None:
+            return few
         names = list(self.get_feature_names_out())
         codes = np.empty((len(table), len(names)), dtype=np.int32)
         for j, column in enumerate(_read(table, names)):
@@ -337,6 +343,27 @@ def _naming(name: str) -> Iterator[None]:
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"Field {name!r}: {error}") from error
+
+
+def _codes_of_cells(table: Any, fields: list[Field]) -> NDArray[np.int32] | None:
+    """Look up every cell by itself if all are strings, integers or missing, else return None."""
+    plain = isinstance(table, np.ndarray) and table.dtype.kind in "OUi"
+    if not (plain or isinstance(table, pd.DataFrame)):
+        return None
+    vocabularies = [field for field in fields if isinstance(field, Vocabulary)]
+    if len(vocabularies) < len(fields):
+        return None
+    cells = table.astype(object) if plain else table.to_numpy(dtype=object)
+    codes = np.empty(cells.shape, dtype=np.int32)
+    for i, row in enumerate(cells.tolist()):
+        for j, (cell, vocabulary) in enumerate(zip(row, vocabularies, strict=True)):
+            if type(cell) is str or type(cell) is int:  # no bool, and nothing exotic
+                codes[i, j] = vocabulary.code(cell)
+            elif cell is None or (type(cell) is float and cell != cell):
+                codes[i, j] = MISSING
+            else:
+                return None
+    return codes
 
 
 def _codes_of_rows(column: Column, codes_of_values: NDArray[np.int32]) -> NDArray[np.int32]:

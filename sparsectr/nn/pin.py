@@ -223,12 +223,11 @@ def polynomial_logits(
     fused = fused_version("pin", embedding.weight)
     if fused is None:
         return None
-    weights = torch.stack([layer.weight for layer in layers])
     return fused.polynomial_logits(  # type: ignore[no-any-return]
         codes,
         embedding.offsets,
         embedding.weight,
-        weights,
+        [layer.weight for layer in layers],
         output.weight,
         output.bias,
         n_subspaces,

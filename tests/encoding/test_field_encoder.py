@@ -170,6 +170,27 @@ def test_ids_stay_exact():
         assert len(np.unique(encoder.transform(frame))) == len(frame)
 
 
+FEW_COLUMNS = ["object", "str", "Int64", "bool", "datetime"]
+
+
+@given(frames(min_rows=20), frames(max_rows=4), st.sets(st.sampled_from(FEW_COLUMNS), min_size=1))
+@settings(max_examples=60)
+def test_a_few_rows_have_the_codes_that_they_have_among_many(train, few, chosen):
+    names = sorted(chosen)
+    encoder = FieldEncoder(numeric="category").fit(train[names])
+    many = pd.concat([few[names]] * 20, ignore_index=True)
+    expected = encoder.transform(many)[: len(few)]
+    np.testing.assert_array_equal(encoder.transform(few[names]), expected)
+    np.testing.assert_array_equal(encoder.transform(few[names].astype(object)), expected)
+
+
+@pytest.mark.parametrize("cell", [2**64, -(2**70), "3", "", 4])
+def test_a_single_unknown_cell_is_unknown(cell):
+    encoder = FieldEncoder().fit(pd.DataFrame({"id": [3, 3, 7], "name": ["a", "3", "b"]}))
+    row = pd.DataFrame({"id": [cell], "name": pd.Series(["zz"], dtype=object)})
+    np.testing.assert_array_equal(encoder.transform(row), [[0, 0]])
+
+
 def test_equal_values_of_other_dtypes_have_the_same_code():
     encoder = FieldEncoder().fit(pd.DataFrame({"id": [3, 3, 7]}))
     for cells in (

@@ -65,3 +65,11 @@ def test_without_numba_the_reference_is_taken():
         "from sparsectr.kernels.dispatch import fused_version; print(fused_version('rows') is None)"
     )
     assert run(code).stdout == "True\n"
+
+
+def test_a_numba_that_is_too_old_is_not_used():
+    code = (
+        "import numba; numba.__version__ = '0.63.1'\n"
+        "from sparsectr.kernels.dispatch import fused_version; print(fused_version('rows') is None)"
+    )
+    assert run(code).stdout == "True\n"

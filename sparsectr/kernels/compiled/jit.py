@@ -14,6 +14,10 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+# The lower bound of the extra "fast". Older versions write other machine code.
+if tuple(int(part) for part in numba.__version__.split(".")[:2]) < (0, 64):
+    raise ImportError(f"fused kernels need numba >= 0.64, got {numba.__version__}.")
+
 # Products and sums may be fused, sums may be taken in another order; NaN and infinity stay.
 FAST_MATH = {"contract", "reassoc", "nsz"}
 

@@ -65,7 +65,7 @@ def polynomial_logits(
     codes: Tensor,
     offsets: Tensor,
     table: Tensor,
-    weights: Tensor,
+    weights: list[Tensor],
     readout: Tensor,
     bias: Tensor,
     n_subspaces: int,
@@ -78,7 +78,7 @@ def polynomial_logits(
     offsets : Tensor of shape (F,)
         First row of every field.
     table : Tensor of shape (V, D)
-    weights : Tensor of shape (L, n, n)
+    weights : list of L tensors of shape (n, n)
     readout : Tensor of shape (K, F)
     bias : Tensor of shape (K,)
     n_subspaces : int
@@ -87,11 +87,18 @@ def polynomial_logits(
     -------
     Tensor of shape (B, K)
     """
-    logits = torch.empty(len(codes), len(bias))
+    n, logits = len(weights[0]), torch.empty(len(codes), len(bias))
+    # Not `_fill_up`: for a single row it would take as long as everything else.
+    filled = np.zeros((len(weights), n + -n % TILE_ROWS, n + -n % TILE_ROWS), np.float32)
+    for layer, weight in enumerate(weights):
+        filled[layer, :n, :n] = weight.detach().numpy()
     run_parts(
         _logits_part,
         -(-len(codes) // PART_ROWS),
-        *(_array(t) for t in (codes, offsets, table, _fill_up(weights), readout, bias)),
+        *(_array(t) for t in (codes, offsets, table)),
+        filled,
+        _array(readout),
+        _array(bias),
         n_subspaces,
         logits.numpy(),
     )

@@ -1,0 +1,146 @@
+"""The libraries that `speed.py` compares with, each trained and asked by its own calls."""
+
+import os
+import tempfile
+from collections import OrderedDict
+
+import numpy as np
+import torch
+from deepctr_torch.inputs import SparseFeat
+from deepctr_torch.models import DeepFM
+from fuxictr.features import FeatureMap
+from fuxictr.pytorch import layers
+from fuxictr.pytorch.dataloaders.npz_dataloader import NpzDataLoader
+from fuxictr.pytorch.models import BaseModel
+from torch import nn
+
+EMBEDDING_DIM = 16
+HIDDEN_UNITS = (256, 128)  # the default of DeepCTR-Torch
+N_CROSS_LAYERS = 3
+
+
+class FuxiCTR:
+    """FM or DCN-V2 from the layers of FuxiCTR: its wheel has no models of these names.
+
+    Parameters
+    ----------
+    model : {"FM", "DCN-V2"}
+        DCN-V2 has three cross layers beside a perceptron.
+    data : Table
+        See `speed.py`.
+    """
+
+    def __init__(self, model, data):
+        self.model_name, self.data = model, data
+        self.names = [f"f{j}" for j in range(len(data.sizes))]
+        self.folder = tempfile.mkdtemp()
+
+    def make(self):
+        features = FeatureMap("speed", self.folder)
+        spec = {"source": "", "type": "categorical"}
+        features.features = OrderedDict(
+            (name, spec | {"vocab_size": int(size)})
+            for name, size in zip(self.names, self.data.sizes, strict=True)
+        )
+        features.num_fields, features.labels = len(self.names), ["label"]
+        features.set_column_index()
+        name = self.model_name
+
+        class Model(BaseModel):
+            def __init__(self):
+                super().__init__(
+                    features,
+                    gpu=-1,
+                    monitor="AUC",
+                    early_stop_patience=100,
+                    verbose=0,
+                    model_root=features.data_dir,
+                    metrics=["AUC"],
+                )
+                os.makedirs(self.model_dir, exist_ok=True)
+                self.embedding = layers.FeatureEmbedding(features, EMBEDDING_DIM)
+                n_inputs = len(features.features) * EMBEDDING_DIM
+                if name == "FM":
+                    self.fm = layers.FactorizationMachine(features)
+                else:
+                    self.cross = layers.CrossNetV2(n_inputs, N_CROSS_LAYERS)
+                    self.mlp = layers.MLP_Block(n_inputs, list(HIDDEN_UNITS))
+                    self.output = nn.Linear(n_inputs + HIDDEN_UNITS[-1], 1)
+                self.compile("adam", "binary_crossentropy", 1e-3)
+                self.reset_parameters()
+
+            def forward(self, inputs):
+                X = self.get_inputs(inputs)
+                embeddings = self.embedding(X)
+                if name == "FM":
+                    logits = self.fm(X, embeddings)
+                else:
+                    flat = embeddings.flatten(1)
+                    logits = self.output(torch.cat([self.cross(flat), self.mlp(flat)], 1))
+                return {"y_pred": self.output_activation(logits)}
+
+        self.features, self.model = features, Model()
+
+    def loader(self, codes, labels, shuffle):
+        path = os.path.join(self.folder, f"{len(codes)}.npz")
+        np.savez(path, **dict(zip(self.names, codes.T, strict=True)), label=labels)
+        return NpzDataLoader(
+            self.features, path, self.data.batch_size, shuffle=shuffle, num_workers=0
+        )
+
+    def fit(self, n_epochs):
+        self.make()
+        train = self.loader(self.data.codes, self.data.labels, True)
+        validation = self.loader(self.data.val_codes, self.data.val_labels, False)
+        return lambda: self.model.fit(train, epochs=n_epochs, validation_data=validation)
+
+    def predict(self, codes):
+        loader = self.loader(codes, np.zeros(len(codes), int), False)
+        return lambda: self.model.predict(loader)
+
+    def predict_row(self, codes):
+        row = {name: torch.from_numpy(codes[:1, j]) for j, name in enumerate(self.names)}
+        self.model.eval()
+
+        def forward():
+            with torch.no_grad():
+                return self.model(row)
+
+        return forward
+
+
+class DeepCTR:
+    """DeepFM of DeepCTR-Torch with its defaults and embeddings of the same length.
+
+    Parameters
+    ----------
+    data : Table
+        See `speed.py`.
+    """
+
+    def __init__(self, data):
+        self.data = data
+
+    def fit(self, n_epochs):
+        data = self.data
+        columns = [
+            SparseFeat(f"f{j}", int(size), EMBEDDING_DIM) for j, size in enumerate(data.sizes)
+        ]
+        self.model = DeepFM(columns, columns, dnn_hidden_units=HIDDEN_UNITS)
+        self.model.compile("adam", "binary_crossentropy", metrics=["auc"])
+        inputs, validation = self.inputs(data.codes), self.inputs(data.val_codes)
+        return lambda: self.model.fit(
+            inputs,
+            data.labels.astype(np.float32),
+            batch_size=data.batch_size,
+            epochs=n_epochs,
+            verbose=0,
+            validation_data=(validation, data.val_labels.astype(np.float32)),
+        )
+
+    def inputs(self, codes):
+        return {f"f{j}": column for j, column in enumerate(codes.T)}
+
+    def predict(self, codes):
+        inputs = self.inputs(codes)
+        return lambda: self.model.predict(inputs, self.data.batch_size)

@@ -1,0 +1,2 @@
+def render_page(results, trials):
+    return ""

@@ -7,8 +7,8 @@
     python examples/benchmarks/bench.py render
 
 ``run`` appends a line per fit to docs/benchmarks/results.jsonl and skips what is there; ``tune``
-tries 20 settings per model on validation rows and appends to docs/benchmarks/tuning.jsonl; ``render``
-writes docs/benchmarks.md. Where data lie, and in which form: suite/datasets.py.
+tries 20 settings per model on validation rows and appends to docs/benchmarks/tuning.jsonl;
+``render`` writes docs/benchmarks.md. Where data lie, and in which form: suite/datasets.py.
 """
 
 import argparse

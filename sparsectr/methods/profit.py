@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 import torch
+from scipy.stats import loguniform
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
@@ -148,6 +149,10 @@ class ProfitClassifier(BaseInteractionClassifier):
         Number of fields.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the fields, if they are strings.
+    param_distributions : dict
+        A space of settings for a random search, the same for all objects of the class: lists, and
+        log-uniform distributions of scipy. Without ``max_epochs``, which may be the resource of a
+        successive halving.
 
     Notes
     -----
@@ -172,6 +177,17 @@ class ProfitClassifier(BaseInteractionClassifier):
     """
 
     _net_class = ProfitNet
+    param_distributions: ClassVar[dict[str, Any]] = {
+        "max_order": [2, 3],
+        "n_crosses": ["auto", 10, 20, 40],
+        "predictor": ["linear", "mlp"],
+        "hidden_units": [(64, 32), (256, 128)],
+        "dropout": [0.0, 0.2, 0.4],
+        "embedding_dim": [8, 16, 32],
+        # A sum of crosses wants a weak prior, a perceptron a strong one.
+        "embedding_l2": loguniform(1e-5, 1e-1),
+        "learning_rate": loguniform(1e-3, 1e-2),
+    }
 
     def __init__(
         self,

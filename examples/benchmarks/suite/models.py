@@ -78,7 +78,9 @@ CHOSEN: dict[str, dict[str, Settings]] = {
 }
 
 
-def find_settings(dataset: str, model: str, kind: str, tuned: Sequence[dict[str, Any]]) -> Settings:
+def find_settings(
+    dataset: str, model: str, kind: str, tuned: Sequence[dict[str, Any]] = ()
+) -> Settings:
     """Return what a model is constructed with, beside seed and the parameters of its row.
 
     Parameters

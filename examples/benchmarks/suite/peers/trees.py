@@ -155,4 +155,5 @@ class CatBoostPeer(ClassifierMixin, BaseEstimator):
         return self.model_.predict_proba(self._encode(X))
 
     def _encode(self, X: pd.DataFrame) -> pd.DataFrame:
-        return X.astype(dict.fromkeys(self.categories_, str))
+        # Missing values are a category of their own, which CatBoost wants to be named.
+        return X.assign(**{name: X[name].astype(str).fillna("") for name in self.categories_})

@@ -152,7 +152,7 @@ class ProfitClassifier(BaseInteractionClassifier):
     param_distributions : dict
         A space of settings for a random search, the same for all objects of the class: lists, and
         log-uniform distributions of scipy. Without ``max_epochs``, which may be the resource of a
-        successive halving.
+        successive halving, and without ``n_crosses``, whose range depends on the table.
 
     Notes
     -----
@@ -179,7 +179,6 @@ class ProfitClassifier(BaseInteractionClassifier):
     _net_class = ProfitNet
     param_distributions: ClassVar[dict[str, Any]] = {
         "max_order": [2, 3],
-        "n_crosses": ["auto", 10, 20, 40],
         "predictor": ["linear", "mlp"],
         "hidden_units": [(64, 32), (256, 128)],
         "dropout": [0.0, 0.2, 0.4],

@@ -12,10 +12,10 @@ tries 20 settings per model on validation rows and appends to docs/benchmarks/tu
 """
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
+from suite.arguments import DOCS, RESULTS, TRIALS, add_arguments, read_folder
 from suite.datasets import SOURCES
 from suite.models import MODELS
 from suite.records import read_records
@@ -23,20 +23,7 @@ from suite.render import render_page
 from suite.runner import make_jobs, run_jobs
 from suite.tuning import N_TRIALS, make_trial_jobs
 
-DOCS = Path(__file__).parents[2] / "docs"
-RESULTS = DOCS / "benchmarks" / "results.jsonl"
-TRIALS = DOCS / "benchmarks" / "tuning.jsonl"
 TABLES = ["flights", "amazon", "adult", "frappe", "ml1m"]
-
-
-def add_arguments(parser):
-    """Add what both kinds of measuring want to know."""
-    parser.add_argument("datasets", nargs="*", metavar="dataset", help=", ".join(SOURCES))
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
-    parser.add_argument("--data", default=os.environ.get("SPARSECTR_DATA"), help="folder of data")
-    parser.add_argument("--n-rows", type=int, help="use the first rows only, for a trial")
-    parser.add_argument("--threads", type=int, default=1, help="threads of every fit")
-    parser.add_argument("--timeout", type=float, help="seconds after which a fit has failed")
 
 
 def make_parser():
@@ -45,13 +32,13 @@ def make_parser():
     )
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="fit and test")
-    add_arguments(run)
+    add_arguments(run, SOURCES, MODELS)
     run.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     run.add_argument("--settings", choices=["default", "chosen", "tuned"], default="chosen")
     run.add_argument("--results", type=Path, default=RESULTS)
     run.add_argument("--tuning", type=Path, default=TRIALS)
     tune = commands.add_parser("tune", help="try settings on validation rows")
-    add_arguments(tune)
+    add_arguments(tune, SOURCES, MODELS)
     tune.add_argument("--trials", type=int, default=N_TRIALS)
     tune.add_argument("--results", type=Path, default=TRIALS)
     commands.add_parser("render", help="write the page")
@@ -66,11 +53,7 @@ def main(words=None):
         (DOCS / "benchmarks.md").write_text(page, encoding="utf-8")
         return 0
     datasets = arguments.datasets or TABLES
-    if unknown := set(datasets) - set(SOURCES):
-        parser.error(f"datasets must be among {list(SOURCES)}, got {sorted(unknown)}")
-    if arguments.data is None and set(datasets) != {"flights"}:
-        parser.error("pass --data or set SPARSECTR_DATA")
-    data = arguments.data or "."
+    data = read_folder(parser, arguments.data, datasets)
     if arguments.command == "run":
         jobs = make_jobs(
             datasets,

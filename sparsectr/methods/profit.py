@@ -147,7 +147,7 @@ class ProfitClassifier(BaseInteractionClassifier):
         Device of training.
     n_features_in_ : int
         Number of fields.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_fields,)
         Names of the fields, if they are strings.
     param_distributions : dict
         A space of settings for a random search, the same for all objects of the class: lists, and
@@ -274,7 +274,7 @@ class ProfitClassifier(BaseInteractionClassifier):
             One row per kept cross, strongest first. The columns of every method: fields (tuple of
             names), order, strength, active_share, strength_error (NaN beyond the
             ``n_interactions`` listed ones). And of the search: rank (within the order, from 1),
-            weight (A_c), contribution (|A_c| times the standard deviation of the product of the
+            weight (A_c), contribution (``|A_c|`` times the standard deviation of the product of the
             embeddings), phase in which it was found: "screening", if the search started from it,
             or "search".
         """

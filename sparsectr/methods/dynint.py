@@ -213,7 +213,8 @@ class DynIntNet(nn.Module):
         gates = self.compute_gates(embeddings)
         subspaces = torch.arange(self.n_subspaces, device=sets.device)[None, :, None]
         rows = (subspaces * self.n_fields + sets[:, None, :]).flatten(1)  # (P, h * o)
-        x0 = self.split(embeddings)[:, :, rows].permute(2, 0, 1, 3)  # (P, B, d, h * o)
+        fields_first = self.split(embeddings).permute(2, 0, 1).contiguous()
+        x0 = fields_first[rows].permute(0, 2, 3, 1)  # (P, B, d, h * o)
         x = x0
         for layer, gate in zip(self.layers, gates, strict=True):
             x = torch.addcmul(x, x, layer(x0, gate, rows))

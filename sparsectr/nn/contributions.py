@@ -49,7 +49,9 @@ def cross_contributions(restricted: RestrictedLogits, codes: Tensor, sets: Tenso
     total = restricted(codes, sets)
     for size in range(1, order):
         for members in combinations(range(order), size):
-            part = restricted(codes, sets[:, list(members)])
+            # Sets share most of their subsets: 120 triples of ten fields have 45 pairs.
+            subsets, places = sets[:, list(members)].unique(dim=0, return_inverse=True)
+            part = restricted(codes, subsets)[places]
             total = total + (-1) ** (order - size) * part
     return total
 

@@ -191,7 +191,8 @@ def _mix(x: Tensor, weight: Tensor) -> Tensor:
     """Multiply the last axis of x by weight: one matrix (m, n), or one per set (P, m, n)."""
     if weight.dim() == 2:
         return functional.linear(x, weight)
-    return torch.bmm(x.flatten(1, 2), weight.mT).unflatten(1, x.shape[1:3])
+    # The set's own axis is short, so it comes first: (P, m, n) times (P, n, B * d).
+    return torch.bmm(weight, x.flatten(1, 2).mT).mT.unflatten(1, x.shape[1:3])
 
 
 def _block(weight: Tensor, rows: Tensor | None) -> Tensor:

@@ -6,6 +6,7 @@ import pytest
 from suite import runner
 from suite.records import read_records
 from suite.runner import is_same, make_jobs, run_jobs
+from suite.tuning import make_trial_jobs
 
 RESULT = {"test": {"roc_auc": 0.9, "log_loss": 0.2}, "epochs": 3, "fit_seconds": 1.0}
 
@@ -39,6 +40,19 @@ def test_what_the_file_holds_is_skipped(tmp_path, jobs, measured):
         assert RESULT.items() <= record.items()
         assert "data" not in record
         assert {"commit", "date", "wall_seconds"} <= set(record)
+
+
+def test_trials_are_kept_without_test_and_known_again(tmp_path, monkeypatch):
+    values = {"roc_auc": 0.9, "log_loss": 0.2}
+    monkeypatch.setattr(
+        runner, "run_job", lambda *_: {"validation": values, "epochs": 1, "fit_seconds": 1.0}
+    )
+    trials, path, said = list(make_trial_jobs(["adult"], ["lr"], ".", None, 3)), tmp_path / "t", []
+    for _ in range(2):
+        assert run_jobs(trials, path, report=said.append) == 0
+    assert sum("validation AUC 0.9000" in line for line in said) == 3
+    assert sum(line.endswith("known") for line in said) == 3
+    assert not any("test" in record for record in read_records(path))
 
 
 @pytest.mark.parametrize(

@@ -65,13 +65,14 @@ def run_jobs(
             continue
         started = time.perf_counter()
         try:
-            record = job | run_job(job, threads, timeout)
+            result = run_job(job, threads, timeout)
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
             n_failed += 1
             words = (error.stderr or b"").decode().strip().splitlines() or [str(error)]
             report(f"{name}: FAILED after {time.perf_counter() - started:.0f} s: {words[-1]}")
             continue
-        del record["data"]  # a folder of this machine
+        # Not the folder of this machine, nor the wish to be tested.
+        record = {name: job[name] for name in job if name not in ("data", "test")} | result
         record["commit"] = find_commit(HOME)
         record["date"] = datetime.now(UTC).isoformat(timespec="seconds")
         record["wall_seconds"] = time.perf_counter() - started

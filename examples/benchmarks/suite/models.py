@@ -51,8 +51,8 @@ MODELS = (
     | _ours("DynInt", "sparsectr:DynIntClassifier", "variant", "pin", "da", "dgp", "dwp")
     | {
         "lr": Model("logistic regression, one-hot", "suite.peers.linear:OneHotLogistic", {}, "lr"),
-        "lightgbm": Model("LightGBM", "suite.peers.trees:LightGBMPeer", {}, "lightgbm"),
-        "catboost": Model("CatBoost", "suite.peers.trees:CatBoostPeer", {}, "catboost"),
+        "lightgbm": Model("LightGBM", "suite.peers.lightgbm_trees:LightGBMPeer", {}, "lightgbm"),
+        "catboost": Model("CatBoost", "suite.peers.catboost_trees:CatBoostPeer", {}, "catboost"),
     }
     | _nets("deepctr", "DeepCTR-Torch", "FM", "DeepFM", "DCN-V2", "xDeepFM", "AutoInt")
     | _nets("deepctr", "DeepCTR-Torch", "AFN", "FiBiNET", "PNN")

@@ -70,6 +70,14 @@ def speed(session: nox.Session) -> None:
 
 
 @nox.session
+def bench(session: nox.Session) -> None:
+    """Measure our estimators and other libraries, and write docs/benchmarks.md."""
+    install(session, "bench")
+    session.run("python", "examples/benchmarks/bench.py", "run", *session.posargs)
+    session.run("python", "examples/benchmarks/bench.py", "render")
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style and format."""
     install(session, "lint", package=False)

@@ -1,8 +1,7 @@
 """OptFeature, each granularity beside the ungated twin: quality, and cost on a large table.
 
-Reads the folders ``frappe`` (BARS Frappe_x1: train_reconstructed, valid and test as .csv.xz) and
-``amazon-employee`` (train.csv.xz and CatBoost's split as row numbers) below --data, or below the
-folder named by the variable SPARSECTR_DATA:
+Reads the tables below --data, or below the folder named by the variable SPARSECTR_DATA, in the
+forms described in ``suite/datasets.py``:
 
     python examples/benchmarks/optfeature.py frappe --data DIR --seeds 0 1 2
     python examples/benchmarks/optfeature.py amazon --data DIR
@@ -20,6 +19,8 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.metrics import log_loss, roc_auc_score
+from suite.datasets import SOURCES, load_parts
+from suite.models import find_settings
 
 from sparsectr.methods.optfeature import OptFeatureClassifier
 from sparsectr.nn.optfeature_net import OptFeatureConfig, OptFeatureNet
@@ -40,47 +41,19 @@ MODELS = {
     "value": {"granularity": "value"},
     "hybrid": {"granularity": "hybrid"},
 }
-OPTIONS = {
-    "frappe": {
-        "hidden_units": (256, 128),
-        "dropout": 0.2,
-        "embedding_l2": 1e-2,
-        "learning_rate": 3e-3,
-        "batch_size": 4096,
-        "monitor": "roc_auc",
-    },
-    "amazon": {},
-}
-
-
-def load_frappe(folder):
-    """Return the published train, validation and test parts."""
-    names = ("train_reconstructed", "valid", "test")
-    parts = [pd.read_csv(folder / "frappe" / f"{name}.csv.xz") for name in names]
-    return [(part.drop(columns="label"), part["label"].to_numpy()) for part in parts]
-
-
-def load_amazon(folder):
-    """Return CatBoost's train and test rows; no validation part."""
-    table = pd.read_csv(folder / "amazon-employee" / "train.csv.xz")
-    y = table.pop("ACTION").to_numpy()
-    names = [f"catboost_stratified_{part}_idx.txt" for part in ("train", "test")]
-    rows = [np.loadtxt(folder / "amazon-employee" / name, dtype=int) for name in names]
-    train, test = ((table.iloc[part].reset_index(drop=True), y[part]) for part in rows)
-    return [train, (None, None), test]
 
 
 def measure_quality(dataset, folder, models, seeds, changes):
     """Print one line per fit and the means over the seeds."""
-    load = {"frappe": load_frappe, "amazon": load_amazon}[dataset]
-    (X, y), (X_val, y_val), (X_test, y_test) = load(folder)
+    settings = find_settings(dataset, "optfeature-hybrid", "chosen")
     results = []
     for seed in seeds:
+        (X, y), (X_val, y_val), (X_test, y_test) = load_parts(dataset, folder, seed)
         for name in models:
-            options = OPTIONS[dataset] | changes | MODELS[name]
-            clf = OptFeatureClassifier(**options, random_state=seed).fit(
-                X, y, X_val=X_val, y_val=y_val
-            )
+            options = settings | changes | MODELS[name]
+            clf = OptFeatureClassifier(
+                **options, monitor=SOURCES[dataset].monitor, random_state=seed
+            ).fit(X, y, X_val=X_val, y_val=y_val)
             probability = clf.predict_proba(X_test)[:, 1]
             seconds = {"search": 0.0, "retrain": 0.0}
             for record in clf.history_:

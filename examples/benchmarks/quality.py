@@ -1,14 +1,12 @@
-"""Our estimators, logistic regression and FM on MovieLens-1M and Frappe.
+"""PROFIT's searches and spaces, DynInt's variants, and FM and a linear model by the same loop.
 
-Reads the folders ``movielens-1m`` (the files of the ml-1m archive, ratings as
-``ratings_no_timestamp.csv.xz``) and ``frappe`` (BARS Frappe_x1: train_reconstructed, valid and test
-as .csv.xz) below --data, or below the folder named by the variable SPARSECTR_DATA:
+Reads the tables below --data, or below the folder named by the variable SPARSECTR_DATA, in the
+forms described in ``suite/datasets.py``:
 
     python examples/benchmarks/quality.py frappe --data DIR --models "DynInt, DA"
-    python examples/benchmarks/quality.py movielens --data DIR --models LR FM PROFIT DynInt
+    python examples/benchmarks/quality.py ml1m --data DIR --models LR FM PROFIT DynInt
 
-MovieLens: label rating > 3, all rows, random 80/10/10 by seed, eight fields. Prints a line per fit
-and the means over the seeds.
+Prints a line per fit and the means over the seeds. For rows beside other libraries, see bench.py.
 """
 
 import argparse
@@ -18,9 +16,9 @@ import time
 from math import comb
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from sklearn.metrics import log_loss, roc_auc_score
+from suite.datasets import SOURCES, load_parts
 
 from sparsectr.methods.dynint import DynIntClassifier
 from sparsectr.methods.profit import ProfitClassifier
@@ -57,32 +55,6 @@ def make_models(n_fields):
     )
 
 
-def load_frappe(folder, seed):
-    """Return the published train, validation and test parts."""
-    names = ("train_reconstructed", "valid", "test")
-    parts = [pd.read_csv(folder / "frappe" / f"{name}.csv.xz") for name in names]
-    return [(part.drop(columns="label"), part["label"].to_numpy()) for part in parts]
-
-
-def load_movielens(folder, seed):
-    """Return a random 80/10/10 split of all rows."""
-    folder = folder / "movielens-1m"
-
-    def read(name, columns):
-        path, options = folder / name, {"sep": "::", "engine": "python", "encoding": "latin-1"}
-        return pd.read_csv(path, header=None, names=columns, **options)
-
-    ratings = pd.read_csv(folder / "ratings_no_timestamp.csv.xz")
-    users = read("users.dat", ["user_id", "gender", "age", "occupation", "zip"])
-    movies = read("movies.dat", ["movie_id", "title", "genres"])
-    movies["year"] = movies.pop("title").str.extract(r"\((\d{4})\)\s*$", expand=False)
-    table = ratings.merge(users, "left", "user_id").merge(movies, "left", "movie_id")
-    y = (table.pop("rating") > 3).to_numpy().astype(int)
-    order = np.random.default_rng(seed).permutation(len(y))
-    parts = np.split(order, [int(0.8 * len(y)), int(0.9 * len(y))])
-    return [(table.iloc[rows].reset_index(drop=True), y[rows]) for rows in parts]
-
-
 def parse_value(text):
     """Read 3, 0.5, None, True or (400, 400) as Python does, and anything else as a string."""
     try:
@@ -91,12 +63,9 @@ def parse_value(text):
         return text
 
 
-LOADERS = {"frappe": load_frappe, "movielens": load_movielens}
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("dataset", choices=LOADERS)
+    parser.add_argument("dataset", choices=SOURCES)
     parser.add_argument("--data", type=Path, default=os.environ.get("SPARSECTR_DATA"))
     parser.add_argument("--models", nargs="+")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
@@ -108,8 +77,8 @@ def main():
     changes = {name: parse_value(text) for name, text in changes.items()}
     results = []
     for seed in arguments.seeds:
-        (X, y), (X_val, y_val), (X_test, y_test) = LOADERS[arguments.dataset](
-            Path(arguments.data), seed
+        (X, y), (X_val, y_val), (X_test, y_test) = load_parts(
+            arguments.dataset, Path(arguments.data), seed
         )
         models = make_models(X.shape[1])
         for name in arguments.models or models:

@@ -6,12 +6,10 @@ without crosses, with 20 discovered ones, and with 20 random ones of the same or
     python examples/benchmarks/uplift.py flights --estimators PROFIT --seeds 0 1 2
     python examples/benchmarks/uplift.py amazon adult frappe --data DIR
 
-Flights are bundled; the other tables lie below --data or the folder named by SPARSECTR_DATA:
-``amazon-employee`` (train.csv.xz of the Kaggle challenge and the row numbers of CatBoost's
-benchmark), ``adult`` (adult.data.xz and adult.test.xz of UCI) and ``frappe`` (BARS Frappe_x1:
-train_reconstructed, valid and test as .csv.xz). A tenth of the training rows, or the published
-validation part, stops the training early and chooses the penalty of the logistic regression.
-Prints a line per fit and the means over the seeds. Needs LightGBM.
+Flights are bundled; the other tables lie below --data or the folder named by SPARSECTR_DATA, in the
+forms described in ``suite/datasets.py``. The validation part stops the training early and chooses
+the penalty of the logistic regression. Prints a line per fit and the means over the seeds. Needs
+LightGBM.
 """
 
 import argparse
@@ -26,7 +24,7 @@ from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
-from sklearn.model_selection import train_test_split
+from suite.datasets import SOURCES, load_parts
 
 from sparsectr import (
     DynIntClassifier,
@@ -35,7 +33,6 @@ from sparsectr import (
     OptFeatureClassifier,
     ProfitClassifier,
 )
-from sparsectr.datasets import load_flights
 
 N_CROSSES = 20
 PENALTIES = [0.03, 0.1, 0.3, 1.0, 3.0]  # C of LogisticRegression
@@ -61,62 +58,6 @@ class RandomCrosses(BaseEstimator):
             drawn[fields] = Interaction(tuple(X.columns[list(fields)]), order, 0.0)
         self.selected_interactions_ = list(drawn.values())
         return self
-
-
-# Tables -----------------------------------------------------------------------------------
-
-
-def load_split_flights(folder, seed):
-    X, y = load_flights(return_X_y=True)
-    return split_train(*train_test_split(X, y.to_numpy(), test_size=0.2, random_state=seed), seed)
-
-
-def load_amazon(folder, seed):
-    folder = folder / "amazon-employee"
-    X = pd.read_csv(folder / "train.csv.xz")
-    y = X.pop("ACTION").to_numpy()
-    train, test = (
-        np.loadtxt(folder / f"catboost_stratified_{part}_idx.txt", dtype=int)
-        for part in ("train", "test")
-    )
-    return split_train(X.iloc[train], X.iloc[test], y[train], y[test], seed)
-
-
-def load_adult(folder, seed):
-    names = ["age", "workclass", "fnlwgt", "education", "education_num", "marital_status"]
-    names += ["occupation", "relationship", "race", "sex", "capital_gain", "capital_loss"]
-    names += ["hours", "country", "income"]
-    numbers = ["age", "fnlwgt", "capital_gain", "capital_loss", "hours"]
-
-    def read(name):
-        path = folder / "adult" / name
-        X = pd.read_csv(path, names=names, skipinitialspace=True, na_values="?", comment="|")
-        y = X.pop("income").str.startswith(">50K").to_numpy().astype(int)
-        return X.astype(dict.fromkeys(numbers, float)), y  # floats are cut into bins
-
-    (X, y), (X_test, y_test) = read("adult.data.xz"), read("adult.test.xz")
-    return split_train(X, X_test, y, y_test, seed)
-
-
-def load_frappe(folder, seed):
-    names = ("train_reconstructed", "valid", "test")
-    parts = [pd.read_csv(folder / "frappe" / f"{name}.csv.xz") for name in names]
-    return [(part.drop(columns="label"), part["label"].to_numpy()) for part in parts]
-
-
-def split_train(X, X_test, y, y_test, seed):
-    """Return a training, a validation and the test part, rows numbered from 0."""
-    X, X_val, y, y_val = train_test_split(X, y, test_size=0.1, stratify=y, random_state=seed)
-    parts = [(X, y), (X_val, y_val), (X_test, y_test)]
-    return [(table.reset_index(drop=True), labels) for table, labels in parts]
-
-
-TABLES = {
-    "flights": load_split_flights,
-    "amazon": load_amazon,
-    "adult": load_adult,
-    "frappe": load_frappe,
-}
 
 
 # Models -----------------------------------------------------------------------------------
@@ -207,7 +148,7 @@ def run(table, parts, names, seed):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("tables", nargs="+", choices=TABLES)
+    parser.add_argument("tables", nargs="+", choices=SOURCES)
     parser.add_argument("--data", type=Path, default=os.environ.get("SPARSECTR_DATA"))
     parser.add_argument("--estimators", nargs="+", choices=ESTIMATORS, default=list(ESTIMATORS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
@@ -218,7 +159,7 @@ def main():
     results = []
     for table in arguments.tables:
         for seed in arguments.seeds:
-            results += run(table, TABLES[table](folder, seed), arguments.estimators, seed)
+            results += run(table, load_parts(table, folder, seed), arguments.estimators, seed)
     groups = pd.DataFrame(results).groupby(["table", "model", "crosses"], sort=False)
     print(groups.mean().drop(columns="seed").round(4))
 

@@ -78,7 +78,7 @@ def learn_bins(
         See `Bins`.
     n_bins : int
         Largest number of quantile bins; fewer where `max_categories` is smaller or the rows do
-        not suffice for `min_count` in each.
+        not suffice for `min_count` in each. No number counts for more than one bin.
 
     Returns
     -------
@@ -91,7 +91,7 @@ def learn_bins(
         return Bins(rule, numbers, np.array([UNKNOWN], dtype=np.int32), numbers)
     if rule == "quantile":
         limit = min(n_bins, max_categories or n_bins, int(rows.sum() / max(min_count, 1)))
-        last = _quantile_positions(rows, max(limit, 1))
+        last = _quantile_positions(rows, max(limit, 1), min_count)
         cuts = _between(numbers[last[:-1]], numbers[last[:-1] + 1])
         bins = np.searchsorted(cuts, numbers)
     else:
@@ -153,14 +153,32 @@ def _levels(numbers: NDArray[np.float64], rule: str) -> NDArray[np.float64]:
     return log_squared(numbers) if rule == "log_squared" else log_square(numbers)
 
 
-def _quantile_positions(rows: NDArray[np.int64], n_bins: int) -> NDArray[np.intp]:
+def _quantile_positions(rows: NDArray[np.int64], n_bins: int, min_count: float) -> NDArray[np.intp]:
     """Find the last distinct number of each bin; quantiles that coincide make one bin."""
     if len(rows) <= n_bins:
         return np.arange(len(rows))
+    while n_bins > 1 and _fair_share(rows, n_bins) < min_count:
+        n_bins -= 1
+    # A number that nine rows in ten have needs one bin, and leaves the others to the tenth row:
+    # no number counts for more than a bin.
+    rows = np.minimum(rows, _fair_share(rows, n_bins))
     # The k-th quantile is the smallest number with at least k / n_bins of the rows up to it;
     # in integers, so that the same counts always give the same bins.
     targets = np.arange(1, n_bins + 1) * rows.sum()
     return np.unique(np.searchsorted(np.cumsum(rows) * n_bins, targets))
+
+
+def _fair_share(rows: NDArray[np.int64], n_bins: int) -> int:
+    """Find how many rows a bin holds if the most frequent numbers have bins of their own.
+
+    Each such number takes its bin away; the share is what the other rows give every other bin,
+    and those numbers are the ones with more rows than that.
+    """
+    descending = np.sort(rows)[::-1][: n_bins - 1]
+    others = rows.sum() - np.concatenate([[0], np.cumsum(descending)])
+    shares = others // np.arange(n_bins, n_bins - len(others), -1)
+    # Taking out a number larger than the share lowers the share, a smaller one raises it.
+    return max(int(shares.min()), 1)
 
 
 def _between(lower: NDArray[np.float64], upper: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -54,7 +54,8 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         None keeps all.
     numeric : {"quantile", "log_squared", "log_square", "category"}, default="quantile"
         How the number v of a numeric field becomes a bin. "quantile": up to `n_bins` bins of
-        about equally many rows, or one bin per number where there are no more than `n_bins`;
+        about equally many rows, or one bin per number where there are no more than `n_bins`; a
+        number more frequent than that takes one bin and leaves the others to the other rows;
         "log_squared": floor((ln v)^2) if v > 2, else v without its fraction; "log_square":
         floor(ln(v^2 + 1)). A number never seen falls into the nearest bin, so that only a bin
         rarer than `min_frequency` is unknown. "category": no bins, each number is a category.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 import torch
+from scipy.stats import loguniform
 from torch import Tensor, nn
 
 from sparsectr.base import BaseInteractionClassifier
@@ -334,6 +335,10 @@ class DynIntClassifier(BaseInteractionClassifier):
         Number of fields.
     feature_names_in_ : ndarray of shape (n_fields,)
         Names of the columns, if all are strings.
+    param_distributions : dict
+        A space of settings for a random search, the same for all objects of the class: lists, and
+        log-uniform distributions of scipy. Without ``max_epochs``, which may be the resource of a
+        successive halving.
 
     See Also
     --------
@@ -360,6 +365,14 @@ class DynIntClassifier(BaseInteractionClassifier):
     """
 
     _net_class = DynIntNet
+    param_distributions: ClassVar[dict[str, Any]] = {
+        "variant": VARIANTS,
+        "n_layers": [1, 2, 3],
+        "n_subspaces": [1, 2, 4],  # each divides every embedding_dim
+        "embedding_dim": [8, 16, 32],
+        "embedding_l2": loguniform(1e-5, 1e-1),
+        "learning_rate": loguniform(1e-3, 2e-2),
+    }
 
     def __init__(
         self,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import count
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import pandas as pd
 import torch
+from scipy.stats import loguniform
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 from torch.optim import Adam, Optimizer
@@ -167,6 +168,10 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         Number of fields.
     feature_names_in_ : ndarray of shape (n_fields,)
         Names of the columns, if all are strings.
+    param_distributions : dict
+        A space of settings for a random search, the same for all objects of the class: lists, and
+        log-uniform distributions of scipy. Without ``max_epochs``, which may be the resource of a
+        successive halving.
 
     See Also
     --------
@@ -199,6 +204,14 @@ class OptFeatureClassifier(BaseInteractionClassifier):
     """
 
     _net_class = OptFeatureNet
+    param_distributions: ClassVar[dict[str, Any]] = {
+        "granularity": ["hybrid", "field", "value"],
+        "hidden_units": [(), (64, 32), (256, 128)],
+        "dropout": [0.0, 0.2, 0.4],
+        "embedding_dim": [8, 16, 32],
+        "embedding_l2": loguniform(1e-4, 1e-1),
+        "learning_rate": loguniform(5e-4, 1e-2),
+    }
 
     def __init__(
         self,

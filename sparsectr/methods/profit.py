@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 import torch
+from scipy.stats import loguniform
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
@@ -146,8 +147,12 @@ class ProfitClassifier(BaseInteractionClassifier):
         Device of training.
     n_features_in_ : int
         Number of fields.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_fields,)
         Names of the fields, if they are strings.
+    param_distributions : dict
+        A space of settings for a random search, the same for all objects of the class: lists, and
+        log-uniform distributions of scipy. Without ``max_epochs``, which may be the resource of a
+        successive halving, and without ``n_crosses``, whose range depends on the table.
 
     Notes
     -----
@@ -172,6 +177,16 @@ class ProfitClassifier(BaseInteractionClassifier):
     """
 
     _net_class = ProfitNet
+    param_distributions: ClassVar[dict[str, Any]] = {
+        "max_order": [2, 3],
+        "predictor": ["linear", "mlp"],
+        "hidden_units": [(64, 32), (256, 128)],
+        "dropout": [0.0, 0.2, 0.4],
+        "embedding_dim": [8, 16, 32],
+        # A sum of crosses wants a weak prior, a perceptron a strong one.
+        "embedding_l2": loguniform(1e-5, 1e-1),
+        "learning_rate": loguniform(1e-3, 1e-2),
+    }
 
     def __init__(
         self,
@@ -259,7 +274,7 @@ class ProfitClassifier(BaseInteractionClassifier):
             One row per kept cross, strongest first. The columns of every method: fields (tuple of
             names), order, strength, active_share, strength_error (NaN beyond the
             ``n_interactions`` listed ones). And of the search: rank (within the order, from 1),
-            weight (A_c), contribution (|A_c| times the standard deviation of the product of the
+            weight (A_c), contribution (``|A_c|`` times the standard deviation of the product of the
             embeddings), phase in which it was found: "screening", if the search started from it,
             or "search".
         """

@@ -59,6 +59,31 @@ def test_quantile_bins_of_different_numbers_hold_equally_many_rows(n_bins, rows_
     assert counts.tolist() == [rows_per_bin] * n_bins
 
 
+def test_a_number_that_most_rows_have_takes_one_bin_and_leaves_the_others():
+    rare = np.arange(1.0, 1001.0)
+    bins = learn([0.0] * 90_000 + rare.tolist() * 10, n_bins=11)
+    codes = bins.codes(np.concatenate([[0.0], rare]))
+    assert codes[0] == 2
+    assert np.bincount(codes[1:])[3:].tolist() == [100] * 10
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=300), st.integers(1, 20))
+def test_bins_of_several_numbers_hold_no_more_than_their_share_and_its_last_number(numbers, n_bins):
+    counts = Counter(float(number) for number in numbers)
+    bins = learn(list(counts.elements()), n_bins=n_bins)
+    codes = bins.codes(np.array(list(counts)))
+    capped = np.minimum(list(counts.values()), fair_share(counts.values(), n_bins))
+    for code in set(codes.tolist()):
+        inside = capped[codes == code]
+        assert inside.sum() <= sum(capped) / n_bins + inside.max()
+
+
+def fair_share(counts, n_bins):
+    """The share c with sum(min(count, c)) = n_bins * c, to whole rows, by trying all."""
+    shares = range(1, sum(counts) + 1)
+    return max((c for c in shares if sum(min(n, c) for n in counts) >= n_bins * c), default=1)
+
+
 def test_few_numbers_have_a_bin_each_and_an_unseen_one_joins_the_nearest():
     bins = learn([0.0] * 3 + [1.0] * 2 + [10.0])
     assert bins.codes(np.array([-5.0, 0.4, 0.6, 5.0, 6.0, 1e300])).tolist() == [2, 2, 3, 3, 4, 4]

@@ -1,0 +1,72 @@
+"""The nets of DeepCTR-Torch, as they are: codes in, logits out."""
+
+from threading import Thread
+from unittest import mock
+
+import torch
+from torch import nn
+
+# On import the package asks the package index for a newer version, in a thread.
+with mock.patch.object(Thread, "start"):
+    from deepctr_torch import models
+    from deepctr_torch.inputs import SparseFeat
+
+
+def build_fm(columns, hidden_units, dropout, **options):
+    """Build DeepFM without its perceptron."""
+    return models.DeepFM(columns, columns, dnn_hidden_units=(), **options)
+
+
+def build_afn(columns, hidden_units, dropout, **options):
+    return models.AFN(
+        columns, columns, afn_dnn_hidden_units=hidden_units, dnn_dropout=dropout, **options
+    )
+
+
+def build_pnn(columns, hidden_units, dropout, **options):
+    """Build PNN with inner products; it has no linear term."""
+    return models.PNN(columns, dnn_hidden_units=hidden_units, dnn_dropout=dropout, **options)
+
+
+def with_perceptron(model, **fixed):
+    """Return a builder for a model with a linear term and a perceptron."""
+
+    def build(columns, hidden_units, dropout, **options):
+        return model(
+            columns, columns, dnn_hidden_units=hidden_units, dnn_dropout=dropout, **fixed, **options
+        )
+
+    return build
+
+
+ARCHITECTURES = {
+    "FM": build_fm,
+    "DeepFM": with_perceptron(models.DeepFM),
+    "DCN-V2": with_perceptron(models.DCN, cross_parameterization="matrix"),
+    "xDeepFM": with_perceptron(models.xDeepFM),
+    "AutoInt": with_perceptron(models.AutoInt),
+    "AFN": build_afn,
+    "FiBiNET": with_perceptron(models.FiBiNET),
+    "PNN": build_pnn,
+}
+
+
+class DeepCTRNet(nn.Module):
+    """Hand codes over as the table of floats that DeepCTR-Torch wants."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, codes: torch.Tensor) -> torch.Tensor:
+        return self.model(codes.to(torch.float32))
+
+
+def build_net(architecture, vocabulary_sizes, embedding_dim, hidden_units, dropout, seed):
+    """Build a net by its name; "regression" leaves out the sigmoid at the end."""
+    columns = [
+        SparseFeat(f"f{field}", int(size), embedding_dim)
+        for field, size in enumerate(vocabulary_sizes)
+    ]
+    options = {"seed": seed, "task": "regression", "device": "cpu"}
+    return DeepCTRNet(ARCHITECTURES[architecture](columns, hidden_units, dropout, **options))

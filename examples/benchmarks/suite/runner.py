@@ -1,0 +1,115 @@
+"""Run jobs one after the other, each in a process of its own, and keep what came out."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from suite.models import find_settings
+from suite.records import Record, append_record, find_commit, normalise, parse, read_records
+
+HOME = Path(__file__).parents[1]
+# What makes two fits the same fit.
+KEY = ("dataset", "model", "parameters", "seed", "n_rows")
+
+
+def make_jobs(
+    datasets: list[str],
+    models: list[str],
+    seeds: list[int],
+    kind: str,
+    *,
+    data: str = ".",
+    n_rows: int | None = None,
+    tuned: Sequence[Record] = (),
+) -> Iterator[Record]:
+    """Yield a job per table, seed and model, with settings of one kind; see `find_settings`."""
+    for dataset in datasets:
+        for seed in seeds:
+            for model in models:
+                yield {
+                    "dataset": dataset,
+                    "model": model,
+                    "settings": kind,
+                    "parameters": find_settings(dataset, model, kind, tuned),
+                    "seed": seed,
+                    "data": data,
+                    "n_rows": n_rows,
+                    "test": True,
+                }
+
+
+def run_jobs(
+    jobs: Iterable[Record],
+    path: Path,
+    *,
+    threads: int = 1,
+    timeout: float | None = None,
+    report: Callable[[str], None] = print,
+) -> int:
+    """Run the jobs that the file at ``path`` does not hold, and append a line for each.
+
+    Returns the number of jobs that failed; their last words are reported and nothing is written.
+    """
+    n_failed = 0
+    for job in jobs:
+        job = normalise(job)
+        name = f"{job['dataset']} {job['model']} {job['settings']} seed {job['seed']}"
+        if any(is_same(job, record) for record in read_records(path)):
+            report(f"{name}: known")
+            continue
+        started = time.perf_counter()
+        try:
+            result = run_job(job, threads, timeout)
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+            n_failed += 1
+            words = (error.stderr or b"").decode().strip().splitlines() or [str(error)]
+            report(f"{name}: FAILED after {time.perf_counter() - started:.0f} s: {words[-1]}")
+            continue
+        # Not the folder of this machine, nor the wish to be tested.
+        record = {name: job[name] for name in job if name not in ("data", "test")} | result
+        record["commit"] = find_commit(HOME)
+        record["date"] = datetime.now(UTC).isoformat(timespec="seconds")
+        record["wall_seconds"] = time.perf_counter() - started
+        append_record(path, record)
+        report(f"{name}: {summarise(record)}")
+    return n_failed
+
+
+def is_same(job: Record, record: Record) -> bool:
+    """Tell whether a record is the result of this job."""
+    return all(job[name] == record[name] for name in KEY) and job["test"] == ("test" in record)
+
+
+def run_job(job: Record, threads: int = 1, timeout: float | None = None) -> Record:
+    """Measure one job in a new process."""
+    paths = [str(HOME), os.environ.get("PYTHONPATH", "")]
+    variables = dict.fromkeys(
+        ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads)
+    )
+    environment = os.environ | variables | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "record.json"
+        subprocess.run(
+            [sys.executable, "-m", "suite.measure", json.dumps(job), str(target)],
+            env=environment,
+            check=True,
+            capture_output=True,
+            timeout=timeout,
+        )
+        return parse(target.read_text())
+
+
+def summarise(record: Record) -> str:
+    """Describe a result in a line."""
+    part = "test" if "test" in record else "validation"
+    values = record[part]
+    return (
+        f"{part} AUC {values['roc_auc']:.4f}, log loss {values['log_loss']:.4f}, "
+        f"{record['epochs']} epochs, {record['fit_seconds']:.0f} s, {record['parameters']}"
+    )

@@ -1,0 +1,69 @@
+"""Rows of the benchmarks: their estimators and settings."""
+
+import importlib.util
+
+import pytest
+from suite.datasets import SOURCES
+from suite.models import CHOSEN, MODELS, find_settings, make_model, validation_cost
+
+
+def is_installed(name):
+    # The nets are imported when they are trained.
+    return name not in ("lightgbm", "catboost") or importlib.util.find_spec(name) is not None
+
+
+def trial(dataset, number, log_loss, roc_auc):
+    return {
+        "dataset": dataset,
+        "model": "lr",
+        "parameters": {"penalties": [number]},
+        "validation": {"log_loss": log_loss, "roc_auc": roc_auc},
+    }
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_can_be_made_for_every_table(name):
+    if not is_installed(name):
+        pytest.skip("the library is not installed")
+    for dataset in SOURCES:
+        clf = make_model(dataset, name, find_settings(dataset, name, "chosen"), seed=3)
+        parameters = clf.get_params(deep=False)
+        assert parameters["random_state"] == 3
+        assert parameters.get("monitor", SOURCES[dataset].monitor) == SOURCES[dataset].monitor
+        assert MODELS[name].parameters.items() <= parameters.items()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_spaces_name_parameters(name):
+    if not is_installed(name):
+        pytest.skip("the library is not installed")
+    cls = MODELS[name].estimator_class
+    assert set(cls.param_distributions) <= set(cls().get_params(deep=False))
+
+
+def test_rare_values_are_unknown_where_the_paper_says_so():
+    for name in ("dynint-pin", "lr"):
+        clf = make_model("criteo-dynint", name, {}, seed=0)
+        assert getattr(clf, "encoder", clf).min_frequency == 20
+
+
+def test_chosen_settings_belong_to_families():
+    families = {model.family for model in MODELS.values()}
+    for dataset, settings in CHOSEN.items():
+        assert dataset in SOURCES
+        assert set(settings) <= families
+
+
+def test_defaults_are_no_settings():
+    assert find_settings("frappe", "dynint-dgp", "default") == {}
+    assert find_settings("frappe", "dynint-dgp", "chosen") != {}
+
+
+def test_tuned_settings_are_the_best_on_validation_rows():
+    tuned = [trial("adult", 1, 0.3, 0.9), trial("adult", 2, 0.2, 0.8), trial("frappe", 3, 0.1, 0.8)]
+    tuned.append(trial("frappe", 4, 0.2, 0.9))
+    assert find_settings("adult", "lr", "tuned", tuned) == {"penalties": [2]}
+    assert find_settings("frappe", "lr", "tuned", tuned) == {"penalties": [4]}  # by AUC
+    assert validation_cost(tuned[3], "frappe") < validation_cost(tuned[2], "frappe")
+    with pytest.raises(ValueError, match="must be tuned"):
+        find_settings("amazon", "lr", "tuned", tuned)

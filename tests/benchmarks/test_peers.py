@@ -1,0 +1,83 @@
+"""Wrappers of other libraries."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.metrics import log_loss
+from suite.models import MODELS
+from suite.peers.linear import OneHotLogistic
+
+from sparsectr.datasets import make_clicks
+from sparsectr.encoding.field_encoder import FieldEncoder
+
+PACKAGES = {"deepctr": "deepctr_torch", "fuxictr": "fuxictr", "lightgbm": "lightgbm"}
+PACKAGES |= {"catboost": "catboost"}
+NETS = [name for name, model in MODELS.items() if model.path.endswith(":NetPeer")]
+
+
+def make(name, **parameters):
+    package = PACKAGES.get(name.split("-")[0])
+    if package and not importlib.util.find_spec(package):
+        pytest.skip(f"{package} is not installed")
+    row = MODELS[name]
+    return row.estimator_class(random_state=0, **row.parameters | parameters)
+
+
+@pytest.fixture(scope="module")
+def clicks():
+    return make_clicks(3_000, n_fields=4, cardinality=6, crosses=[(0, 1)], random_state=0)
+
+
+def fit(clf, clicks):
+    X, y = clicks.X, clicks.y
+    return clf.fit(X[:2_000], y[:2_000], X_val=X[2_000:2_500], y_val=y[2_000:2_500])
+
+
+@pytest.mark.filterwarnings("ignore")  # of the libraries
+@pytest.mark.parametrize("name", ["lr", "lightgbm", "catboost", *NETS])
+def test_peer_learns_and_repeats(name, clicks):
+    fast = {"max_epochs": 4, "learning_rate": 1e-2} if name in NETS else {}
+    clf = fit(make(name, **fast), clicks)
+    X, y = clicks.X[2_500:], clicks.y[2_500:]
+    probabilities = clf.predict_proba(X)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    constant = np.full(len(y), np.mean(clicks.y[:2_000]))
+    assert log_loss(y, probabilities) < log_loss(y, constant)
+    assert sum(clf.n_parameters_.values()) > 0
+    assert clf.n_iter_ >= 1
+    again = fit(clone(clf), clicks).predict_proba(X)
+    np.testing.assert_allclose(again, probabilities, rtol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", NETS)
+def test_net_leaves_the_global_random_state_alone(name, clicks):
+    clf = make(name, max_epochs=1, dropout=0.2)
+    before = torch.get_rng_state()
+    fit(clf, clicks)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", NETS)
+def test_penalty_reaches_every_embedding_table(name, clicks):
+    net = fit(make(name, max_epochs=1, embedding_dim=6), clicks)._fitted_net()
+    tables = net.embedding_tables()
+    n_values = FieldEncoder().fit(clicks.X[:2_000]).vocabulary_sizes_.sum()
+    widths = sorted({table.shape[1] for table in tables})
+    assert widths in ([6], [1, 6])
+    assert sum(len(table) for table in tables if table.shape[1] == 6) == n_values
+
+
+def test_logistic_regression_keeps_the_best_penalty(clicks):
+    penalties = (1e-6, 1.0)
+    clf = fit(OneHotLogistic(penalties), clicks)
+    X_val, y_val = clicks.X[2_000:2_500], clicks.y[2_000:2_500]
+    losses = [
+        log_loss(y_val, fit(OneHotLogistic((C,)), clicks).predict_proba(X_val)) for C in penalties
+    ]
+    assert log_loss(y_val, clf.predict_proba(X_val)) == pytest.approx(min(losses))
+    assert losses[0] != pytest.approx(losses[1])

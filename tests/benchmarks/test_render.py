@@ -1,0 +1,112 @@
+"""The page of the results."""
+
+from pathlib import Path
+
+import pytest
+from suite.records import normalise, read_records
+from suite.render import four_digits, latest, make_table, render_page, with_spread
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def record(model, seed, roc_auc, parameters=None, settings="chosen", **changes):
+    return normalise(
+        {
+            "dataset": "frappe",
+            "model": model,
+            "settings": settings,
+            "parameters": parameters or {},
+            "seed": seed,
+            "n_rows": None,
+            "test": {"roc_auc": roc_auc, "log_loss": 0.25},
+            "validation": {"roc_auc": roc_auc - 0.01, "log_loss": 0.26},
+            "rows": {"train": 1000, "validation": 100, "test": 200},
+            "epochs": 4,
+            "fit_seconds": 12.4,
+            "predict_rows_per_second": 123456.7,
+            "peak_memory_mib": 321.0,
+            "parameters_trained": 4321,
+            "wall_seconds": 3600.0,
+            "threads": 1,
+            "versions": {"torch": "2.0"},
+            "commit": "abc",
+            "machine": {
+                "cpu": "chip",
+                "cores": 2,
+                "system": "Linux",
+                "load": 0.5,
+                "load_after": 1.5,
+            },
+        }
+        | changes
+    )
+
+
+def cells(page, title):
+    (line,) = [line for line in page.splitlines() if line.startswith(f"| {title} |")]
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_a_row_holds_means_and_deviations():
+    page = render_page([record("lr", 0, 0.94), record("lr", 1, 0.96)], [])
+    row = cells(page, "logistic regression, one-hot")
+    assert row[1:5] == ["default", "2", ".9500 ± .0141", ".2500 ± .0000"]
+    assert row[5:] == ["4", "12", "123,457", "321", "4,321"]
+    assert "2.0 hours" in page
+    assert "chip, 2 cores, Linux; load 0.5 to 1.5" in page
+
+
+def test_better_rows_come_first_and_published_ones_stand_beside():
+    page = render_page([record("lr", 0, 0.94), record("catboost", 0, 0.97)], [])
+    assert page.index("| CatBoost |") < page.index("| logistic regression, one-hot |")
+    assert "| FinalMLP | .9861 | .1484 |" in page
+    assert "*Published:* BARS" in page
+
+
+def test_the_last_of_repeated_fits_counts_and_trials_on_few_rows_do_not():
+    rows = [record("lr", 0, 0.5), record("lr", 0, 0.9)]
+    assert latest(rows) == rows[1:]
+    page = render_page([*rows, record("catboost", 0, 0.9, n_rows=50)], [])
+    assert cells(page, "logistic regression, one-hot")[3] == ".9000"
+    assert "CatBoost |" not in page
+
+
+def test_tuning_shows_the_best_validation_trial_beside_the_defaults():
+    tuned = {"learning_rate": 0.012345, "variant": "da"}
+    trials = [record("dynint-dgp", 0, 0.91), record("dynint-dgp", 0, 0.95, tuned)]
+    results = [
+        record("dynint-dgp", 0, 0.90),
+        record("dynint-dgp", 0, 0.96, tuned, settings="tuned"),
+    ]
+    page = render_page(results, trials)
+    line = next(line for line in page.splitlines() if "learning_rate=0.012" in line)
+    assert ".9000 / .2600" in line
+    assert ".9400 / .2600" in line
+    assert line.index(".9000 / .2500") < line.index(".9600 / .2500")
+    # Defaults stand in the table of tuning only, where other settings were chosen by hand.
+    assert "| **DynInt dgp** | default |" not in page
+    assert "| **DynInt dgp** | tuned |" in page
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.98612, ".9861"), (0.0055468, ".005547"), (1.0, "1.0000"), (None, ""), (0.5, ".5000")],
+)
+def test_digits(value, text):
+    assert four_digits(value) == text
+
+
+def test_one_value_has_no_deviation():
+    assert with_spread([0.5]) == ".5000"
+
+
+def test_table_has_as_many_cells_everywhere():
+    lines = make_table(["a", "b"], [["1", "2"], ["3", "4"]]).splitlines()
+    assert lines == ["| a | b |", "| --- | --- |", "| 1 | 2 |", "| 3 | 4 |"]
+
+
+def test_the_page_in_the_documentation_is_that_of_the_records():
+    records = [
+        read_records(DOCS / "benchmarks" / f"{name}.jsonl") for name in ("results", "tuning")
+    ]
+    assert (DOCS / "benchmarks.md").read_text(encoding="utf-8") == render_page(*records)

@@ -103,17 +103,17 @@ def predict_lightgbm(make_features, parts):
 MODELS = {"logistic": predict_logistic, "LightGBM": predict_lightgbm}
 
 
-def measure(table, parts, crosses, name, seed):
-    """Fit every model on the fields and these crosses; print and return the results."""
+def measure(models, table, parts, crosses, name, seed):
+    """Fit these models on the fields and these crosses; print and return the results."""
     rows = []
-    for model, predict in MODELS.items():
+    for model in models:
 
         def make_features(**parameters):
             settings = {"n_interactions": N_CROSSES, "random_state": seed} | parameters
             return InteractionFeatures(FrozenEstimator(crosses), **settings)
 
         started = time.perf_counter()
-        probability, setting = predict(make_features, parts)
+        probability, setting = MODELS[model](make_features, parts)
         y_test = parts[2][1]
         row = {
             "table": table,
@@ -129,20 +129,20 @@ def measure(table, parts, crosses, name, seed):
     return rows
 
 
-def run(table, parts, names, seed):
+def run(models, table, parts, names, seed):
     """Measure without crosses, and for each estimator with its crosses and random ones."""
     (X, y), (X_val, y_val), _ = parts
-    results = measure(table, parts, RandomCrosses().fit(X, y), "none", seed)
+    results = measure(models, table, parts, RandomCrosses().fit(X, y), "none", seed)
     for name in names:
         started = time.perf_counter()
         clf = ESTIMATORS[name].set_params(random_state=seed)
         clf.fit(X, y, X_val=X_val, y_val=y_val)
         found = clf.selected_interactions_[:N_CROSSES]
         print(f"{name} {time.perf_counter() - started:.0f} s:", *map(str, found), sep="\n  ")
-        results += measure(table, parts, clf, name, seed)
+        results += measure(models, table, parts, clf, name, seed)
         orders = [cross.order for cross in found]
         drawn = RandomCrosses(orders, random_state=seed).fit(X, y)
-        results += measure(table, parts, drawn, f"random, orders of {name}", seed)
+        results += measure(models, table, parts, drawn, f"random, orders of {name}", seed)
     return results
 
 
@@ -151,6 +151,7 @@ def main():
     parser.add_argument("tables", nargs="+", choices=SOURCES)
     parser.add_argument("--data", type=Path, default=os.environ.get("SPARSECTR_DATA"))
     parser.add_argument("--estimators", nargs="+", choices=ESTIMATORS, default=list(ESTIMATORS))
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     arguments = parser.parse_args()
     if arguments.data is None and set(arguments.tables) != {"flights"}:
@@ -159,7 +160,8 @@ def main():
     results = []
     for table in arguments.tables:
         for seed in arguments.seeds:
-            results += run(table, load_parts(table, folder, seed), arguments.estimators, seed)
+            parts = load_parts(table, folder, seed)
+            results += run(arguments.models, table, parts, arguments.estimators, seed)
     groups = pd.DataFrame(results).groupby(["table", "model", "crosses"], sort=False)
     print(groups.mean().drop(columns="seed").round(4))
 

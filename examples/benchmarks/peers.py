@@ -30,6 +30,8 @@ class FuxiCTR:
         See `speed.py`.
     """
 
+    more_epochs = passes = 1
+
     def __init__(self, model, data):
         self.model_name, self.data = model, data
         self.names = [f"f{j}" for j in range(len(data.sizes))]
@@ -117,6 +119,8 @@ class DeepCTR:
     data : Table
         See `speed.py`.
     """
+
+    more_epochs = passes = 1
 
     def __init__(self, data):
         self.data = data

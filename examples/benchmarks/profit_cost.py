@@ -48,9 +48,9 @@ def in_own_process(*arguments):
 
 def plot(table, path):
     figure, axes = plt.subplots(layout="constrained")
-    for kind, marker in (("cp", "o"), ("full", "s")):
+    for kind, name, marker in (("cp", "distilled", "o"), ("full", "full", "s")):
         rows = table[table["space"] == kind].sort_values("sets")
-        axes.loglog(rows["sets"], rows["ms"], marker, label=kind)
+        axes.loglog(rows["sets"], rows["ms"], marker, label=name)
     axes.set(xlabel="sets of the order", ylabel="CPU time of a step (ms)")
     axes.legend()
     figure.savefig(path, dpi=150)

@@ -178,12 +178,20 @@ class ExplanationMixin(NetStorageMixin):
 
     def _decode(self, fields: Sequence[str], codes: Array) -> pd.DataFrame:
         """Turn codes (M, o) of some fields into their values."""
+        places = self._places(fields)
+        values = np.asarray(self.encoder_.inverse_transform(self._widen(fields, codes)))
+        return pd.DataFrame(values[:, places], columns=list(fields))
+
+    def _widen(self, fields: Sequence[str], codes: Array) -> Array:
+        """Make whole rows (M, F) of codes (M, o) of some fields; the other fields are unknown."""
+        full = np.zeros((len(codes), len(self._field_names())), dtype=np.int32)
+        full[:, self._places(fields)] = codes
+        return full
+
+    def _places(self, fields: Sequence[str]) -> list[int]:
+        """Return the column numbers of some fields."""
         names = self._field_names()
-        places = [names.index(name) for name in fields]
-        full = np.zeros((len(codes), len(names)), dtype=np.int32)
-        full[:, places] = codes
-        values = np.asarray(self.encoder_.inverse_transform(full))[:, places]
-        return pd.DataFrame(values, columns=list(fields))
+        return [names.index(name) for name in fields]
 
     # Single rows ------------------------------------------------------------------------
 

@@ -36,12 +36,12 @@ class ToldClassifier(ProfitClassifier):
         return net, self._retrain(task, net)
 
 
-def draw_crosses(seed):
+def draw_crosses(seed, n_fields):
     """Draw three pairs and two triples, no pair within a triple."""
     rng, crosses = np.random.default_rng(seed), []
     for order, count in ((2, 3), (3, 2)):
         while sum(len(cross) == order for cross in crosses) < count:
-            drawn = rng.choice(N_FIELDS, order, replace=False)
+            drawn = rng.choice(n_fields, order, replace=False)
             cross = tuple(sorted(int(field) for field in drawn))
             if not any(set(other) <= set(cross) for other in crosses):
                 crosses.append(cross)
@@ -56,7 +56,7 @@ def main():
     parser.add_argument("--no-screening", action="store_true")
     arguments = parser.parse_args()
     for seed in arguments.seeds:
-        crosses = draw_crosses(seed)
+        crosses = draw_crosses(seed, N_FIELDS)
         clicks = make_clicks(
             N_TRAIN + N_TEST,
             N_FIELDS,

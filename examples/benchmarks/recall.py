@@ -16,10 +16,10 @@ import time
 from collections import Counter
 
 import lightgbm
-import numpy as np
 import pandas as pd
 from interpret.glassbox import ExplainableBoostingClassifier
 from interpret.utils import measure_interactions
+from profit_planted import draw_crosses
 
 from sparsectr import DynIntClassifier, OptFeatureClassifier, ProfitClassifier
 from sparsectr.datasets import make_clicks
@@ -31,18 +31,6 @@ ESTIMATORS = {
     "OptFeature": OptFeatureClassifier(orders=(2, 3)),
     "DynInt": DynIntClassifier(),
 }
-
-
-def draw_crosses(seed):
-    """Draw three pairs and two triples, no pair within a triple."""
-    rng, crosses = np.random.default_rng(seed), []
-    for order, count in ((2, 3), (3, 2)):
-        while sum(len(cross) == order for cross in crosses) < count:
-            drawn = rng.choice(N_FIELDS, order, replace=False)
-            cross = tuple(sorted(int(field) for field in drawn))
-            if not any(set(other) <= set(cross) for other in crosses):
-                crosses.append(cross)
-    return crosses
 
 
 # Each of the following returns crosses, tuples of field names, the strongest first.
@@ -109,7 +97,7 @@ def main():
     arguments = parser.parse_args()
     results = []
     for seed in arguments.seeds:
-        crosses = draw_crosses(seed)
+        crosses = draw_crosses(seed, N_FIELDS)
         clicks = make_clicks(
             N_ROWS, N_FIELDS, arguments.cardinality, crosses=crosses, random_state=seed
         )

@@ -13,6 +13,7 @@ from sparsectr.datasets.download import data_folder, find_download, open_member
 from sparsectr.datasets.parquet import (
     Source,
     Split,
+    check_paper,
     check_request,
     load_subset,
     read_text,
@@ -148,8 +149,7 @@ def fetch_avazu(
     >>> X, y = fetch_avazu(return_X_y=True)  # doctest: +SKIP
     """
     check_request(subset, n_rows)
-    if paper not in RECIPES:
-        raise ValueError(f"paper must be one of {list(RECIPES)}, got {paper!r}.")
+    check_paper(paper, RECIPES)
     recipe = RECIPES[paper]
     home = data_folder("avazu", data_home)
     folder = home / paper

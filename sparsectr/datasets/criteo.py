@@ -14,6 +14,7 @@ from sparsectr.datasets.download import data_folder, download
 from sparsectr.datasets.parquet import (
     Source,
     Split,
+    check_paper,
     check_request,
     load_subset,
     read_text,
@@ -151,8 +152,7 @@ def fetch_criteo(
     >>> X, y = fetch_criteo(n_rows=1_000_000, return_X_y=True)  # doctest: +SKIP
     """
     check_request(subset, n_rows)
-    if paper not in RECIPES:
-        raise ValueError(f"paper must be one of {list(RECIPES)}, got {paper!r}.")
+    check_paper(paper, RECIPES)
     recipe = RECIPES[paper]
     home = data_folder("criteo", data_home)
     folder = home / paper

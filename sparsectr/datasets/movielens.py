@@ -12,6 +12,7 @@ from sparsectr.datasets.download import data_folder, download, open_member
 from sparsectr.datasets.parquet import (
     Source,
     Split,
+    check_paper,
     check_request,
     load_subset,
     split_randomly,
@@ -110,8 +111,7 @@ def fetch_movielens(
     >>> X, y = fetch_movielens(return_X_y=True)  # doctest: +SKIP
     """
     check_request(subset, n_rows)
-    if paper not in PAPERS:
-        raise ValueError(f"paper must be one of {PAPERS}, got {paper!r}.")
+    check_paper(paper, PAPERS)
     home = data_folder("movielens", data_home)
     folder = home / paper
     if not folder.exists():

@@ -56,6 +56,12 @@ def check_request(subset: str, n_rows: int | None, subsets: Sequence[str] = SUBS
         raise ValueError(f"n_rows must be an int >= 0 or None, got {n_rows!r}.")
 
 
+def check_paper(paper: str, papers: Iterable[str]) -> None:
+    """Refuse a paper whose preparation is not known."""
+    if paper not in (known := [*papers]):
+        raise ValueError(f"paper must be one of {known}, got {paper!r}.")
+
+
 def read_text(
     file: IO[bytes],
     columns: Sequence[str],

@@ -520,7 +520,6 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         check_is_fitted(self)
         check_integer("top", top, 1, MOST_COMBINATIONS)
         net = self._optfeature_net()
-        names = self._field_names()
         listed = {frozenset(fields): fields for fields in self._value_counts}
         if frozenset(fields) not in listed:
             raise ValueError(
@@ -529,12 +528,9 @@ class OptFeatureClassifier(BaseInteractionClassifier):
             )
         known = listed[frozenset(fields)]
         codes, counts = self._value_counts[known]
-        places = [names.index(name) for name in known]
-        full = np.zeros((len(codes), len(names)), dtype=np.int32)
-        full[:, places] = codes
         table = self._decode(known, codes)
         position = self._crosses(net).index(known)
-        rows = torch.from_numpy(full).to(net.kept.device)
+        rows = torch.from_numpy(self._widen(known, codes)).to(net.kept.device)
         with torch.inference_mode():
             scores = net.chosen_scores(net.look_up(rows)[1])[:, position].cpu().numpy()
         table = table.assign(count=counts, open=scores > 0, score=scores)

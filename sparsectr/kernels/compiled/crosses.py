@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
+from sparsectr.kernels.compiled.arrays import as_array
 from sparsectr.kernels.compiled.jit import compiled
 from sparsectr.kernels.threads import run_parts
 
@@ -72,7 +73,7 @@ def linear_logits(
     run_parts(
         _logits_part,
         -(-len(codes) // PART_ROWS),
-        *(_array(t) for t in (codes, offsets, *tables, weights, fields, starts, readout, bias)),
+        *(as_array(t) for t in (codes, offsets, *tables, weights, fields, starts, readout, bias)),
         logits.numpy(),
     )
     return logits
@@ -85,7 +86,7 @@ class _SumCrosses(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(embeddings, weights, fields, starts)
         sums = embeddings.new_empty(len(embeddings), embeddings.shape[2])
-        arrays = [_array(t) for t in (embeddings, weights, fields, starts)]
+        arrays = [as_array(t) for t in (embeddings, weights, fields, starts)]
         run_parts(_forward_part, -(-len(embeddings) // PART_ROWS), *arrays, sums.numpy())
         return sums
 
@@ -96,13 +97,9 @@ class _SumCrosses(torch.autograd.Function):
         n_parts = -(-len(embeddings) // PART_ROWS)
         of_embeddings = torch.empty(embeddings.shape)
         of_weights = torch.zeros(n_parts, len(weights))
-        arrays = [_array(t) for t in (*saved, gradients[0])]
+        arrays = [as_array(t) for t in (*saved, gradients[0])]
         run_parts(_backward_part, n_parts, *arrays, of_embeddings.numpy(), of_weights.numpy())
         return of_embeddings, of_weights.sum(0), None, None
-
-
-def _array(tensor: Tensor) -> Any:
-    return tensor.detach().contiguous().numpy()
 
 
 @compiled

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 from torch.nn import functional
 
+from sparsectr.kernels.compiled.arrays import as_array
 from sparsectr.kernels.compiled.blocks import (
     add,
     add_scaled,
@@ -95,10 +96,10 @@ def polynomial_logits(
     run_parts(
         _logits_part,
         -(-len(codes) // PART_ROWS),
-        *(_array(t) for t in (codes, offsets, table)),
+        *(as_array(t) for t in (codes, offsets, table)),
         filled,
-        _array(readout),
-        _array(bias),
+        as_array(readout),
+        as_array(bias),
         n_subspaces,
         logits.numpy(),
     )
@@ -121,11 +122,11 @@ class _PolynomialSums(torch.autograd.Function):
         run_parts(
             _forward_part,
             -(-len(embeddings) // PART_ROWS),
-            _array(embeddings),
+            as_array(embeddings),
             n_subspaces,
-            _array(_fill_up(weights)),
-            _array(left),
-            _array(right),
+            as_array(_fill_up(weights)),
+            as_array(left),
+            as_array(right),
             sums.numpy(),
         )
         return sums
@@ -141,13 +142,13 @@ class _PolynomialSums(torch.autograd.Function):
         run_parts(
             _backward_part,
             n_parts,
-            _array(embeddings),
+            as_array(embeddings),
             ctx.n_subspaces,  # type: ignore[attr-defined]
-            _array(filled),
-            _array(filled.mT),
-            _array(left),
-            _array(right),
-            _array(gradients[0]),
+            as_array(filled),
+            as_array(filled.mT),
+            as_array(left),
+            as_array(right),
+            as_array(gradients[0]),
             of_embeddings.numpy(),
             of_weights.numpy(),
             of_left.numpy(),
@@ -161,10 +162,6 @@ def _fill_up(weights: Tensor) -> Tensor:
     """Add rows and columns of zeros up to whole tiles."""
     n_missing = -weights.shape[1] % TILE_ROWS
     return functional.pad(weights, (0, n_missing, 0, n_missing))
-
-
-def _array(tensor: Tensor) -> Any:
-    return tensor.detach().contiguous().numpy()
 
 
 # Parts and blocks of a batch ---------------------------------------------------------------

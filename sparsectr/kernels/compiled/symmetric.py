@@ -19,6 +19,7 @@ from torch.autograd.function import FunctionCtx
 from torch.nn import functional
 
 from sparsectr.kernels.compiled import vectors
+from sparsectr.kernels.compiled.arrays import as_array
 from sparsectr.kernels.compiled.jit import compiled
 from sparsectr.kernels.threads import run_parts
 
@@ -45,8 +46,8 @@ class _SymmetricSums(torch.autograd.Function):
             run_parts(
                 _forward_part,
                 -(-len(embeddings) // PART_ROWS),
-                _array(embeddings),
-                _array(beta),
+                as_array(embeddings),
+                as_array(beta),
                 _as_type(order),
                 sums.numpy(),
             )
@@ -65,19 +66,15 @@ class _SymmetricSums(torch.autograd.Function):
                 run_parts(
                     _backward_part,
                     n_parts,
-                    _array(embeddings),
-                    _array(beta),
+                    as_array(embeddings),
+                    as_array(beta),
                     _as_type(order),
-                    _array(gradients[0]),
+                    as_array(gradients[0]),
                     of_embeddings.numpy(),
                     of_beta.numpy(),
                 )
             of_betas.append(of_beta.sum((0, 2)).view(beta.shape) if for_beta else None)
         return (of_embeddings if for_embeddings else None, *of_betas)
-
-
-def _array(tensor: Tensor) -> Any:
-    return tensor.detach().contiguous().numpy()
 
 
 def _as_type(order: int) -> tuple[int, ...]:

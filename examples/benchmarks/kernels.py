@@ -14,7 +14,6 @@ import torch
 
 from sparsectr.kernels.dispatch import fused_kernels
 from sparsectr.kernels.pin import polynomial_sums
-from sparsectr.kernels.prior import weighted_squares
 from sparsectr.kernels.rows import adam_rows_
 from sparsectr.nn.cross_products import WeightedCrosses
 from sparsectr.nn.symmetric import symmetric_sums
@@ -30,7 +29,6 @@ def make_cases():
         return (scale * torch.randn(shape, generator=generator)).requires_grad_()
 
     embeddings = draw(B, F, D, scale=0.1)
-    shares = torch.rand(B, F, generator=generator)
     layers = draw(3, F, F, scale=F**-0.5)
     two = draw(2, F, F, scale=F**-0.5)
     gate, left, right = draw(2, B, 1, F), draw(2, B, 2, F), draw(2, B, 2, F)
@@ -48,7 +46,6 @@ def make_cases():
             0,
         ),
         "40 crosses": (lambda e, _: crosses.sum(e), [embeddings, crosses.weight], 0),
-        "prior": (lambda e: weighted_squares(e, shares), [embeddings], 0),
     }
 
 

@@ -20,7 +20,7 @@ from sparsectr.training.batches import LabelledRows
 from sparsectr.training.descent import descend
 from sparsectr.training.losses import log_loss
 from sparsectr.training.optimizers import make_optimizers
-from sparsectr.training.prior import EmbeddingPrior
+from sparsectr.training.prior import add_embedding_prior
 
 FIELDS = 39
 N_BATCHES = 48
@@ -52,16 +52,13 @@ class Training:
         self.optimizers = make_optimizers(
             [self.net.embedding.weight], others, "adam", learning_rate=1e-3
         )
-        self.prior = EmbeddingPrior(self.net.embedding, self.rows.codes, 1e-3)
+        add_embedding_prior(self.optimizers, self.net.embedding, self.rows.codes, 1e-3)
         self.n_steps = 0
 
     def run_step(self):
         first = self.n_steps % N_BATCHES * self.batch_size
         batch = self.rows.take(torch.arange(first, first + self.batch_size))
-        embeddings = self.net.embedding(batch.codes)
-        gates = self.net.compute_gates(embeddings)
-        loss = log_loss(self.net.combine(embeddings, gates), batch)
-        descend(loss + self.prior(batch.codes, embeddings), self.optimizers, len(batch))
+        descend(log_loss(self.net(batch.codes), batch), self.optimizers, len(batch))
         self.n_steps += 1
 
 

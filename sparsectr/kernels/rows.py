@@ -82,6 +82,33 @@ def sum_rows(rows: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
     return distinct_rows.long(), functional.embedding_bag(order, values, first, mode="sum")
 
 
+def decay_lookups(
+    table: Tensor, rows: Tensor, values: Tensor, lookup_decay: Tensor | None, n_rows: int
+) -> Tensor:
+    """Add to the gradient of every look-up its share of a penalty on the rows of a table.
+
+    Parameters
+    ----------
+    table : Tensor of shape (V, D)
+    rows : Tensor of shape (N,)
+        Row numbers of the look-ups.
+    values : Tensor of shape (N, D)
+        Gradient of every look-up.
+    lookup_decay : Tensor of shape (V,) or None
+        What a look-up of a row adds to the gradient of the sum loss, times the row.
+    n_rows : int
+        Number of batch rows: the loss is a mean of so many.
+
+    Returns
+    -------
+    Tensor of shape (N, D)
+    """
+    if lookup_decay is None:
+        return values
+    shares = (lookup_decay.index_select(0, rows) / n_rows).to(table.dtype)
+    return values + shares.unsqueeze(1) * table.index_select(0, rows)
+
+
 def adam_rows_(
     table: Tensor,
     exp_avg: Tensor,
@@ -94,6 +121,8 @@ def adam_rows_(
     betas: tuple[float, float],
     eps: float,
     weight_decay: float,
+    lookup_decay: Tensor | None = None,
+    n_rows: int = 1,
 ) -> None:
     """Take one Adam step on the rows of a batch and leave all other rows alone.
 
@@ -109,6 +138,8 @@ def adam_rows_(
         Gradient of every look-up.
     lr, betas, eps, weight_decay : float or pair of float
         As in `sparsectr.training.optimizers.RowAdam`.
+    lookup_decay, n_rows : Tensor of shape (V,) or None, int
+        As in `decay_lookups`.
     """
     if fused := fused_version("rows", table, exp_avg, exp_avg_sq, values):
         fused.adam_rows_(
@@ -122,9 +153,12 @@ def adam_rows_(
             betas=betas,
             eps=eps,
             weight_decay=weight_decay,
+            lookup_decay=lookup_decay,
+            n_rows=n_rows,
         )
         return
-    rows, gradient = sum_rows(rows, values)
+    rows = rows.long()
+    rows, gradient = sum_rows(rows, decay_lookups(table, rows, values, lookup_decay, n_rows))
     weights = table.index_select(0, rows)
     gradient.add_(weights, alpha=weight_decay)
     mean = exp_avg.index_select(0, rows).lerp_(gradient, 1 - betas[0])

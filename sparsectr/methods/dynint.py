@@ -23,6 +23,7 @@ from sparsectr.nn.pin import (
     PinLayer,
     WeightedLayer,
     polynomial_logits,
+    polynomial_loss,
     split_subspaces,
     sum_fields,
 )
@@ -31,7 +32,7 @@ from sparsectr.training.descent import descend
 from sparsectr.training.loop import EpochRecord
 from sparsectr.training.losses import log_loss
 from sparsectr.training.optimizers import make_optimizers, zero_row_share
-from sparsectr.training.prior import EmbeddingPrior
+from sparsectr.training.prior import add_embedding_prior
 from sparsectr.training.task import TrainingTask
 
 # Crosses of higher orders exist in deeper nets, but are too many to list.
@@ -168,6 +169,14 @@ class DynIntNet(nn.Module):
             return None
         layers = cast("Sequence[PinLayer]", self.layers)
         return polynomial_logits(layers, self.embedding, self.output, codes, self.n_subspaces)
+
+    def loss_in_one_pass(self, codes: Tensor, targets: Tensor, weights: Tensor) -> Tensor | None:
+        """Return the log loss of a batch, its gradients with it; None where that is not built."""
+        if self.config.variant != "pin":
+            return None
+        layers = cast("Sequence[PinLayer]", self.layers)
+        rows = codes, targets, weights
+        return polynomial_loss(layers, self.embedding, self.output, rows, self.n_subspaces)
 
     def compute_gates(self, embeddings: Tensor) -> list[Tensor | None]:
         """Return the output of every layer's gate network, (B, gate_size) or None."""
@@ -457,16 +466,18 @@ class DynIntClassifier(BaseInteractionClassifier):
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
         )
-        prior = EmbeddingPrior(net.embedding, task.train.codes, self.embedding_l2)
+        add_embedding_prior(optimizers, net.embedding, task.train.codes, self.embedding_l2)
 
         def step(rows: Tensor) -> Tensor:
             batch = task.train.take(rows)
-            embeddings = net.embedding(batch.codes)
-            gates = net.compute_gates(embeddings)
-            loss = log_loss(net.combine(embeddings, gates), batch)
-            penalty = prior(batch.codes, embeddings)
-            if self.orthogonal_penalty and self.variant in ("dgp", "dwp"):
-                penalty = penalty + self.orthogonal_penalty * net.penalty(gates)
+            loss = net.loss_in_one_pass(batch.codes, batch.targets, batch.weights)
+            penalty: Tensor | float = 0.0
+            if loss is None:
+                embeddings = net.embedding(batch.codes)
+                gates = net.compute_gates(embeddings)
+                loss = log_loss(net.combine(embeddings, gates), batch)
+                if self.orthogonal_penalty and self.variant in ("dgp", "dwp"):
+                    penalty = self.orthogonal_penalty * net.penalty(gates)
             descend(loss + penalty, optimizers, len(rows))
             return loss.detach()
 

@@ -31,7 +31,7 @@ from sparsectr.training.descent import descend
 from sparsectr.training.loop import EpochRecord, Schedule
 from sparsectr.training.losses import log_loss
 from sparsectr.training.optimizers import RowAdam
-from sparsectr.training.prior import EmbeddingPrior
+from sparsectr.training.prior import add_embedding_prior
 from sparsectr.training.task import TrainingTask
 
 # Fewer training rows than this are too few to learn a gate for every value.
@@ -429,8 +429,9 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         Gates stay as they are, apart from what ``before`` does to them ahead of every step; or
         they are trained on the same batches by the ``selection`` optimizers.
         """
-        optimizers = [*self._weight_optimizers(net), *selection]
-        prior = EmbeddingPrior(net.embedding, task.train.codes, self.embedding_l2)
+        of_weights = self._weight_optimizers(net)
+        add_embedding_prior(of_weights, net.embedding, task.train.codes, self.embedding_l2)
+        optimizers = [*of_weights, *selection]
 
         def step(rows: Tensor) -> Tensor:
             if before is not None:
@@ -440,7 +441,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
             with torch.set_grad_enabled(bool(selection)):
                 gates = net.gates(vectors)
             loss = log_loss(net.predict(embeddings, gates), batch)
-            descend(loss + prior(batch.codes, embeddings), optimizers, len(rows))
+            descend(loss, optimizers, len(rows))
             return loss.detach()
 
         return task.run(net, step, phase=phase, schedule=schedule, annealed=optimizers)

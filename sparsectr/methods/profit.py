@@ -23,7 +23,7 @@ from sparsectr.training.cross_search import CrossSearch, SearchSettings, make_we
 from sparsectr.training.descent import descend
 from sparsectr.training.loop import EpochRecord
 from sparsectr.training.losses import log_loss
-from sparsectr.training.prior import EmbeddingPrior
+from sparsectr.training.prior import add_embedding_prior
 from sparsectr.training.task import TrainingTask
 
 
@@ -392,13 +392,13 @@ class ProfitClassifier(BaseInteractionClassifier):
     def _retrain(self, task: TrainingTask, net: ProfitNet) -> list[EpochRecord]:
         optimizers = make_weight_optimizers(net, self.learning_rate, self.weight_decay)
         net.predictor.seed(task.new_generator())
-        prior = EmbeddingPrior(net.embedding, task.train.codes, self.embedding_l2)
+        add_embedding_prior(optimizers, net.embedding, task.train.codes, self.embedding_l2)
 
         def step(rows: Tensor) -> Tensor:
             batch = task.train.take(rows)
             embeddings = net.embedding(batch.codes)
             loss = log_loss(net.combine(batch.codes, embeddings), batch)
-            descend(loss + prior(batch.codes, embeddings), optimizers, len(rows))
+            descend(loss, optimizers, len(rows))
             return loss.detach()
 
         return task.run(net, step, phase="retrain", annealed=optimizers)

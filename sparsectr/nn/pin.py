@@ -234,6 +234,31 @@ def polynomial_logits(
     )
 
 
+def polynomial_loss(
+    layers: Sequence[PinLayer],
+    embedding: FieldEmbedding,
+    output: nn.Linear,
+    rows: tuple[Tensor, Tensor, Tensor],
+    n_subspaces: int,
+) -> Tensor | None:
+    """Return the log loss of codes, targets and weights in one pass; None where that is not built.
+
+    See `sparsectr.training.losses.log_loss`; the gradients are computed in the same pass.
+    """
+    fused = fused_version("pin", embedding.weight)
+    if fused is None or len(output.bias) > 1 or not embedding.sparse:
+        return None
+    return fused.polynomial_loss(  # type: ignore[no-any-return]
+        *rows,
+        embedding.offsets,
+        embedding.weight,
+        [layer.weight for layer in layers],
+        output.weight,
+        output.bias,
+        n_subspaces,
+    )
+
+
 def column_cosines(vectors: Tensor) -> Tensor:
     """Sum abs(cos) over all pairs of the K vectors (..., K, n), and over the leading axes."""
     unit = functional.normalize(vectors, dim=-1)

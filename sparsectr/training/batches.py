@@ -38,11 +38,18 @@ class LabelledRows:
 
     def take(self, rows: Tensor) -> LabelledRows:
         """Return the rows with these numbers, in this order."""
-        return LabelledRows(
-            self.codes.index_select(0, rows),
-            self.targets.index_select(0, rows),
-            self.weights.index_select(0, rows),
-        )
+        return LabelledRows(*(_take(x, rows) for x in (self.codes, self.targets, self.weights)))
+
+
+def _take(x: Tensor, rows: Tensor) -> Tensor:
+    """Return rows of x.
+
+    On a CPU NumPy takes them, in one thread: torch would wake its threads, which then wait in a
+    loop, for longer than the work itself took, on the cores that the next kernel needs.
+    """
+    if x.device.type == "cpu":
+        return torch.from_numpy(x.numpy().take(rows.numpy(), axis=0))
+    return x.index_select(0, rows)
 
 
 def shuffled_batches(n_rows: int, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:

@@ -16,7 +16,7 @@ from sparsectr.training.descent import descend
 from sparsectr.training.loop import EpochRecord
 from sparsectr.training.losses import log_loss
 from sparsectr.training.optimizers import make_optimizers
-from sparsectr.training.prior import EmbeddingPrior
+from sparsectr.training.prior import add_embedding_prior
 from sparsectr.training.screening import (
     affordable_rows,
     estimate_scores,
@@ -249,8 +249,11 @@ class _SearchStep:
         self.optimizers = make_weight_optimizers(
             self.net, self.settings.learning_rate, self.settings.weight_decay
         )
-        self.prior = EmbeddingPrior(
-            self.net.embedding, self.task.train.codes, self.settings.embedding_l2
+        add_embedding_prior(
+            self.optimizers,
+            self.net.embedding,
+            self.task.train.codes,
+            self.settings.embedding_l2,
         )
 
     def __call__(self, rows: Tensor) -> Tensor:
@@ -278,6 +281,5 @@ class _SearchStep:
         """Follow the gradient of the training loss; the architecture stays."""
         embeddings = self.net.embedding(batch.codes)
         loss = log_loss(self.net.combine(self.net.linear(batch.codes), embeddings), batch)
-        penalty = self.prior(batch.codes, embeddings)
-        descend(loss + penalty, self.optimizers, len(batch))
+        descend(loss, self.optimizers, len(batch))
         return loss.detach()

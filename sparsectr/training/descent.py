@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor
 from torch.optim import Optimizer
 
-from sparsectr.training.optimizers import set_gradient_scale
+from sparsectr.training.optimizers import set_batch_rows
 
 
 def descend(loss: Tensor, optimizers: Sequence[Optimizer], n_rows: int) -> None:
@@ -23,6 +23,6 @@ def descend(loss: Tensor, optimizers: Sequence[Optimizer], n_rows: int) -> None:
     for optimizer in optimizers:
         optimizer.zero_grad(set_to_none=True)
     loss.backward(inputs=inputs)
-    set_gradient_scale(optimizers, n_rows)
+    set_batch_rows(optimizers, n_rows)
     for optimizer in optimizers:
         optimizer.step()

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from sparsectr.kernels.memory import reused_memory
 from sparsectr.training.batches import shuffled_batches
 
 EpochRecord = dict[str, Any]
@@ -154,8 +155,9 @@ def _train_epoch(
     net.train()
     # Summed on the device: reading a loss at every step would stall a GPU.
     total = torch.zeros((), dtype=torch.float64, device=generator.device)
-    for rows in shuffled_batches(n_rows, schedule.batch_size, generator):
-        total += step(rows) * len(rows)
+    with reused_memory():
+        for rows in shuffled_batches(n_rows, schedule.batch_size, generator):
+            total += step(rows) * len(rows)
     return float(total / n_rows)
 
 

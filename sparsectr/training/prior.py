@@ -1,14 +1,19 @@
 """The Gaussian prior of embeddings, one share per look-up."""
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
-from sparsectr.kernels.prior import weighted_squares
 from sparsectr.nn.embedding import FieldEmbedding
+from sparsectr.training.optimizers.per_parameter import PerParameterOptimizer
 
 
-class EmbeddingPrior:
-    """Estimate the L2 penalty of a whole table from the rows of a batch.
+def add_embedding_prior(
+    optimizers: Iterable[Optimizer], table: FieldEmbedding, codes: Tensor, l2: float
+) -> None:
+    """Let the optimizers of a table follow the gradient of a prior, too.
 
     The penalised objective is
 
@@ -21,6 +26,8 @@ class EmbeddingPrior:
 
     Parameters
     ----------
+    optimizers : iterable of Optimizer
+        Those that update the table must be our own.
     table : FieldEmbedding
         The table.
     codes : Tensor of shape (n, F)
@@ -32,30 +39,17 @@ class EmbeddingPrior:
     -----
     Weight decay per step or per touch would shrink a value seen ten thousand times as often
     as it is seen, and one seen twice hardly at all: the wrong way round.
+
+    The penalty is no part of the loss: its gradient, ``l2 n / (B c_v) e_v``, needs nothing but the
+    row, which the optimizer has in its hands anyway.
     """
-
-    def __init__(self, table: FieldEmbedding, codes: Tensor, l2: float) -> None:
-        self.l2 = l2
-        # n / c_v: the number of rows per occurrence of a value.
-        self.shares = len(codes) / table.count_codes(codes).clamp(min=1).to(torch.float32)
-        self.offsets = table.offsets
-
-    def __call__(self, codes: Tensor, embeddings: Tensor) -> Tensor:
-        """Return the estimate that a batch gives of the penalty.
-
-        Parameters
-        ----------
-        codes : Tensor of shape (B, F)
-            Codes of the batch.
-        embeddings : Tensor of shape (B, F, D)
-            Their embeddings, from `table`.
-
-        Returns
-        -------
-        Tensor of shape ()
-            Nats per row, as the mean loss.
-        """
-        if not self.l2:
-            return embeddings.new_zeros(())
-        shares = self.shares[codes + self.offsets]
-        return self.l2 / 2 * weighted_squares(embeddings, shares) / len(codes)
+    if not l2:
+        return
+    counts = table.count_codes(codes).clamp(min=1).to(torch.float32)
+    for optimizer in optimizers:
+        if isinstance(optimizer, PerParameterOptimizer) and any(
+            table.weight is parameter
+            for group in optimizer.param_groups
+            for parameter in group["params"]
+        ):
+            optimizer.lookup_decay[table.weight] = l2 * len(codes) / counts

@@ -3,11 +3,30 @@
 import pytest
 import torch
 
+from sparsectr.kernels.rows import decay_lookups
 from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.training.batches import shuffled_batches
-from sparsectr.training.prior import EmbeddingPrior
+from sparsectr.training.descent import descend
+from sparsectr.training.optimizers import make_optimizers
+from sparsectr.training.optimizers.per_parameter import PerParameterOptimizer
+from sparsectr.training.prior import add_embedding_prior
 
 L2 = 0.3
+
+
+class Recorder(PerParameterOptimizer):
+    """Adds up the gradients of the mean over an epoch, decay included, and moves nothing."""
+
+    def __init__(self, table, n_rows_of_epoch):
+        super().__init__([table], {})
+        self.total, self.n = torch.zeros_like(table), n_rows_of_epoch
+
+    def _update(self, parameter, gradient, state, group):
+        rows = gradient._indices()[0]
+        values = decay_lookups(
+            parameter, rows, gradient._values(), self.lookup_decay.get(parameter), self.n_rows
+        )
+        self.total.index_add_(0, rows, values * self.n_rows / self.n)
 
 
 @pytest.fixture
@@ -18,44 +37,65 @@ def case():
     codes[:, 1].clamp_(max=9)  # half of the values of field 1 occur in no row
     table = FieldEmbedding(sizes, 4)
     table.reset_parameters(generator, 1.0)
-    table = table.double()
-    prior = EmbeddingPrior(table, codes, L2)
-    prior.shares = len(codes) / table.count_codes(codes).clamp(min=1).double()
-    return table, codes, prior, generator
-
-
-def full_penalty(table, codes):
-    used = table.count_codes(codes) > 0
-    return L2 / 2 * table.weight[used].square().sum()
+    return table.double(), codes, generator
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 60])
-def test_mean_over_an_epoch_is_the_penalty_of_the_used_rows(case, batch_size):
-    table, codes, prior, generator = case
-    batches = list(shuffled_batches(len(codes), batch_size, generator))
-    estimates = [prior(codes[rows], table(codes[rows])) * len(rows) for rows in batches]
-    mean = torch.stack(estimates).sum() / len(codes)
-    torch.testing.assert_close(mean, full_penalty(table, codes), rtol=1e-12, atol=0)
-
-
-def test_gradient_over_an_epoch_is_l2_times_the_used_rows(case):
-    table, codes, prior, generator = case
-    for rows in shuffled_batches(len(codes), 7, generator):
-        estimate = prior(codes[rows], table(codes[rows])) * len(rows) / len(codes)
-        estimate.backward()
+def test_gradient_over_an_epoch_is_l2_times_the_used_rows(case, batch_size):
+    table, codes, generator = case
+    optimizer = Recorder(table.weight, len(codes))
+    add_embedding_prior([optimizer], table, codes, L2)
+    for rows in shuffled_batches(len(codes), batch_size, generator):
+        optimizer.zero_grad()
+        descend(0 * table(codes[rows]).sum(), [optimizer], len(rows))
     used = (table.count_codes(codes) > 0)[:, None]
     expected = L2 * table.weight.detach() * used
-    torch.testing.assert_close(table.weight.grad.to_dense(), expected, rtol=1e-12, atol=0)
+    torch.testing.assert_close(optimizer.total, expected, rtol=1e-6, atol=0)
 
 
-def test_shares_are_rows_per_occurrence(case):
-    table, codes, _, _ = case
-    prior = EmbeddingPrior(table, codes, L2)
+def test_decay_is_rows_per_occurrence(case):
+    table, codes, _ = case
+    (optimizer,) = make_optimizers([table.weight], [], "adam", learning_rate=0.1)
+    add_embedding_prior([optimizer], table, codes, L2)
     first = codes[0] + table.offsets
     counts = (codes == codes[0]).sum(0)
-    torch.testing.assert_close(prior.shares[first], len(codes) / counts)
+    decay = optimizer.lookup_decay[table.weight]
+    torch.testing.assert_close(decay[first], L2 * len(codes) / counts)
+
+
+@pytest.mark.parametrize("kind", ["adam", "ftrl"])
+def test_optimizers_follow_the_gradient_of_the_penalty(case, kind):
+    table, codes, _ = case
+    prior, plain = (FieldEmbedding(table.vocabulary_sizes, 4).double() for _ in range(2))
+    for other in (prior, plain):
+        other.weight.data.copy_(table.weight.data)
+    shares = len(codes) / table.count_codes(codes).clamp(min=1)
+    for net, penalised in ((prior, True), (plain, False)):
+        optimizers = make_optimizers([net.weight], [], kind, learning_rate=0.1)
+        if penalised:
+            add_embedding_prior(optimizers, net, codes, L2)
+        for rows in (torch.arange(20), torch.arange(15, 40)):
+            looked_up = net(codes[rows])
+            loss = looked_up.sigmoid().sum(-1).mean()
+            if not penalised:  # as a part of the loss
+                share = shares[codes[rows] + net.offsets]
+                penalty = (looked_up.square().sum(-1) * share).sum() / len(rows)
+                loss = loss + L2 / 2 * penalty
+            descend(loss, optimizers, len(rows))
+    assert not torch.equal(prior.weight, table.weight)
+    torch.testing.assert_close(prior.weight, plain.weight, rtol=1e-5, atol=1e-7)
 
 
 def test_no_penalty_costs_nothing(case):
-    table, codes, _, _ = case
-    assert EmbeddingPrior(table, codes, 0.0)(codes, table(codes)).item() == 0
+    table, codes, _ = case
+    optimizers = make_optimizers([table.weight], [], "adam", learning_rate=0.1)
+    add_embedding_prior(optimizers, table, codes, 0.0)
+    assert not optimizers[0].lookup_decay
+
+
+def test_other_tables_have_no_prior(case):
+    table, codes, _ = case
+    other = FieldEmbedding((4,), 2)
+    optimizers = make_optimizers([other.weight], [], "adam", learning_rate=0.1)
+    add_embedding_prior(optimizers, table, codes, L2)
+    assert not optimizers[0].lookup_decay

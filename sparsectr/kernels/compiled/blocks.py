@@ -1,7 +1,8 @@
 """Blocks of batch rows, turned on their side, within compiled functions.
 
-x[i, k R + r] is coordinate k of interaction row i of batch row r of R: everything is a loop over
-neighbouring numbers. Rows and columns are filled up with zeros to whole tiles of a product.
+x[i, r d + k] is coordinate k of interaction row i of batch row r: a layer is one product of
+matrices, and embeddings keep together. Rows and columns are filled up with zeros to whole tiles
+of a product.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from sparsectr.kernels.compiled.jit import compiled
+from sparsectr.kernels.compiled.jit import compiled, prefetch
 from sparsectr.kernels.compiled.matrix import TILE_COLUMNS
+from sparsectr.kernels.compiled.pieces import copy_piece, fill_piece, sum_piece
 
 # Into the block and back --------------------------------------------------------------------
 
@@ -23,68 +25,95 @@ def n_columns(n_rows: int, dim: int) -> int:
 
 
 @compiled
+def look_up(codes: Any, offsets: Any, table: Any, dim: int, x: Any) -> None:
+    """Turn the rows of a table that codes (R, F) name on their side.
+
+    The columns of rows that are missing at the end of the last block become zero.
+    """
+    n_rows, n_fields = codes.shape
+    flat, rows = x.ravel(), table.ravel()
+    for r in range(n_rows):
+        for f in range(n_fields):
+            prefetch(rows, (codes[r, f] + offsets[f]) * table.shape[1])
+    for f in range(n_fields):
+        for r in range(n_rows):
+            row = codes[r, f] + offsets[f]
+            for s in range(table.shape[1] // dim):
+                place = (s * n_fields + f) * x.shape[1] + r * dim
+                copy_piece(rows, row * table.shape[1] + s * dim, flat, place, dim)
+    clear_columns(x, n_rows * dim)
+
+
+@compiled
 def load(embeddings: Any, dim: int, x: Any) -> None:
-    """Turn rows of embeddings on their side: x[s F + f, k R + r] = e[r, f, s d + k]."""
+    """Turn rows of embeddings on their side: x[s F + f, r d + k] = e[r, f, s d + k].
+
+    The columns of rows that are missing at the end of the last block become zero.
+    """
     n_rows, n_fields, length = embeddings.shape
+    flat, rows = x.ravel(), embeddings.ravel()
     for r in range(n_rows):
         for f in range(n_fields):
             for s in range(length // dim):
-                for k in range(dim):
-                    x[s * n_fields + f, k * n_rows + r] = embeddings[r, f, s * dim + k]
+                place = (s * n_fields + f) * x.shape[1] + r * dim
+                copy_piece(rows, (r * n_fields + f) * length + s * dim, flat, place, dim)
+    clear_columns(x, n_rows * dim)
 
 
 @compiled
 def store(x: Any, dim: int, embeddings: Any) -> None:
     """Turn x back; the inverse of `load`."""
     n_rows, n_fields, length = embeddings.shape
+    flat, rows = x.ravel(), embeddings.ravel()
     for r in range(n_rows):
         for f in range(n_fields):
             for s in range(length // dim):
-                for k in range(dim):
-                    embeddings[r, f, s * dim + k] = x[s * n_fields + f, k * n_rows + r]
+                place = (s * n_fields + f) * x.shape[1] + r * dim
+                copy_piece(flat, place, rows, (r * n_fields + f) * length + s * dim, dim)
 
 
 @compiled
-def turn(vectors: Any, x: Any) -> Any:
+def turn(vectors: Any, dim: int, turned: Any) -> None:
     """Repeat vectors (R, P, n) for every coordinate, in the layout of x: (P, n, C)."""
     n_rows, n_terms, n = vectors.shape
-    turned = np.zeros((n_terms, *x.shape), np.float32)
+    flat = turned.ravel()
     for p in range(n_terms):
         for i in range(n):
+            place = (p * turned.shape[1] + i) * turned.shape[2]
             for r in range(n_rows):
-                turned[p, i, r] = vectors[r, p, i]
-            for start in range(n_rows, x.shape[1] - n_rows + 1, n_rows):
-                for r in range(n_rows):
-                    turned[p, i, start + r] = turned[p, i, r]
-    return turned
+                fill_piece(flat, place + r * dim, vectors[r, p, i], dim)
 
 
 @compiled
 def sum_fields(x: Any, dim: int, sums: Any) -> None:
     """Sum the coordinates of every field, over its subspaces, into sums (R, F)."""
     n_rows, n_fields = sums.shape
-    total = np.empty(n_rows, np.float32)
-    for f in range(n_fields):
-        for r in range(n_rows):
-            total[r] = 0
-        for i in range(f, x.shape[0] // n_fields * n_fields, n_fields):
-            for k in range(dim):
-                for r in range(n_rows):
-                    total[r] += x[i, k * n_rows + r]
-        for r in range(n_rows):
-            sums[r, f] = total[r]
+    flat = x.ravel()
+    for r in range(n_rows):
+        for f in range(n_fields):
+            total = np.float32(0)
+            for i in range(f, x.shape[0] // n_fields * n_fields, n_fields):
+                total += sum_piece(flat, i * x.shape[1] + r * dim, dim)
+            sums[r, f] = total
 
 
 @compiled
 def spread(gradient: Any, dim: int, x: Any) -> None:
     """Give every coordinate the gradient of its field's sum; the transpose of `sum_fields`."""
     n_rows, n_fields = gradient.shape
+    flat = x.ravel()
     for i in range(x.shape[0] // n_fields * n_fields):
         for r in range(n_rows):
-            x[i, r] = gradient[r, i % n_fields]
-        for k in range(1, dim):
-            for r in range(n_rows):
-                x[i, k * n_rows + r] = x[i, r]
+            fill_piece(flat, i * x.shape[1] + r * dim, gradient[r, i % n_fields], dim)
+    clear_columns(x, n_rows * dim)
+
+
+@compiled
+def clear_columns(x: Any, first: int) -> None:
+    """Set the columns from ``first`` on to zero."""
+    for i in range(x.shape[0]):
+        for c in range(first, x.shape[1]):
+            x[i, c] = 0
 
 
 # Within the block ---------------------------------------------------------------------------
@@ -115,11 +144,11 @@ def add(x: Any, result: Any) -> None:
 
 
 @compiled
-def multiply(x: Any, factor: Any) -> None:
-    """Multiply x by 1 + factor in place."""
+def grow(x: Any, factor: Any, result: Any) -> None:
+    """Store x * (1 + factor)."""
     for i in range(x.shape[0]):
         for c in range(x.shape[1]):
-            x[i, c] += x[i, c] * factor[i, c]
+            result[i, c] = x[i, c] + x[i, c] * factor[i, c]
 
 
 @compiled
@@ -148,18 +177,11 @@ def add_scaled(x: Any, vector: Any, result: Any) -> None:
 
 
 @compiled
-def dot_coordinates(a: Any, b: Any, result: Any, p: int) -> None:
+def dot_coordinates(a: Any, b: Any, dim: int, product: Any, result: Any, p: int) -> None:
     """Sum a * b over the coordinates, into result[:, p] of result (R, P, n)."""
     n_rows, _, n = result.shape
-    total = np.empty(n_rows, np.float32)
-    product = np.empty(a.shape[1], np.float32)
     for i in range(n):
         for c in range(a.shape[1]):
             product[c] = a[i, c] * b[i, c]
         for r in range(n_rows):
-            total[r] = 0
-        for start in range(0, a.shape[1] // n_rows * n_rows, n_rows):
-            for r in range(n_rows):
-                total[r] += product[start + r]
-        for r in range(n_rows):
-            result[r, p, i] = total[r]
+            result[r, p, i] = sum_piece(product, r * dim, dim)

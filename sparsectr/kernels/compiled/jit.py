@@ -22,7 +22,7 @@ if tuple(int(part) for part in numba.__version__.split(".")[:2]) < (0, 64):
 FAST_MATH = {"contract", "reassoc", "nsz"}
 
 
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+def compiled(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     """Compile a function when it is first called; it runs without the interpreter's lock.
 
     The machine code is kept on disk: beside the module, or in the user's cache folder where the
@@ -30,11 +30,19 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     the function changes, but not when a compiled function of another file does that it calls:
     while developing, delete the ``__pycache__`` folders after such a change.
     """
-    options: dict[str, Any] = {"nogil": True, "fastmath": FAST_MATH, "error_model": "numpy"}
+    options |= {"nogil": True, "fastmath": FAST_MATH, "error_model": "numpy"}
     try:
         return numba.njit(function, cache=True, **options)
     except RuntimeError:  # numba found no folder that can be written
         return numba.njit(function, **options)
+
+
+def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function into those that call it.
+
+    For a few instructions on arrays: to hand an array over takes a dozen.
+    """
+    return compiled(function, forceinline=True)
 
 
 def _prefetch(typing_context: Any, array: Any, place: Any) -> Any:

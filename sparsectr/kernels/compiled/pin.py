@@ -22,8 +22,9 @@ from sparsectr.kernels.compiled.blocks import (
     clear,
     copy,
     dot_coordinates,
+    grow,
     load,
-    multiply,
+    look_up,
     n_columns,
     scale,
     spread,
@@ -33,11 +34,15 @@ from sparsectr.kernels.compiled.blocks import (
     turn,
 )
 from sparsectr.kernels.compiled.jit import compiled
-from sparsectr.kernels.compiled.matrix import TILE_ROWS, add_outer, add_product
+from sparsectr.kernels.compiled.losses import log_loss, lookup_gradient, scale_gradients
+from sparsectr.kernels.compiled.matrix import TILE_ROWS, add_outer, add_product, add_up, set_product
+from sparsectr.kernels.compiled.vectors import SHORT_WIDTH
+from sparsectr.kernels.memory import empty
 from sparsectr.kernels.threads import run_parts
 
-# Batch rows of a block: enough for vectors, few enough for the cache.
-BLOCK_ROWS = 16
+# Numbers of an interaction row in a block: with 39 fields, X_0 is then 20 KB and stays in the
+# fastest cache.
+BLOCK_COLUMNS = 128
 # Batch rows of a part. Gradients of weights are summed per part and then over parts, so that
 # they do not depend on the number of threads.
 PART_ROWS = 256
@@ -104,6 +109,93 @@ def polynomial_logits(
         logits.numpy(),
     )
     return logits
+
+
+def polynomial_loss(
+    codes: Tensor,
+    targets: Tensor,
+    row_weights: Tensor,
+    offsets: Tensor,
+    table: Tensor,
+    weights: list[Tensor],
+    readout: Tensor,
+    bias: Tensor,
+    n_subspaces: int,
+) -> Tensor:
+    """Compute the mean log loss of a batch and all its gradients in one pass.
+
+    Every block of rows goes from its embeddings to its loss and back while it lies in the cache.
+
+    Parameters
+    ----------
+    codes : Tensor of shape (B, F)
+    targets, row_weights : Tensor of shape (B,)
+        0 or 1; weight in the sum of the losses, which is divided by B.
+    offsets : Tensor of shape (F,)
+        First row of every field.
+    table : Tensor of shape (V, D)
+        Its gradient is sparse.
+    weights : list of L tensors of shape (n, n)
+    readout : Tensor of shape (1, F)
+    bias : Tensor of shape (1,)
+    n_subspaces : int
+
+    Returns
+    -------
+    Tensor of shape ()
+    """
+    return _PolynomialLoss.apply(  # type: ignore[no-any-return,no-untyped-call]
+        codes, targets, row_weights, offsets, n_subspaces, table, readout, bias, *weights
+    )
+
+
+class _PolynomialLoss(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: FunctionCtx,
+        codes: Tensor,
+        targets: Tensor,
+        row_weights: Tensor,
+        offsets: Tensor,
+        n_subspaces: int,
+        table: Tensor,
+        readout: Tensor,
+        bias: Tensor,
+        *weights: Tensor,
+    ) -> Tensor:
+        filled = _fill_up(torch.stack(weights))
+        n_parts = -(-len(codes) // PART_ROWS)
+        losses = torch.zeros(n_parts, dtype=torch.float64)
+        of_lookups = empty(codes.numel(), table.shape[1])
+        of_weights = np.zeros((n_parts, *filled.shape), np.float32)
+        of_readout = np.zeros((n_parts, codes.shape[1] + 1), np.float32)
+        run_parts(
+            _loss_part,
+            n_parts,
+            *(as_array(t) for t in (codes, targets, row_weights, offsets, table)),
+            n_subspaces,
+            *(as_array(t) for t in (filled, filled.mT, readout, bias)),
+            losses.numpy(),
+            of_lookups.view(*codes.shape, -1).numpy(),
+            of_weights,
+            of_readout,
+        )
+        n_rows = len(weights[0])
+        of_weights = np.ascontiguousarray(of_weights.sum(0)[:, :n_rows, :n_rows])
+        of_readout = of_readout.sum(0)
+        ctx.gradients = (  # type: ignore[attr-defined]
+            lookup_gradient(codes, offsets, of_lookups, table.shape),
+            torch.from_numpy(of_readout[None, :-1]),
+            torch.from_numpy(of_readout[-1:]),
+            *torch.from_numpy(of_weights),
+        )
+        return losses.sum().float()
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        found = ctx.gradients  # type: ignore[attr-defined]
+        ctx.gradients = ()  # type: ignore[attr-defined] # or autograd would copy what others hold
+        return (None,) * 5 + scale_gradients(found, gradients[0])
 
 
 class _PolynomialSums(torch.autograd.Function):
@@ -179,20 +271,23 @@ def _forward_part(
 ) -> None:
     """Compute the sums of the rows of one part."""
     dim = embeddings.shape[2] // n_subspaces
-    stop = min(len(embeddings), (part + 1) * PART_ROWS)
-    for first in range(part * PART_ROWS, stop, BLOCK_ROWS):
-        last = min(stop, first + BLOCK_ROWS)
-        x0 = np.zeros((weights.shape[1], n_columns(last - first, dim)), np.float32)
-        load(embeddings[first:last], dim, x0)
-        x = np.empty(x0.shape, np.float32)
-        factor = np.empty(x0.shape, np.float32)
-        copy(x0, x)
-        terms = np.empty((left.shape[2], *x.shape), np.float32)
+    start, stop = part * PART_ROWS, min(len(embeddings), (part + 1) * PART_ROWS)
+    n_block_rows = _count_block_rows(stop - start, dim)
+    x = np.zeros((2, weights.shape[1], n_columns(n_block_rows, dim)), np.float32)
+    factor, scaled = np.zeros(x.shape[1:], np.float32), np.zeros(x.shape[1:], np.float32)
+    terms = np.zeros((left.shape[2], *x.shape[1:]), np.float32)
+    u = np.zeros((left.shape[2], *x.shape[1:]), np.float32)
+    v = np.zeros((right.shape[2], *x.shape[1:]), np.float32)
+    for first in range(start, stop, n_block_rows):
+        last = min(stop, first + n_block_rows)
+        load(embeddings[first:last], dim, x[0])
+        copy(x[0], x[1])
         for layer in range(len(weights)):
-            u, v = turn(left[layer, first:last], x), turn(right[layer, first:last], x)
-            _factor(weights[layer], x0, u, v, terms, factor)
-            multiply(x, factor)
-        sum_fields(x, dim, sums[first:last])
+            turn(left[layer, first:last], dim, u)
+            turn(right[layer, first:last], dim, v)
+            _factor(weights[layer], x[0], u, v, terms, scaled, factor)
+            grow(x[1], factor, x[1])
+        sum_fields(x[1], dim, sums[first:last])
 
 
 @compiled
@@ -208,33 +303,85 @@ def _logits_part(
     logits: Any,
 ) -> None:
     """Compute the logits of the rows of one part, without vectors."""
-    n_fields, length = codes.shape[1], table.shape[1]
-    dim = length // n_subspaces
-    stop = min(len(codes), (part + 1) * PART_ROWS)
-    for first in range(part * PART_ROWS, stop, BLOCK_ROWS):
-        last = min(stop, first + BLOCK_ROWS)
-        embeddings = np.empty((last - first, n_fields, length), np.float32)
-        for r in range(last - first):
-            for f in range(n_fields):
-                row = codes[first + r, f] + offsets[f]
-                for d in range(length):
-                    embeddings[r, f, d] = table[row, d]
-        x0 = np.zeros((weights.shape[1], n_columns(last - first, dim)), np.float32)
-        load(embeddings, dim, x0)
-        x = np.empty(x0.shape, np.float32)
-        factor = np.empty(x0.shape, np.float32)
-        copy(x0, x)
+    n_fields = codes.shape[1]
+    dim = table.shape[1] // n_subspaces
+    start, stop = part * PART_ROWS, min(len(codes), (part + 1) * PART_ROWS)
+    n_block_rows = _count_block_rows(stop - start, dim)
+    x = np.zeros((2, weights.shape[1], n_columns(n_block_rows, dim)), np.float32)
+    factor = np.zeros(x.shape[1:], np.float32)
+    sums = np.empty((n_block_rows, n_fields), np.float32)
+    for first in range(start, stop, n_block_rows):
+        n = min(stop - first, n_block_rows)
+        look_up(codes[first : first + n], offsets, table, dim, x[0])
+        copy(x[0], x[1])
         for layer in range(len(weights)):
-            clear(factor)
-            add_product(weights[layer], x0, factor)
-            multiply(x, factor)
-        sums = np.empty((last - first, n_fields), np.float32)
-        sum_fields(x, dim, sums)
-        for r in range(last - first):
+            set_product(weights[layer], x[0], factor)
+            grow(x[1], factor, x[1])
+        sum_fields(x[1], dim, sums[:n])
+        for r in range(n):
             for k in range(len(bias)):
                 logits[first + r, k] = bias[k]
                 for f in range(n_fields):
                     logits[first + r, k] += readout[k, f] * sums[r, f]
+
+
+@compiled
+def _loss_part(
+    part: int,
+    codes: Any,
+    targets: Any,
+    row_weights: Any,
+    offsets: Any,
+    table: Any,
+    n_subspaces: int,
+    weights: Any,
+    transposed: Any,
+    readout: Any,
+    bias: Any,
+    losses: Any,
+    of_lookups: Any,
+    of_weights: Any,
+    of_readout: Any,
+) -> None:
+    """Compute the loss of the rows of one part, and all gradients."""
+    n_layers, n_fields = len(weights), codes.shape[1]
+    dim = table.shape[1] // n_subspaces
+    start, stop = part * PART_ROWS, min(len(codes), (part + 1) * PART_ROWS)
+    n_block_rows = _count_block_rows(stop - start, dim)
+    x = np.zeros((n_layers + 1, weights.shape[1], n_columns(n_block_rows, dim)), np.float32)
+    factors = np.zeros(x.shape, np.float32)
+    scratch = np.zeros((3, *x.shape[1:]), np.float32)
+    of_x, of_x0, of_factor = scratch[0], scratch[1], scratch[2]
+    sums = np.empty((n_block_rows, n_fields), np.float32)
+    partial_sums = np.zeros((*weights.shape, SHORT_WIDTH), np.float32)
+    for first in range(start, stop, n_block_rows):
+        n = min(stop - first, n_block_rows)
+        look_up(codes[first : first + n], offsets, table, dim, x[0])
+        for layer in range(n_layers):
+            set_product(weights[layer], x[0], factors[layer])
+            grow(x[layer], factors[layer], x[layer + 1])
+        sum_fields(x[n_layers], dim, sums[:n])
+        for r in range(n):
+            logit = bias[0]
+            for f in range(n_fields):
+                logit += readout[0, f] * sums[r, f]
+            loss, slope = log_loss(logit, targets[first + r])
+            losses[part] += loss * row_weights[first + r] / len(codes)
+            slope *= row_weights[first + r] / np.float32(len(codes))
+            of_readout[part, n_fields] += slope
+            for f in range(n_fields):
+                of_readout[part, f] += slope * sums[r, f]
+                sums[r, f] = slope * readout[0, f]  # from here on the gradient of the sum
+        spread(sums[:n], dim, of_x)
+        clear(of_x0)
+        for layer in range(n_layers - 1, -1, -1):
+            step_back(x[layer], factors[layer], of_x, of_factor)
+            add_outer(of_factor, x[0], partial_sums[layer])
+            add_product(transposed[layer], of_factor, of_x0)
+        add(of_x, of_x0)
+        store(of_x0, dim, of_lookups[first : first + n])
+    for layer in range(n_layers):
+        add_up(partial_sums[layer], of_weights[part, layer])
 
 
 @compiled
@@ -253,76 +400,89 @@ def _backward_part(
     of_right: Any,
 ) -> None:
     """Compute all gradients of the rows of one part."""
-    n_layers, n_rows = weights.shape[:2]
+    n_layers = len(weights)
     dim = embeddings.shape[2] // n_subspaces
-    stop = min(len(embeddings), (part + 1) * PART_ROWS)
-    for first in range(part * PART_ROWS, stop, BLOCK_ROWS):
-        last = min(stop, first + BLOCK_ROWS)
-        x = np.zeros((n_layers + 1, n_rows, n_columns(last - first, dim)), np.float32)
-        factors = np.empty(x.shape, np.float32)
-        terms = np.empty((n_layers, left.shape[2], *x.shape[1:]), np.float32)
+    start, stop = part * PART_ROWS, min(len(embeddings), (part + 1) * PART_ROWS)
+    n_block_rows = _count_block_rows(stop - start, dim)
+    x = np.zeros((n_layers + 1, weights.shape[1], n_columns(n_block_rows, dim)), np.float32)
+    factors = np.zeros(x.shape, np.float32)
+    terms = np.zeros((n_layers, left.shape[2], *x.shape[1:]), np.float32)
+    scratch = np.zeros((6, *x.shape[1:]), np.float32)
+    of_x, of_x0, of_factor = scratch[0], scratch[1], scratch[2]
+    of_term, scaled, of_scaled = scratch[3], scratch[4], scratch[5]
+    partial_sums = np.zeros((*weights.shape, SHORT_WIDTH), np.float32)
+    u = np.zeros((left.shape[2], *x.shape[1:]), np.float32)
+    v = np.zeros((right.shape[2], *x.shape[1:]), np.float32)
+    for first in range(start, stop, n_block_rows):
+        last = min(stop, first + n_block_rows)
         load(embeddings[first:last], dim, x[0])
         for layer in range(n_layers):
-            u, v = turn(left[layer, first:last], x[0]), turn(right[layer, first:last], x[0])
-            _factor(weights[layer], x[0], u, v, terms[layer], factors[layer])
-            copy(x[layer], x[layer + 1])
-            multiply(x[layer + 1], factors[layer])
-        of_x = np.zeros(x.shape[1:], np.float32)
-        of_x0 = np.zeros(x.shape[1:], np.float32)
-        of_factor = np.empty(x.shape[1:], np.float32)
+            turn(left[layer, first:last], dim, u)
+            turn(right[layer, first:last], dim, v)
+            _factor(weights[layer], x[0], u, v, terms[layer], scaled, factors[layer])
+            grow(x[layer], factors[layer], x[layer + 1])
         spread(gradient[first:last], dim, of_x)
+        clear(of_x0)
         for layer in range(n_layers - 1, -1, -1):
             step_back(x[layer], factors[layer], of_x, of_factor)
             if left.shape[2] == 0:
-                add_outer(of_factor, x[0], of_weights[part, layer])
+                add_outer(of_factor, x[0], partial_sums[layer])
                 add_product(transposed[layer], of_factor, of_x0)
                 continue
-            u, v = turn(left[layer, first:last], of_x), turn(right[layer, first:last], of_x)
+            turn(left[layer, first:last], dim, u)
+            turn(right[layer, first:last], dim, v)
             _vectors_backward(
                 (u, v, terms[layer], x[0], transposed[layer], of_factor),
-                of_weights[part, layer],
+                (of_term, scaled, of_scaled),
+                dim,
+                partial_sums[layer],
                 of_x0,
                 of_left[layer, first:last],
                 of_right[layer, first:last],
             )
         add(of_x, of_x0)
         store(of_x0, dim, of_embeddings[first:last])
+    for layer in range(n_layers):
+        add_up(partial_sums[layer], of_weights[part, layer])
 
 
 @compiled
-def _factor(weight: Any, x0: Any, u: Any, v: Any, terms: Any, factor: Any) -> None:
+def _count_block_rows(n_rows: int, dim: int) -> int:
+    """Return how many of a part's rows go into a block."""
+    return min(n_rows, max(1, BLOCK_COLUMNS // dim))
+
+
+@compiled
+def _factor(weight: Any, x0: Any, u: Any, v: Any, terms: Any, scaled: Any, factor: Any) -> None:
     """Compute A of a layer, and with vectors the terms W (v_p * X_0)."""
-    clear(factor)
     if len(u) == 0:
-        add_product(weight, x0, factor)
+        set_product(weight, x0, factor)
         return
-    scaled = np.empty(x0.shape, np.float32)
+    clear(factor)
     for p in range(len(u)):
-        clear(terms[p])
         if len(v) > 0:
             scale(x0, v[p], scaled)
-            add_product(weight, scaled, terms[p])
+            set_product(weight, scaled, terms[p])
         else:
-            add_product(weight, x0, terms[p])
+            set_product(weight, x0, terms[p])
         add_scaled(terms[p], u[p], factor)
 
 
 @compiled
-def _vectors_backward(inputs: Any, of_weight: Any, of_x0: Any, of_left: Any, of_right: Any) -> None:
+def _vectors_backward(
+    inputs: Any, scratch: Any, dim: int, of_weight: Any, of_x0: Any, of_left: Any, of_right: Any
+) -> None:
     """Bring the gradient of A back to the vectors, the weight and X_0."""
     u, v, terms, x0, transposed, of_factor = inputs
-    of_term = np.zeros(x0.shape, np.float32)
-    scaled = np.empty(x0.shape, np.float32)
-    of_scaled = np.empty(x0.shape, np.float32)
+    of_term, scaled, of_scaled = scratch
     for p in range(len(u)):
-        dot_coordinates(of_factor, terms[p], of_left, p)
+        dot_coordinates(of_factor, terms[p], dim, of_scaled[0], of_left, p)
         scale(of_factor, u[p], of_term)
         if len(v) > 0:
             scale(x0, v[p], scaled)
             add_outer(of_term, scaled, of_weight)
-            clear(of_scaled)
-            add_product(transposed, of_term, of_scaled)
-            dot_coordinates(of_scaled, x0, of_right, p)
+            set_product(transposed, of_term, of_scaled)
+            dot_coordinates(of_scaled, x0, dim, of_term[0], of_right, p)
             add_scaled(of_scaled, v[p], of_x0)
         else:
             add_outer(of_term, x0, of_weight)

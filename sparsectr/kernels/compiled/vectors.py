@@ -1,7 +1,8 @@
-"""Pieces of machine code: vectors of 16 numbers in two-dimensional arrays.
+"""Pieces of machine code: vectors of 8 or 16 numbers in arrays.
 
-Compilers keep what a loop adds up in memory where it should stay in registers; that halves the
-speed of the innermost loops. These few are therefore written down in vectors.
+Compilers keep what a loop adds up in memory where it should stay in registers, and take short
+loops number by number, because their vectors would be longer than an embedding; that halves the
+speed of the innermost loops or worse. These few are therefore written down in vectors.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from numba.core import cgutils
 
 WIDTH = 16
 VECTOR = ir.VectorType(ir.FloatType(), WIDTH)
+SHORT_WIDTH = 8
+SHORT_VECTOR = ir.VectorType(ir.FloatType(), SHORT_WIDTH)
 ROUNDED_ONCE = ["contract"]
 
 
@@ -20,6 +23,13 @@ def open_arrays(context: Any, builder: Any, signature: Any, arguments: Any, n: i
     """Return the structures of the first n arguments, arrays in C order."""
     pairs = zip(signature.args[:n], arguments[:n], strict=True)
     return [context.make_array(kind)(context, builder, value) for kind, value in pairs]
+
+
+def open_flat(
+    context: Any, builder: Any, signature: Any, arguments: Any, *places: int
+) -> list[Any]:
+    """Return the structures of the arguments at some places, arrays with one axis."""
+    return [context.make_array(signature.args[k])(context, builder, arguments[k]) for k in places]
 
 
 def length(builder: Any, array: Any, axis: int) -> Any:
@@ -34,23 +44,70 @@ def address(builder: Any, array: Any, i: Any, j: Any) -> Any:
 
 def load(builder: Any, array: Any, i: Any, j: Any) -> Any:
     """Return the vector array[i, j : j + 16]."""
-    place = builder.bitcast(address(builder, array, i, j), VECTOR.as_pointer())
-    return builder.load(place, align=4)
+    return _load(builder, address(builder, array, i, j), VECTOR)
 
 
 def store(builder: Any, vector: Any, array: Any, i: Any, j: Any) -> None:
-    """Store a vector as array[i, j : j + 16]."""
-    place = builder.bitcast(address(builder, array, i, j), VECTOR.as_pointer())
-    builder.store(vector, place, align=4)
+    """Store a vector of either length from array[i, j] on."""
+    _store(builder, vector, address(builder, array, i, j))
+
+
+def load_short(builder: Any, array: Any, i: Any, j: Any) -> Any:
+    """Return the short vector array[i, j : j + 8]."""
+    return _load(builder, address(builder, array, i, j), SHORT_VECTOR)
 
 
 def load_repeated(builder: Any, array: Any, i: Any, j: Any) -> Any:
     """Return a vector that holds array[i, j] 16 times."""
-    empty = ir.Constant(VECTOR, ir.Undefined)
-    number = builder.load(address(builder, array, i, j))
+    return repeat(builder, builder.load(address(builder, array, i, j)), VECTOR)
+
+
+def load_flat(builder: Any, array: Any, place: Any) -> Any:
+    """Return the short vector array[place : place + 8] of an array with one axis."""
+    return _load(builder, builder.gep(array.data, [place]), SHORT_VECTOR)
+
+
+def store_flat(builder: Any, vector: Any, array: Any, place: Any) -> None:
+    """Store a short vector as array[place : place + 8]."""
+    _store(builder, vector, builder.gep(array.data, [place]))
+
+
+def repeat(builder: Any, number: Any, kind: Any) -> Any:
+    """Return a vector of a type that holds one number everywhere."""
+    empty = ir.Constant(kind, ir.Undefined)
     first = builder.insert_element(empty, number, ir.IntType(32)(0))
-    places = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), [0] * WIDTH)
+    places = ir.Constant(ir.VectorType(ir.IntType(32), kind.count), [0] * kind.count)
     return builder.shuffle_vector(first, empty, places)
+
+
+def total(builder: Any, vector: Any) -> Any:
+    """Return the sum of a short vector's numbers: halves are added until one number is left."""
+    width = SHORT_WIDTH
+    while width > 1:
+        width //= 2
+        kind = ir.VectorType(ir.IntType(32), width)
+        lower, upper = (
+            builder.shuffle_vector(vector, vector, ir.Constant(kind, list(range(k, k + width))))
+            for k in (0, width)
+        )
+        vector = builder.fadd(lower, upper)
+    return builder.extract_element(vector, ir.IntType(32)(0))
+
+
+def square_root(builder: Any, vector: Any) -> Any:
+    """Return the roots of a short vector."""
+    name = f"llvm.sqrt.v{SHORT_WIDTH}f32"
+    known = builder.module.globals.get(name)
+    kind = ir.FunctionType(SHORT_VECTOR, [SHORT_VECTOR])
+    return builder.call(known or ir.Function(builder.module, kind, name), [vector])
+
+
+def _load(builder: Any, address: Any, kind: Any) -> Any:
+    return builder.load(builder.bitcast(address, kind.as_pointer()), align=4)
+
+
+def _store(builder: Any, vector: Any, address: Any) -> None:
+    builder.store(vector, builder.bitcast(address, vector.type.as_pointer()), align=4)
 
 
 def multiply(builder: Any, a: Any, b: Any) -> Any:
@@ -70,7 +127,12 @@ def multiply_subtract(builder: Any, a: Any, b: Any, c: Any) -> Any:
 
 def zero_variables(builder: Any, n: int) -> list[Any]:
     """Return n variables for vectors, set to zero."""
-    variables = [cgutils.alloca_once(builder, VECTOR) for _ in range(n)]
-    for variable in variables:
-        builder.store(ir.Constant(VECTOR, [0.0] * WIDTH), variable)
-    return variables
+    return variables(builder, [ir.Constant(VECTOR, [0.0] * WIDTH)] * n)
+
+
+def variables(builder: Any, values: list[Any]) -> list[Any]:
+    """Return variables that hold these vectors."""
+    made = [cgutils.alloca_once(builder, value.type) for value in values]
+    for variable, value in zip(made, values, strict=True):
+        builder.store(value, variable)
+    return made

@@ -1,6 +1,6 @@
 """Optimizers for one huge embedding table and a few small dense parameters."""
 
-from sparsectr.training.optimizers.factory import make_optimizers, set_gradient_scale
+from sparsectr.training.optimizers.factory import make_optimizers, set_batch_rows
 from sparsectr.training.optimizers.ftrl import FTRL
 from sparsectr.training.optimizers.group_ftrl import GroupFTRL, zero_row_share
 from sparsectr.training.optimizers.row_adam import RowAdam
@@ -10,6 +10,6 @@ __all__ = [
     "GroupFTRL",
     "RowAdam",
     "make_optimizers",
-    "set_gradient_scale",
+    "set_batch_rows",
     "zero_row_share",
 ]

@@ -11,7 +11,11 @@ from torch.optim import Optimizer
 
 from sparsectr.training.optimizers.ftrl import FTRL
 from sparsectr.training.optimizers.group_ftrl import GroupFTRL
+from sparsectr.training.optimizers.per_parameter import PerParameterOptimizer
 from sparsectr.training.optimizers.row_adam import RowAdam
+
+# Numbers from which an update is worth a second thread.
+LARGE = 100_000
 
 
 def make_optimizers(
@@ -32,7 +36,7 @@ def make_optimizers(
         Parameters with dense gradients; may be empty.
     kind : {"adam", "ftrl"}
         "adam": `RowAdam` and `torch.optim.Adam`. "ftrl": `GroupFTRL` and `FTRL` with their
-        default penalties, which hold for the sum loss: see `set_gradient_scale`.
+        default penalties, which hold for the sum loss: see `set_batch_rows`.
     learning_rate : float
         Learning rate of both.
     weight_decay : float, default=0.0
@@ -55,9 +59,11 @@ def make_optimizers(
         if tables:
             optimizers.append(RowAdam(tables, lr=learning_rate, weight_decay=weight_decay))
         if others:
-            # fused: a third of the time of the default, also on a CPU.
+            # fused: a third of the time of the default, also on a CPU. But it wakes all threads for
+            # every parameter, which then wait in a loop on cores that the next kernel needs.
+            fused = others[0].is_cuda or sum(map(torch.numel, others)) > LARGE
             optimizers.append(
-                torch.optim.Adam(others, lr=learning_rate, weight_decay=weight_decay, fused=True)
+                torch.optim.Adam(others, lr=learning_rate, weight_decay=weight_decay, fused=fused)
             )
     else:
         if tables:
@@ -67,11 +73,12 @@ def make_optimizers(
     return optimizers
 
 
-def set_gradient_scale(optimizers: Iterable[Optimizer], n_rows: int) -> None:
-    """Tell FTRL optimizers how many rows the mean loss of the next step is a mean of.
+def set_batch_rows(optimizers: Iterable[Optimizer], n_rows: int) -> None:
+    """Tell our optimizers how many rows the mean loss of the next step is a mean of.
 
-    They multiply the gradient by it, so their penalties keep the scale of the sum loss for any
-    batch size. Optimizers without a gradient scale are left alone.
+    FTRL multiplies the gradient by it, so its penalties keep the scale of the sum loss for any
+    batch size; those that have a decay per look-up divide it by that number. Other optimizers are
+    left alone.
 
     Parameters
     ----------
@@ -81,6 +88,8 @@ def set_gradient_scale(optimizers: Iterable[Optimizer], n_rows: int) -> None:
         Number of rows of the batch.
     """
     for optimizer in optimizers:
+        if isinstance(optimizer, PerParameterOptimizer):
+            optimizer.n_rows = n_rows
         for group in optimizer.param_groups:
             if "gradient_scale" in group:
                 group["gradient_scale"] = float(n_rows)

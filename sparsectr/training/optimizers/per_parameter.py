@@ -8,6 +8,7 @@ from typing import Any, overload
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
+from torch.optim.optimizer import ParamsT
 
 
 class PerParameterOptimizer(Optimizer):
@@ -15,7 +16,20 @@ class PerParameterOptimizer(Optimizer):
 
     A subclass says in `_update` what one step does to one parameter, and keeps in
     ``self.state[parameter]`` what it must remember.
+
+    Attributes
+    ----------
+    lookup_decay : dict of Tensor to Tensor
+        For an embedding table (V, D), what every look-up of a row adds to the gradient of the sum
+        loss, times the row: a vector (V,). Empty at first.
+    n_rows : int
+        Number of rows that the mean loss of the next step is a mean of.
     """
+
+    def __init__(self, params: ParamsT, defaults: dict[str, Any]) -> None:
+        super().__init__(params, defaults)
+        self.lookup_decay: dict[Tensor, Tensor] = {}
+        self.n_rows = 1
 
     @overload
     def step(self, closure: None = None) -> None: ...

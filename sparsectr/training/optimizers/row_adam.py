@@ -107,12 +107,14 @@ class RowAdam(PerParameterOptimizer):
         self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]
     ) -> None:
         rows, values = split_gradient(gradient)
+        decay = self.lookup_decay.get(parameter)
         if group["columns"] is not None:
             columns = slice(*group["columns"])
             parameter, values = parameter[:, columns], values[:, columns]
         if not state:
-            state["exp_avg"] = torch.zeros_like(parameter)
-            state["exp_avg_sq"] = torch.zeros_like(parameter)
+            # Side by side: both moments of a row are fetched from one place.
+            moments = parameter.new_zeros(parameter.shape[0], 2, parameter.shape[1])
+            state["exp_avg"], state["exp_avg_sq"] = moments.unbind(1)
             state["step"] = torch.zeros(
                 parameter.shape[0], dtype=torch.int32, device=parameter.device
             )
@@ -128,4 +130,6 @@ class RowAdam(PerParameterOptimizer):
             betas=group["betas"],
             eps=group["eps"],
             weight_decay=group["weight_decay"],
+            lookup_decay=decay,
+            n_rows=self.n_rows,
         )

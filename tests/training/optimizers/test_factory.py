@@ -7,7 +7,7 @@ from sparsectr.training.optimizers import (
     GroupFTRL,
     RowAdam,
     make_optimizers,
-    set_gradient_scale,
+    set_batch_rows,
 )
 
 
@@ -80,7 +80,7 @@ def test_the_scaled_mean_loss_trains_like_the_sum_loss():
         optimizers = make_optimizers(tables, others, "ftrl", learning_rate=0.1)
         for codes in (torch.arange(6), torch.tensor([1, 1, 5])):
             if reduce is torch.mean:
-                set_gradient_scale(optimizers, len(codes))
+                set_batch_rows(optimizers, len(codes))
             for optimizer in optimizers:
                 optimizer.zero_grad()
             reduce(row_losses(tables, others, codes)).backward()
@@ -92,5 +92,5 @@ def test_the_scaled_mean_loss_trains_like_the_sum_loss():
 
 def test_the_gradient_scale_leaves_adam_alone():
     optimizers = make_optimizers(*make_parameters(), "adam", learning_rate=0.1)
-    set_gradient_scale(optimizers, 64)
+    set_batch_rows(optimizers, 64)
     assert not any("gradient_scale" in o.param_groups[0] for o in optimizers)

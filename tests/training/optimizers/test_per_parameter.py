@@ -66,7 +66,7 @@ def test_a_step_allocates_nothing_of_the_size_of_the_table(optimizer_class):
         optimizer.step()
     with RecordAllocations() as later:
         optimizer.step()
-    assert first.largest == table.numel()  # the state is made, and the recorder sees it
+    assert first.largest >= table.numel()  # the state is made, and the recorder sees it
     assert 0 < later.largest <= 50 * 4
 
 

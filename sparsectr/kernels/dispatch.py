@@ -28,7 +28,7 @@ def fused_version(name: str, *tensors: Tensor) -> ModuleType | None:
     Parameters
     ----------
     name : str
-        Name of the module in both `sparsectr.kernels` and `sparsectr.kernels.compiled`.
+        Name of the module in `sparsectr.kernels.compiled`.
     *tensors : Tensor
         All tensors of real numbers that the kernel will see.
     """

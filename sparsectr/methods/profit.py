@@ -396,8 +396,9 @@ class ProfitClassifier(BaseInteractionClassifier):
 
         def step(rows: Tensor) -> Tensor:
             batch = task.train.take(rows)
-            embeddings = net.embedding(batch.codes)
-            loss = log_loss(net.combine(batch.codes, embeddings), batch)
+            loss = net.loss_in_one_pass(batch.codes, batch.targets, batch.weights)
+            if loss is None:
+                loss = log_loss(net(batch.codes), batch)
             descend(loss, optimizers, len(rows))
             return loss.detach()
 

@@ -245,7 +245,7 @@ def polynomial_loss(
 
     See `sparsectr.training.losses.log_loss`; the gradients are computed in the same pass.
     """
-    fused = fused_version("pin", embedding.weight)
+    fused = fused_version("pin_loss", embedding.weight)
     if fused is None or len(output.bias) > 1 or not embedding.sparse:
         return None
     return fused.polynomial_loss(  # type: ignore[no-any-return]

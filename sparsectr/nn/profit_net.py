@@ -143,6 +143,25 @@ class ProfitNet(nn.Module):
             linear.bias,
         )
 
+    def loss_in_one_pass(self, codes: Tensor, targets: Tensor, weights: Tensor) -> Tensor | None:
+        """Return the log loss of a batch, its gradients with it; None where that is not built."""
+        fused = fused_version("crosses_loss", self.embedding.weight)
+        if fused is None or not isinstance(self.predictor, LinearPredictor):
+            return None
+        linear = self.predictor.linear
+        if len(linear.bias) > 1:
+            return None
+        return fused.crosses_loss(  # type: ignore[no-any-return]
+            codes,
+            targets,
+            weights,
+            self.embedding.offsets,
+            (self.embedding.weight, linear.table.weight),
+            self.architecture.weight,
+            *self.architecture.products.listed,
+            linear.bias,
+        )
+
     def cross_effects(self, codes: Tensor, crosses: Sequence[Cross]) -> Tensor:
         """Return by how much the logits fall when the weight of a cross is set to zero, (Q, B, K).
 

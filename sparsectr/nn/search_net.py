@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from sparsectr.kernels.dispatch import fused_version
 from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.nn.search_spaces import SearchSpace
 
@@ -139,6 +140,33 @@ class CrossSearchNet(nn.Module):
     def combine(self, linear: Tensor, embeddings: Tensor) -> Tensor:
         """Return logits (B, K) of the linear term (B, K) and embeddings (B, F, D)."""
         return linear + self.readout(self.space.sum_orders(embeddings, self.order))
+
+    def loss_in_one_pass(
+        self, codes: Tensor, targets: Tensor, weights: Tensor, *, of_space: bool
+    ) -> Tensor | None:
+        """Return the log loss of a batch, its gradients with it; None where that is not built.
+
+        Parameters
+        ----------
+        codes : Tensor of shape (B, F)
+        targets, weights : Tensor of shape (B,)
+        of_space : bool
+            Whether the gradient is that of the space, or that of everything else.
+        """
+        fused = fused_version("symmetric_loss", self.embedding.weight)
+        betas = self.space.symmetric_betas(self.order)
+        if fused is None or betas is None or len(self.linear.bias) > 1:
+            return None
+        return fused.symmetric_loss(  # type: ignore[no-any-return]
+            codes,
+            targets,
+            weights,
+            self.embedding.offsets,
+            (self.embedding.weight, self.linear.table.weight),
+            self.linear.bias,
+            betas,
+            of_betas=of_space,
+        )
 
     @torch.no_grad()
     def fold_first_order(self) -> Tensor:

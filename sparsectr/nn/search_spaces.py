@@ -65,6 +65,13 @@ class SearchSpace(nn.Module):
             total = total + self(embeddings, order)
         return total  # type: ignore[no-any-return]
 
+    def symmetric_betas(self, max_order: int) -> list[Tensor] | None:
+        """Return the betas (R, F) of the orders 1 to ``max_order``, see `symmetric_sums`.
+
+        None if the space is not of that kind.
+        """
+        return None
+
     @abstractmethod
     def set_weights(self, sets: Tensor) -> Tensor:
         """Return the weights (P,) of the sets (P, o)."""
@@ -113,9 +120,14 @@ class SymmetricSpace(SearchSpace):
 
     def sum_orders(self, embeddings: Tensor, max_order: int) -> Tensor:
         """Sum the weighted products of all sets of 1 to ``max_order`` fields: (B, D)."""
-        if self.repeats:
+        betas = self.symmetric_betas(max_order)
+        if betas is None:
             return super().sum_orders(embeddings, max_order)
-        return symmetric_sums(embeddings, list(self.architecture)[:max_order])
+        return symmetric_sums(embeddings, betas)
+
+    def symmetric_betas(self, max_order: int) -> list[Tensor] | None:
+        """Return the betas of the orders 1 to ``max_order``; None if products repeat fields."""
+        return None if self.repeats else list(self.architecture)[:max_order]
 
     def set_weights(self, sets: Tensor) -> Tensor:
         """Return the weights (P,) of the sets (P, o)."""
@@ -149,9 +161,8 @@ class StackedSpace(SymmetricSpace):
             return stacked_symmetric(embeddings, betas)
         return torch.stack([beta @ embeddings for beta in betas]).prod(0).sum(1)
 
-    def sum_orders(self, embeddings: Tensor, max_order: int) -> Tensor:
-        """Sum the weighted products of all sets of 1 to ``max_order`` fields: (B, D)."""
-        return SearchSpace.sum_orders(self, embeddings, max_order)
+    def symmetric_betas(self, max_order: int) -> None:
+        """Return None: a set's weight takes betas of several orders."""
 
     def partial_weights(self, sets: Tensor, order: int) -> Tensor:
         """Return the weights (P,) of sets (P, k) by the betas of the orders up to k."""

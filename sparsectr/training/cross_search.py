@@ -266,11 +266,13 @@ class _SearchStep:
 
     def step_architecture(self, batch: LabelledRows) -> None:
         """Follow the gradient of the loss on unseen rows; all other weights stay."""
-        with torch.no_grad():
-            linear, embeddings = self.net.linear(batch.codes), self.net.embedding(batch.codes)
         for parameter in self.architecture:
             parameter.requires_grad_(True)
-        loss = log_loss(self.net.combine(linear, embeddings), batch)
+        loss = self.net.loss_in_one_pass(batch.codes, batch.targets, batch.weights, of_space=True)
+        if loss is None:
+            with torch.no_grad():
+                linear, embeddings = self.net.linear(batch.codes), self.net.embedding(batch.codes)
+            loss = log_loss(self.net.combine(linear, embeddings), batch)
         gradients = torch.autograd.grad(loss, self.architecture)
         for parameter, gradient in zip(self.architecture, gradients, strict=True):
             parameter.requires_grad_(False)
@@ -279,7 +281,8 @@ class _SearchStep:
 
     def step_weights(self, batch: LabelledRows) -> Tensor:
         """Follow the gradient of the training loss; the architecture stays."""
-        embeddings = self.net.embedding(batch.codes)
-        loss = log_loss(self.net.combine(self.net.linear(batch.codes), embeddings), batch)
+        loss = self.net.loss_in_one_pass(batch.codes, batch.targets, batch.weights, of_space=False)
+        if loss is None:
+            loss = log_loss(self.net(batch.codes), batch)
         descend(loss, self.optimizers, len(batch))
         return loss.detach()

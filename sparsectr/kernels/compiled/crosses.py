@@ -103,7 +103,7 @@ class _SumCrosses(torch.autograd.Function):
 
 
 @compiled
-def _block_rows(dim: int) -> int:
+def count_block_rows(dim: int) -> int:
     return max(1, BLOCK_COLUMNS // dim)
 
 
@@ -114,14 +114,14 @@ def _forward_part(
     """Compute the sums of the rows of one part."""
     n_fields, dim = embeddings.shape[1:]
     stop = min(len(embeddings), (part + 1) * PART_ROWS)
-    for first in range(part * PART_ROWS, stop, _block_rows(dim)):
-        last = min(stop, first + _block_rows(dim))
+    for first in range(part * PART_ROWS, stop, count_block_rows(dim)):
+        last = min(stop, first + count_block_rows(dim))
         x = np.empty((n_fields, (last - first) * dim), np.float32)
         for r in range(last - first):
             for f in range(n_fields):
                 for d in range(dim):
                     x[f, r * dim + d] = embeddings[first + r, f, d]
-        total = _sum_products(x, weights, fields, starts)
+        total = sum_products(x, weights, fields, starts)
         for r in range(last - first):
             for d in range(dim):
                 sums[first + r, d] = total[r * dim + d]
@@ -144,8 +144,8 @@ def _logits_part(
     """Compute the logits of the rows of one part."""
     n_fields, dim = codes.shape[1], table.shape[1]
     stop = min(len(codes), (part + 1) * PART_ROWS)
-    for first in range(part * PART_ROWS, stop, _block_rows(dim)):
-        last = min(stop, first + _block_rows(dim))
+    for first in range(part * PART_ROWS, stop, count_block_rows(dim)):
+        last = min(stop, first + count_block_rows(dim))
         x = np.empty((n_fields, (last - first) * dim), np.float32)
         for r in range(last - first):
             for k in range(len(bias)):
@@ -156,7 +156,7 @@ def _logits_part(
                     logits[first + r, k] += linear[row, k]
                 for d in range(dim):
                     x[f, r * dim + d] = table[row, d]
-        total = _sum_products(x, weights, fields, starts)
+        total = sum_products(x, weights, fields, starts)
         for r in range(last - first):
             for k in range(len(bias)):
                 for d in range(dim):
@@ -164,7 +164,7 @@ def _logits_part(
 
 
 @compiled
-def _sum_products(x: Any, weights: Any, fields: Any, starts: Any) -> Any:
+def sum_products(x: Any, weights: Any, fields: Any, starts: Any) -> Any:
     """Return the weighted sum of the products of rows of x, (C,)."""
     n_columns = x.shape[1]
     total = np.zeros(n_columns, np.float32)
@@ -196,8 +196,8 @@ def _backward_part(
     """Compute the gradients of the rows of one part."""
     n_fields, dim = embeddings.shape[1:]
     stop = min(len(embeddings), (part + 1) * PART_ROWS)
-    for first in range(part * PART_ROWS, stop, _block_rows(dim)):
-        last = min(stop, first + _block_rows(dim))
+    for first in range(part * PART_ROWS, stop, count_block_rows(dim)):
+        last = min(stop, first + count_block_rows(dim))
         n_columns = (last - first) * dim
         x = np.empty((n_fields, n_columns), np.float32)
         of_x = np.zeros((n_fields, n_columns), np.float32)
@@ -208,7 +208,7 @@ def _backward_part(
             for f in range(n_fields):
                 for d in range(dim):
                     x[f, r * dim + d] = embeddings[first + r, f, d]
-        _products_backward(x, weights, fields, starts, direction, of_x, of_weights[part])
+        products_backward(x, weights, fields, starts, direction, of_x, of_weights[part])
         for r in range(last - first):
             for f in range(n_fields):
                 for d in range(dim):
@@ -216,7 +216,7 @@ def _backward_part(
 
 
 @compiled
-def _products_backward(
+def products_backward(
     x: Any, weights: Any, fields: Any, starts: Any, direction: Any, of_x: Any, of_weights: Any
 ) -> None:
     """Add the gradients of all products of a block."""

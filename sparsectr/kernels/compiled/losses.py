@@ -29,6 +29,8 @@ def lookup_gradient(codes: Tensor, offsets: Tensor, values: Tensor, shape: torch
     return torch.sparse_coo_tensor(torch.from_numpy(rows), values, shape, check_invariants=False)
 
 
-def scale_gradients(gradients: tuple[Tensor, ...], factor: Tensor) -> tuple[Tensor, ...]:
+def scale_gradients(
+    gradients: tuple[Tensor | None, ...], factor: Tensor
+) -> tuple[Tensor | None, ...]:
     """Multiply gradients by that of the loss, which is 1 wherever the loss itself is descended."""
-    return gradients if factor == 1 else tuple(factor * g for g in gradients)
+    return gradients if factor == 1 else tuple(None if g is None else factor * g for g in gradients)

@@ -34,10 +34,8 @@ from sparsectr.kernels.compiled.blocks import (
     turn,
 )
 from sparsectr.kernels.compiled.jit import compiled
-from sparsectr.kernels.compiled.losses import log_loss, lookup_gradient, scale_gradients
 from sparsectr.kernels.compiled.matrix import TILE_ROWS, add_outer, add_product, add_up, set_product
 from sparsectr.kernels.compiled.vectors import SHORT_WIDTH
-from sparsectr.kernels.memory import empty
 from sparsectr.kernels.threads import run_parts
 
 # Numbers of an interaction row in a block: with 39 fields, X_0 is then 20 KB and stays in the
@@ -94,7 +92,7 @@ def polynomial_logits(
     Tensor of shape (B, K)
     """
     n, logits = len(weights[0]), torch.empty(len(codes), len(bias))
-    # Not `_fill_up`: for a single row it would take as long as everything else.
+    # Not `fill_up`: for a single row it would take as long as everything else.
     filled = np.zeros((len(weights), n + -n % TILE_ROWS, n + -n % TILE_ROWS), np.float32)
     for layer, weight in enumerate(weights):
         filled[layer, :n, :n] = weight.detach().numpy()
@@ -109,93 +107,6 @@ def polynomial_logits(
         logits.numpy(),
     )
     return logits
-
-
-def polynomial_loss(
-    codes: Tensor,
-    targets: Tensor,
-    row_weights: Tensor,
-    offsets: Tensor,
-    table: Tensor,
-    weights: list[Tensor],
-    readout: Tensor,
-    bias: Tensor,
-    n_subspaces: int,
-) -> Tensor:
-    """Compute the mean log loss of a batch and all its gradients in one pass.
-
-    Every block of rows goes from its embeddings to its loss and back while it lies in the cache.
-
-    Parameters
-    ----------
-    codes : Tensor of shape (B, F)
-    targets, row_weights : Tensor of shape (B,)
-        0 or 1; weight in the sum of the losses, which is divided by B.
-    offsets : Tensor of shape (F,)
-        First row of every field.
-    table : Tensor of shape (V, D)
-        Its gradient is sparse.
-    weights : list of L tensors of shape (n, n)
-    readout : Tensor of shape (1, F)
-    bias : Tensor of shape (1,)
-    n_subspaces : int
-
-    Returns
-    -------
-    Tensor of shape ()
-    """
-    return _PolynomialLoss.apply(  # type: ignore[no-any-return,no-untyped-call]
-        codes, targets, row_weights, offsets, n_subspaces, table, readout, bias, *weights
-    )
-
-
-class _PolynomialLoss(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: FunctionCtx,
-        codes: Tensor,
-        targets: Tensor,
-        row_weights: Tensor,
-        offsets: Tensor,
-        n_subspaces: int,
-        table: Tensor,
-        readout: Tensor,
-        bias: Tensor,
-        *weights: Tensor,
-    ) -> Tensor:
-        filled = _fill_up(torch.stack(weights))
-        n_parts = -(-len(codes) // PART_ROWS)
-        losses = torch.zeros(n_parts, dtype=torch.float64)
-        of_lookups = empty(codes.numel(), table.shape[1])
-        of_weights = np.zeros((n_parts, *filled.shape), np.float32)
-        of_readout = np.zeros((n_parts, codes.shape[1] + 1), np.float32)
-        run_parts(
-            _loss_part,
-            n_parts,
-            *(as_array(t) for t in (codes, targets, row_weights, offsets, table)),
-            n_subspaces,
-            *(as_array(t) for t in (filled, filled.mT, readout, bias)),
-            losses.numpy(),
-            of_lookups.view(*codes.shape, -1).numpy(),
-            of_weights,
-            of_readout,
-        )
-        n_rows = len(weights[0])
-        of_weights = np.ascontiguousarray(of_weights.sum(0)[:, :n_rows, :n_rows])
-        of_readout = of_readout.sum(0)
-        ctx.gradients = (  # type: ignore[attr-defined]
-            lookup_gradient(codes, offsets, of_lookups, table.shape),
-            torch.from_numpy(of_readout[None, :-1]),
-            torch.from_numpy(of_readout[-1:]),
-            *torch.from_numpy(of_weights),
-        )
-        return losses.sum().float()
-
-    @staticmethod
-    def backward(ctx: FunctionCtx, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        found = ctx.gradients  # type: ignore[attr-defined]
-        ctx.gradients = ()  # type: ignore[attr-defined] # or autograd would copy what others hold
-        return (None,) * 5 + scale_gradients(found, gradients[0])
 
 
 class _PolynomialSums(torch.autograd.Function):
@@ -216,7 +127,7 @@ class _PolynomialSums(torch.autograd.Function):
             -(-len(embeddings) // PART_ROWS),
             as_array(embeddings),
             n_subspaces,
-            as_array(_fill_up(weights)),
+            as_array(fill_up(weights)),
             as_array(left),
             as_array(right),
             sums.numpy(),
@@ -226,7 +137,7 @@ class _PolynomialSums(torch.autograd.Function):
     @staticmethod
     def backward(ctx: FunctionCtx, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         embeddings, weights, left, right = ctx.saved_tensors  # type: ignore[attr-defined]
-        filled = _fill_up(weights)
+        filled = fill_up(weights)
         n_parts = -(-len(embeddings) // PART_ROWS)
         of_embeddings = torch.empty(embeddings.shape)
         of_weights = torch.zeros(n_parts, *filled.shape)
@@ -250,7 +161,7 @@ class _PolynomialSums(torch.autograd.Function):
         return of_embeddings, of_weights.sum(0)[:, :n_rows, :n_rows], of_left, of_right, None
 
 
-def _fill_up(weights: Tensor) -> Tensor:
+def fill_up(weights: Tensor) -> Tensor:
     """Add rows and columns of zeros up to whole tiles."""
     n_missing = -weights.shape[1] % TILE_ROWS
     return functional.pad(weights, (0, n_missing, 0, n_missing))
@@ -272,7 +183,7 @@ def _forward_part(
     """Compute the sums of the rows of one part."""
     dim = embeddings.shape[2] // n_subspaces
     start, stop = part * PART_ROWS, min(len(embeddings), (part + 1) * PART_ROWS)
-    n_block_rows = _count_block_rows(stop - start, dim)
+    n_block_rows = count_block_rows(stop - start, dim)
     x = np.zeros((2, weights.shape[1], n_columns(n_block_rows, dim)), np.float32)
     factor, scaled = np.zeros(x.shape[1:], np.float32), np.zeros(x.shape[1:], np.float32)
     terms = np.zeros((left.shape[2], *x.shape[1:]), np.float32)
@@ -306,7 +217,7 @@ def _logits_part(
     n_fields = codes.shape[1]
     dim = table.shape[1] // n_subspaces
     start, stop = part * PART_ROWS, min(len(codes), (part + 1) * PART_ROWS)
-    n_block_rows = _count_block_rows(stop - start, dim)
+    n_block_rows = count_block_rows(stop - start, dim)
     x = np.zeros((2, weights.shape[1], n_columns(n_block_rows, dim)), np.float32)
     factor = np.zeros(x.shape[1:], np.float32)
     sums = np.empty((n_block_rows, n_fields), np.float32)
@@ -323,65 +234,6 @@ def _logits_part(
                 logits[first + r, k] = bias[k]
                 for f in range(n_fields):
                     logits[first + r, k] += readout[k, f] * sums[r, f]
-
-
-@compiled
-def _loss_part(
-    part: int,
-    codes: Any,
-    targets: Any,
-    row_weights: Any,
-    offsets: Any,
-    table: Any,
-    n_subspaces: int,
-    weights: Any,
-    transposed: Any,
-    readout: Any,
-    bias: Any,
-    losses: Any,
-    of_lookups: Any,
-    of_weights: Any,
-    of_readout: Any,
-) -> None:
-    """Compute the loss of the rows of one part, and all gradients."""
-    n_layers, n_fields = len(weights), codes.shape[1]
-    dim = table.shape[1] // n_subspaces
-    start, stop = part * PART_ROWS, min(len(codes), (part + 1) * PART_ROWS)
-    n_block_rows = _count_block_rows(stop - start, dim)
-    x = np.zeros((n_layers + 1, weights.shape[1], n_columns(n_block_rows, dim)), np.float32)
-    factors = np.zeros(x.shape, np.float32)
-    scratch = np.zeros((3, *x.shape[1:]), np.float32)
-    of_x, of_x0, of_factor = scratch[0], scratch[1], scratch[2]
-    sums = np.empty((n_block_rows, n_fields), np.float32)
-    partial_sums = np.zeros((*weights.shape, SHORT_WIDTH), np.float32)
-    for first in range(start, stop, n_block_rows):
-        n = min(stop - first, n_block_rows)
-        look_up(codes[first : first + n], offsets, table, dim, x[0])
-        for layer in range(n_layers):
-            set_product(weights[layer], x[0], factors[layer])
-            grow(x[layer], factors[layer], x[layer + 1])
-        sum_fields(x[n_layers], dim, sums[:n])
-        for r in range(n):
-            logit = bias[0]
-            for f in range(n_fields):
-                logit += readout[0, f] * sums[r, f]
-            loss, slope = log_loss(logit, targets[first + r])
-            losses[part] += loss * row_weights[first + r] / len(codes)
-            slope *= row_weights[first + r] / np.float32(len(codes))
-            of_readout[part, n_fields] += slope
-            for f in range(n_fields):
-                of_readout[part, f] += slope * sums[r, f]
-                sums[r, f] = slope * readout[0, f]  # from here on the gradient of the sum
-        spread(sums[:n], dim, of_x)
-        clear(of_x0)
-        for layer in range(n_layers - 1, -1, -1):
-            step_back(x[layer], factors[layer], of_x, of_factor)
-            add_outer(of_factor, x[0], partial_sums[layer])
-            add_product(transposed[layer], of_factor, of_x0)
-        add(of_x, of_x0)
-        store(of_x0, dim, of_lookups[first : first + n])
-    for layer in range(n_layers):
-        add_up(partial_sums[layer], of_weights[part, layer])
 
 
 @compiled
@@ -403,7 +255,7 @@ def _backward_part(
     n_layers = len(weights)
     dim = embeddings.shape[2] // n_subspaces
     start, stop = part * PART_ROWS, min(len(embeddings), (part + 1) * PART_ROWS)
-    n_block_rows = _count_block_rows(stop - start, dim)
+    n_block_rows = count_block_rows(stop - start, dim)
     x = np.zeros((n_layers + 1, weights.shape[1], n_columns(n_block_rows, dim)), np.float32)
     factors = np.zeros(x.shape, np.float32)
     terms = np.zeros((n_layers, left.shape[2], *x.shape[1:]), np.float32)
@@ -447,7 +299,7 @@ def _backward_part(
 
 
 @compiled
-def _count_block_rows(n_rows: int, dim: int) -> int:
+def count_block_rows(n_rows: int, dim: int) -> int:
     """Return how many of a part's rows go into a block."""
     return min(n_rows, max(1, BLOCK_COLUMNS // dim))
 

@@ -1,7 +1,5 @@
 """The fused interaction layers against their reference in float64."""
 
-import copy
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,9 +7,6 @@ from hypothesis import strategies as st
 
 from sparsectr.kernels.dispatch import fused_kernels
 from sparsectr.kernels.pin import polynomial_sums
-from sparsectr.methods.dynint import DynIntConfig, DynIntNet
-from sparsectr.training.batches import LabelledRows
-from sparsectr.training.losses import log_loss
 
 pytest.importorskip("numba")
 
@@ -103,64 +98,3 @@ def test_the_fused_version_is_taken():
     assert type(polynomial_sums(*inputs).grad_fn).__name__ == "_PolynomialSumsBackward"
     with fused_kernels(False):
         assert type(polynomial_sums(*inputs).grad_fn).__name__ != "_PolynomialSumsBackward"
-
-
-@settings(deadline=None)
-@given(
-    seed=st.integers(0, 2**32),
-    n_rows=st.sampled_from([1, 2, 7, 8, 300]),
-    n_fields=st.integers(1, 9),
-    dim=st.integers(1, 17),
-    n_subspaces=st.integers(1, 3),
-    n_layers=st.integers(1, 3),
-)
-def test_loss_and_gradients_in_one_pass_are_those_of_the_net_in_float64(
-    seed, n_rows, n_fields, dim, n_subspaces, n_layers
-):
-    generator = torch.Generator().manual_seed(seed)
-    sizes = torch.randint(1, 9, (n_fields,), generator=generator)
-    codes = (torch.rand(n_rows, n_fields, generator=generator) * sizes).int()
-    net = DynIntNet(
-        sizes.tolist(), dim * n_subspaces, 1, DynIntConfig("pin", n_layers, n_subspaces)
-    )
-    net.reset_parameters(generator, 0.3)
-    rows = LabelledRows(
-        codes,
-        torch.randint(2, (n_rows,), generator=generator).double(),
-        torch.rand(n_rows, generator=generator).double(),
-    )
-    exact = copy.deepcopy(net).double()
-    expected = log_loss(exact(codes), rows)
-    loss = net.loss_in_one_pass(codes, rows.targets.float(), rows.weights.float())
-    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
-    loss.backward()
-    expected.backward()
-    for ours, theirs in zip(net.parameters(), exact.parameters(), strict=True):
-        found, gradient = (
-            p.grad.to_dense().double() if p.grad.is_sparse else p.grad.double()
-            for p in (ours, theirs)
-        )
-        assert (found - gradient).abs().max() <= 1e-4 * gradient.abs().max()
-
-
-def test_the_gradient_of_a_multiple_of_the_loss_is_that_multiple():
-    net = DynIntNet([4, 5], 8, 1, DynIntConfig("pin"))
-    net.reset_parameters(torch.Generator().manual_seed(0))
-    codes, ones = torch.tensor([[1, 2], [3, 4]], dtype=torch.int32), torch.ones(2)
-    weights = list(net.layers.parameters())
-    plain, twice = (
-        torch.autograd.grad(factor * net.loss_in_one_pass(codes, ones, ones), weights)
-        for factor in (1, 2)
-    )
-    for one, two in zip(plain, twice, strict=True):
-        assert torch.equal(2 * one, two)
-
-
-def test_one_pass_is_for_one_logit_without_gates():
-    codes, ones = torch.zeros(2, 2, dtype=torch.int32), torch.ones(2)
-    for n_outputs, variant in ((3, "pin"), (1, "da")):
-        net = DynIntNet([4, 5], 8, n_outputs, DynIntConfig(variant))
-        assert net.loss_in_one_pass(codes, ones, ones) is None
-    with fused_kernels(False):
-        net = DynIntNet([4, 5], 8, 1, DynIntConfig("pin"))
-        assert net.loss_in_one_pass(codes, ones, ones) is None

@@ -1,0 +1,160 @@
+"""The log loss of a net of kept crosses, and its gradients, in one pass from codes on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd.function import FunctionCtx
+
+from sparsectr.kernels.compiled.arrays import as_array
+from sparsectr.kernels.compiled.blocks import clear, look_up
+from sparsectr.kernels.compiled.crosses import (
+    PART_ROWS,
+    count_block_rows,
+    products_backward,
+    sum_products,
+)
+from sparsectr.kernels.compiled.jit import compiled, prefetch
+from sparsectr.kernels.compiled.losses import log_loss, lookup_gradient, scale_gradients
+from sparsectr.kernels.compiled.pieces import copy_piece, fill_piece, sum_piece
+from sparsectr.kernels.memory import empty
+from sparsectr.kernels.threads import run_parts
+
+
+def crosses_loss(
+    codes: Tensor,
+    targets: Tensor,
+    row_weights: Tensor,
+    offsets: Tensor,
+    tables: tuple[Tensor, Tensor],
+    weights: Tensor,
+    fields: Tensor,
+    starts: Tensor,
+    bias: Tensor,
+) -> Tensor:
+    """Compute the mean log loss of a batch, and all gradients, in one pass from codes on.
+
+    The logit of a row is its linear term and the sum of `sum_crosses` over the coordinates.
+
+    Parameters
+    ----------
+    codes : Tensor of shape (B, F)
+    targets, row_weights : Tensor of shape (B,)
+        0 or 1; weight in the sum of the losses, which is divided by B.
+    offsets : Tensor of shape (F,)
+        First row of every field.
+    tables : pair of tensors of shapes (V, D) and (V, 1)
+        Embeddings and linear term; their gradients are sparse.
+    weights, fields, starts
+        As in `sum_crosses`.
+    bias : Tensor of shape (1,)
+
+    Returns
+    -------
+    Tensor of shape ()
+    """
+    return _CrossesLoss.apply(  # type: ignore[no-any-return,no-untyped-call]
+        codes, targets, row_weights, offsets, fields, starts, *tables, weights, bias
+    )
+
+
+class _CrossesLoss(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: FunctionCtx,
+        codes: Tensor,
+        targets: Tensor,
+        row_weights: Tensor,
+        offsets: Tensor,
+        fields: Tensor,
+        starts: Tensor,
+        table: Tensor,
+        linear: Tensor,
+        weights: Tensor,
+        bias: Tensor,
+    ) -> Tensor:
+        n_parts = -(-len(codes) // PART_ROWS)
+        losses, of_bias = np.zeros((2, n_parts))
+        of_lookups, of_linear = empty(codes.numel(), table.shape[1]), empty(codes.numel(), 1)
+        of_weights = np.zeros((n_parts, len(weights)), np.float32)
+        run_parts(
+            _loss_part,
+            n_parts,
+            *(as_array(t) for t in (codes, targets, row_weights, offsets, table)),
+            as_array(linear).ravel(),
+            *(as_array(t) for t in (weights, fields, starts, bias)),
+            losses,
+            of_bias,
+            of_lookups.numpy().ravel(),
+            of_linear.numpy().ravel(),
+            of_weights,
+        )
+        ctx.gradients = (  # type: ignore[attr-defined]
+            lookup_gradient(codes, offsets, of_lookups, table.shape),
+            lookup_gradient(codes, offsets, of_linear, linear.shape),
+            torch.from_numpy(of_weights.sum(0)) if weights.requires_grad else None,
+            bias.new_tensor([of_bias.sum()]),
+        )
+        return targets.new_tensor(losses.sum())
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        found = ctx.gradients  # type: ignore[attr-defined]
+        ctx.gradients = ()  # type: ignore[attr-defined] # or autograd would copy what others hold
+        return (None,) * 6 + scale_gradients(found, gradients[0])
+
+
+@compiled
+def _loss_part(
+    part: int,
+    codes: Any,
+    targets: Any,
+    row_weights: Any,
+    offsets: Any,
+    table: Any,
+    linear: Any,
+    weights: Any,
+    fields: Any,
+    starts: Any,
+    bias: Any,
+    losses: Any,
+    of_bias: Any,
+    of_lookups: Any,
+    of_linear: Any,
+    of_weights: Any,
+) -> None:
+    """Compute the loss of the rows of one part, and all gradients."""
+    n_fields, dim = codes.shape[1], table.shape[1]
+    n_columns = count_block_rows(dim) * dim
+    x = np.zeros((n_fields, n_columns), np.float32)
+    of_x = np.empty(x.shape, np.float32)
+    direction = np.empty(n_columns, np.float32)
+    flat = of_x.ravel()
+    stop = min(len(codes), (part + 1) * PART_ROWS)
+    for first in range(part * PART_ROWS, stop, count_block_rows(dim)):
+        n = min(stop - first, count_block_rows(dim))
+        for r in range(n):
+            for f in range(n_fields):
+                prefetch(linear, codes[first + r, f] + offsets[f])
+        look_up(codes[first : first + n], offsets, table, dim, x)
+        total = sum_products(x, weights, fields, starts)
+        for r in range(n):
+            logit = bias[0] + sum_piece(total, r * dim, dim)
+            for f in range(n_fields):
+                logit += linear[codes[first + r, f] + offsets[f]]
+            loss, slope = log_loss(logit, targets[first + r])
+            losses[part] += loss * row_weights[first + r] / len(codes)
+            slope *= row_weights[first + r] / np.float32(len(codes))
+            of_bias[part] += slope
+            fill_piece(direction, r * dim, slope, dim)
+            fill_piece(of_linear, (first + r) * n_fields, slope, n_fields)
+        fill_piece(direction, n * dim, np.float32(0), n_columns - n * dim)
+        clear(of_x)
+        products_backward(x, weights, fields, starts, direction, of_x, of_weights[part])
+        for r in range(n):
+            for f in range(n_fields):
+                place = ((first + r) * n_fields + f) * dim
+                copy_piece(flat, f * n_columns + r * dim, of_lookups, place, dim)

@@ -1,0 +1,176 @@
+"""The log loss of a polynomial net, and its gradients, in one pass from codes on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd.function import FunctionCtx
+
+from sparsectr.kernels.compiled.arrays import as_array
+from sparsectr.kernels.compiled.blocks import (
+    add,
+    clear,
+    grow,
+    look_up,
+    n_columns,
+    spread,
+    step_back,
+    store,
+    sum_fields,
+)
+from sparsectr.kernels.compiled.jit import compiled
+from sparsectr.kernels.compiled.losses import log_loss, lookup_gradient, scale_gradients
+from sparsectr.kernels.compiled.matrix import add_outer, add_product, add_up, set_product
+from sparsectr.kernels.compiled.pin import PART_ROWS, count_block_rows, fill_up
+from sparsectr.kernels.compiled.vectors import SHORT_WIDTH
+from sparsectr.kernels.memory import empty
+from sparsectr.kernels.threads import run_parts
+
+
+def polynomial_loss(
+    codes: Tensor,
+    targets: Tensor,
+    row_weights: Tensor,
+    offsets: Tensor,
+    table: Tensor,
+    weights: list[Tensor],
+    readout: Tensor,
+    bias: Tensor,
+    n_subspaces: int,
+) -> Tensor:
+    """Compute the mean log loss of a batch and all its gradients in one pass.
+
+    Every block of rows goes from its embeddings to its loss and back while it lies in the cache.
+
+    Parameters
+    ----------
+    codes : Tensor of shape (B, F)
+    targets, row_weights : Tensor of shape (B,)
+        0 or 1; weight in the sum of the losses, which is divided by B.
+    offsets : Tensor of shape (F,)
+        First row of every field.
+    table : Tensor of shape (V, D)
+        Its gradient is sparse.
+    weights : list of L tensors of shape (n, n)
+    readout : Tensor of shape (1, F)
+    bias : Tensor of shape (1,)
+    n_subspaces : int
+
+    Returns
+    -------
+    Tensor of shape ()
+    """
+    return _PolynomialLoss.apply(  # type: ignore[no-any-return,no-untyped-call]
+        codes, targets, row_weights, offsets, n_subspaces, table, readout, bias, *weights
+    )
+
+
+class _PolynomialLoss(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: FunctionCtx,
+        codes: Tensor,
+        targets: Tensor,
+        row_weights: Tensor,
+        offsets: Tensor,
+        n_subspaces: int,
+        table: Tensor,
+        readout: Tensor,
+        bias: Tensor,
+        *weights: Tensor,
+    ) -> Tensor:
+        filled = fill_up(torch.stack(weights))
+        n_parts = -(-len(codes) // PART_ROWS)
+        losses = torch.zeros(n_parts, dtype=torch.float64)
+        of_lookups = empty(codes.numel(), table.shape[1])
+        of_weights = np.zeros((n_parts, *filled.shape), np.float32)
+        of_readout = np.zeros((n_parts, codes.shape[1] + 1), np.float32)
+        run_parts(
+            _loss_part,
+            n_parts,
+            *(as_array(t) for t in (codes, targets, row_weights, offsets, table)),
+            n_subspaces,
+            *(as_array(t) for t in (filled, filled.mT, readout, bias)),
+            losses.numpy(),
+            of_lookups.view(*codes.shape, -1).numpy(),
+            of_weights,
+            of_readout,
+        )
+        n_rows = len(weights[0])
+        of_weights = np.ascontiguousarray(of_weights.sum(0)[:, :n_rows, :n_rows])
+        of_readout = of_readout.sum(0)
+        ctx.gradients = (  # type: ignore[attr-defined]
+            lookup_gradient(codes, offsets, of_lookups, table.shape),
+            torch.from_numpy(of_readout[None, :-1]),
+            torch.from_numpy(of_readout[-1:]),
+            *torch.from_numpy(of_weights),
+        )
+        return losses.sum().float()
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        found = ctx.gradients  # type: ignore[attr-defined]
+        ctx.gradients = ()  # type: ignore[attr-defined] # or autograd would copy what others hold
+        return (None,) * 5 + scale_gradients(found, gradients[0])
+
+
+@compiled
+def _loss_part(
+    part: int,
+    codes: Any,
+    targets: Any,
+    row_weights: Any,
+    offsets: Any,
+    table: Any,
+    n_subspaces: int,
+    weights: Any,
+    transposed: Any,
+    readout: Any,
+    bias: Any,
+    losses: Any,
+    of_lookups: Any,
+    of_weights: Any,
+    of_readout: Any,
+) -> None:
+    """Compute the loss of the rows of one part, and all gradients."""
+    n_layers, n_fields = len(weights), codes.shape[1]
+    dim = table.shape[1] // n_subspaces
+    start, stop = part * PART_ROWS, min(len(codes), (part + 1) * PART_ROWS)
+    n_block_rows = count_block_rows(stop - start, dim)
+    x = np.zeros((n_layers + 1, weights.shape[1], n_columns(n_block_rows, dim)), np.float32)
+    factors = np.zeros(x.shape, np.float32)
+    scratch = np.zeros((3, *x.shape[1:]), np.float32)
+    of_x, of_x0, of_factor = scratch[0], scratch[1], scratch[2]
+    sums = np.empty((n_block_rows, n_fields), np.float32)
+    partial_sums = np.zeros((*weights.shape, SHORT_WIDTH), np.float32)
+    for first in range(start, stop, n_block_rows):
+        n = min(stop - first, n_block_rows)
+        look_up(codes[first : first + n], offsets, table, dim, x[0])
+        for layer in range(n_layers):
+            set_product(weights[layer], x[0], factors[layer])
+            grow(x[layer], factors[layer], x[layer + 1])
+        sum_fields(x[n_layers], dim, sums[:n])
+        for r in range(n):
+            logit = bias[0]
+            for f in range(n_fields):
+                logit += readout[0, f] * sums[r, f]
+            loss, slope = log_loss(logit, targets[first + r])
+            losses[part] += loss * row_weights[first + r] / len(codes)
+            slope *= row_weights[first + r] / np.float32(len(codes))
+            of_readout[part, n_fields] += slope
+            for f in range(n_fields):
+                of_readout[part, f] += slope * sums[r, f]
+                sums[r, f] = slope * readout[0, f]  # from here on the gradient of the sum
+        spread(sums[:n], dim, of_x)
+        clear(of_x0)
+        for layer in range(n_layers - 1, -1, -1):
+            step_back(x[layer], factors[layer], of_x, of_factor)
+            add_outer(of_factor, x[0], partial_sums[layer])
+            add_product(transposed[layer], of_factor, of_x0)
+        add(of_x, of_x0)
+        store(of_x0, dim, of_lookups[first : first + n])
+    for layer in range(n_layers):
+        add_up(partial_sums[layer], of_weights[part, layer])

@@ -15,8 +15,14 @@ import torch
 from sparsectr.kernels.dispatch import fused_kernels
 from sparsectr.kernels.pin import polynomial_sums
 from sparsectr.kernels.rows import adam_rows_
+from sparsectr.methods.dynint import DynIntConfig, DynIntNet
 from sparsectr.nn.cross_products import WeightedCrosses
+from sparsectr.nn.profit_net import ProfitConfig, ProfitNet
+from sparsectr.nn.search_net import CrossSearchNet
+from sparsectr.nn.search_spaces import SymmetricSpace
 from sparsectr.nn.symmetric import symmetric_sums
+from sparsectr.training.batches import LabelledRows
+from sparsectr.training.losses import log_loss
 
 B, F, D, V, ROUNDS = 4096, 39, 16, 1_000_000, 15
 
@@ -33,9 +39,19 @@ def make_cases():
     two = draw(2, F, F, scale=F**-0.5)
     gate, left, right = draw(2, B, 1, F), draw(2, B, 2, F), draw(2, B, 2, F)
     betas = [draw(8, F, scale=0.5) for _ in range(3)]
-    crosses = WeightedCrosses([(f, f + 1, f + 2)[: 2 + f % 2] for f in range(37)] + [(0, 9)] * 3)
+    listed = [(f, f + 1, f + 2)[: 2 + f % 2] for f in range(37)] + [(0, 9)] * 3
+    crosses = WeightedCrosses(listed)
     torch.nn.init.normal_(crosses.weight, generator=generator)
     product = 2 * B * D * F * F  # one layer
+    ranks = np.minimum(np.random.default_rng(0).zipf(1.1, (B, F)), V // F) - 1
+    rows = LabelledRows(torch.from_numpy(ranks.astype(np.int32)), torch.ones(B), torch.ones(B))
+    sizes = [V // F] * F
+    pin = DynIntNet(sizes, D, 1, DynIntConfig(n_layers=3))
+    search = CrossSearchNet(sizes, D, 1, SymmetricSpace(F, 3, 8))
+    search.order = 3
+    kept = ProfitNet(sizes, D, 1, ProfitConfig(tuple(listed)))
+    for net in (pin, search, kept):
+        net.reset_parameters(generator)
     return {
         "PIN, 3 layers": (polynomial_sums, [embeddings, layers], 9 * product),
         "DA, 2 layers": (polynomial_sums, [embeddings, two, gate], 6 * product),
@@ -46,7 +62,20 @@ def make_cases():
             0,
         ),
         "40 crosses": (lambda e, _: crosses.sum(e), [embeddings, crosses.weight], 0),
+        "PIN, codes to gradients": (*loss_of(pin, rows), 9 * product),
+        "PROFIT search, the same": (*loss_of(search, rows, of_space=False), 0),
+        "40 crosses, the same": (*loss_of(kept, rows), 0),
     }
+
+
+def loss_of(net, rows, **options):
+    """Return a function that gives the loss of a net on a batch, and the net's parameters."""
+
+    def loss(*_):
+        found = net.loss_in_one_pass(rows.codes, rows.targets, rows.weights, **options)
+        return log_loss(net(rows.codes), rows) if found is None else found
+
+    return loss, [p for p in net.parameters() if p.requires_grad]
 
 
 def time_case(function, inputs):

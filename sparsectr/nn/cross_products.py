@@ -30,6 +30,9 @@ class CrossProducts(nn.Module):
     Shapes: embeddings (B, F, D) to (N, B, D), in the order of ``crosses``.
     """
 
+    all_fields: Tensor
+    starts: Tensor
+
     def __init__(self, crosses: Sequence[Cross]) -> None:
         super().__init__()
         self.n_crosses = len(crosses)
@@ -55,7 +58,7 @@ class CrossProducts(nn.Module):
     @property
     def listed(self) -> tuple[Tensor, Tensor]:
         """Field numbers of all crosses, one after the other, and where each cross starts."""
-        return self.get_buffer("all_fields"), self.get_buffer("starts")
+        return self.all_fields, self.starts
 
     def forward(self, embeddings: Tensor) -> Tensor:
         """Return the products (N, B, D) of embeddings (B, F, D)."""

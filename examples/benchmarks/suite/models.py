@@ -50,6 +50,13 @@ MODELS = (
     | _ours("PROFIT", "sparsectr:ProfitClassifier", "predictor", "linear", "mlp")
     | _ours("DynInt", "sparsectr:DynIntClassifier", "variant", "pin", "da", "dgp", "dwp")
     | {
+        "dynint-crossed": Model(
+            "DynInt pin, its pairs as fields",
+            "suite.crossed:CrossedDynInt",
+            {},
+            "dynint-crossed",
+            ours=True,
+        ),
         "lr": Model("logistic regression, one-hot", "suite.peers.linear:OneHotLogistic", {}, "lr"),
         "lightgbm": Model("LightGBM", "suite.peers.lightgbm_trees:LightGBMPeer", {}, "lightgbm"),
         "catboost": Model("CatBoost", "suite.peers.catboost_trees:CatBoostPeer", {}, "catboost"),

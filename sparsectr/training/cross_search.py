@@ -15,7 +15,7 @@ from sparsectr.training.batches import LabelledRows, endless_batches
 from sparsectr.training.descent import descend
 from sparsectr.training.loop import EpochRecord
 from sparsectr.training.losses import log_loss
-from sparsectr.training.optimizers import make_optimizers
+from sparsectr.training.optimizers import DenseAdam, make_optimizers
 from sparsectr.training.prior import add_embedding_prior
 from sparsectr.training.screening import (
     affordable_rows,
@@ -243,7 +243,7 @@ class _SearchStep:
         self.architecture = [self.net.space.architecture[order - 1] for order in orders]
         # NOTE[DIFF] no weight decay: it would make the weight of a set depend on the scale of
         # the embeddings.
-        self.architecture_optimizer = torch.optim.Adam(
+        self.architecture_optimizer = DenseAdam(
             self.architecture, lr=self.settings.architecture_learning_rate, betas=(0.5, 0.999)
         )
         self.optimizers = make_weight_optimizers(

@@ -7,6 +7,7 @@ are as good as a whole one.
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -56,8 +57,6 @@ def adam_rows_(
     values = values if values.stride(1) == 1 else values.contiguous()
     n_parts = min(PARTS_PER_THREAD * torch.get_num_threads(), 1 + len(rows) // PART_LOOKUPS)
     flat = [_flatten(tensor) for tensor in (table, exp_avg, exp_avg_sq, values)]
-    counts = np.arange(1, FIRST_STEPS + 1)
-    corrections = -np.expm1(np.outer(counts, np.log(betas)))
     numbers = rows.numpy()
     run_parts(
         _adam_part,
@@ -68,11 +67,18 @@ def adam_rows_(
         step.numpy(),
         numbers,
         (table.new_empty(0) if lookup_decay is None else lookup_decay).numpy(),
-        corrections.astype(np.float32),
+        _first_corrections(betas),
         # 1 - beta needs its own rounding: that of 0.999 is 1e-5 of 0.001.
         np.array([lr, 1 - betas[0], 1 - betas[1], eps, weight_decay, 1 / n_rows], np.float32),
         np.log(betas),
     )
+
+
+@cache
+def _first_corrections(betas: tuple[float, float]) -> Any:
+    """Return ``1 - beta^t`` of the first steps t."""
+    counts = np.arange(1, FIRST_STEPS + 1)
+    return -np.expm1(np.outer(counts, np.log(betas))).astype(np.float32)
 
 
 def _part_ends(rows: Any, n_parts: int) -> Any:

@@ -1,11 +1,13 @@
 """Optimizers for one huge embedding table and a few small dense parameters."""
 
+from sparsectr.training.optimizers.dense_adam import DenseAdam
 from sparsectr.training.optimizers.factory import make_optimizers, set_batch_rows
 from sparsectr.training.optimizers.ftrl import FTRL
 from sparsectr.training.optimizers.group_ftrl import GroupFTRL, zero_row_share
 from sparsectr.training.optimizers.row_adam import RowAdam
 
 __all__ = [
+    "DenseAdam",
     "FTRL",
     "GroupFTRL",
     "RowAdam",

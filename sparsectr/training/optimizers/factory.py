@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from sparsectr.training.optimizers.dense_adam import DenseAdam
 from sparsectr.training.optimizers.ftrl import FTRL
 from sparsectr.training.optimizers.group_ftrl import GroupFTRL
 from sparsectr.training.optimizers.per_parameter import PerParameterOptimizer
@@ -35,8 +36,9 @@ def make_optimizers(
     others : sequence of nn.Parameter
         Parameters with dense gradients; may be empty.
     kind : {"adam", "ftrl"}
-        "adam": `RowAdam` and `torch.optim.Adam`. "ftrl": `GroupFTRL` and `FTRL` with their
-        default penalties, which hold for the sum loss: see `set_batch_rows`.
+        "adam": `RowAdam`, and `DenseAdam` or for large nets `torch.optim.Adam`. "ftrl":
+        `GroupFTRL` and `FTRL` with their default penalties, which hold for the sum loss: see
+        `set_batch_rows`.
     learning_rate : float
         Learning rate of both.
     weight_decay : float, default=0.0
@@ -59,12 +61,12 @@ def make_optimizers(
         if tables:
             optimizers.append(RowAdam(tables, lr=learning_rate, weight_decay=weight_decay))
         if others:
-            # fused: a third of the time of the default, also on a CPU. But it wakes all threads for
-            # every parameter, which then wait in a loop on cores that the next kernel needs.
-            fused = others[0].is_cuda or sum(map(torch.numel, others)) > LARGE
-            optimizers.append(
-                torch.optim.Adam(others, lr=learning_rate, weight_decay=weight_decay, fused=fused)
-            )
+            options: dict[str, Any] = {"lr": learning_rate, "weight_decay": weight_decay}
+            if others[0].is_cuda or sum(map(torch.numel, others)) > LARGE:
+                # fused: a third of the time of the default, also on a CPU.
+                optimizers.append(torch.optim.Adam(others, fused=True, **options))
+            else:
+                optimizers.append(DenseAdam(others, **options))
     else:
         if tables:
             optimizers.append(GroupFTRL(tables, lr=learning_rate))

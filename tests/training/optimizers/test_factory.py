@@ -4,6 +4,7 @@ from torch.nn import functional
 
 from sparsectr.training.optimizers import (
     FTRL,
+    DenseAdam,
     GroupFTRL,
     RowAdam,
     make_optimizers,
@@ -32,7 +33,7 @@ def row_losses(tables, others, codes):
 
 
 @pytest.mark.parametrize(
-    ("kind", "classes"), [("adam", [RowAdam, torch.optim.Adam]), ("ftrl", [GroupFTRL, FTRL])]
+    ("kind", "classes"), [("adam", [RowAdam, DenseAdam]), ("ftrl", [GroupFTRL, FTRL])]
 )
 def test_every_parameter_has_one_optimizer(kind, classes):
     tables, others = make_parameters()
@@ -43,6 +44,12 @@ def test_every_parameter_has_one_optimizer(kind, classes):
         assert all(a is b for a, b in zip(group["params"], parameters, strict=True))
         assert group["lr"] == 0.02
         assert kind == "ftrl" or group["weight_decay"] == 0.5
+
+
+def test_large_nets_have_the_adam_of_torch():
+    others = [torch.nn.Parameter(torch.zeros(300, 400))]
+    (optimizer,) = make_optimizers([], others, "adam", learning_rate=0.1)
+    assert type(optimizer) is torch.optim.Adam
 
 
 @pytest.mark.parametrize("kind", ["adam", "ftrl"])

@@ -11,6 +11,7 @@ from sparsectr.interactions.stability import interaction_stability
 from sparsectr.methods.dynint import DynIntClassifier
 from sparsectr.methods.optfeature import OptFeatureClassifier
 from sparsectr.methods.profit import ProfitClassifier
+from sparsectr.screening import screen_interactions
 
 __version__ = version("sparsectr")
 
@@ -23,5 +24,6 @@ __all__ = [
     "InteractionDisplay",
     "InteractionFeatures",
     "interaction_stability",
+    "screen_interactions",
     "to_interaction_constraints",
 ]

@@ -32,6 +32,8 @@ LAYERS = {
     "parameters": set(),
     "persistence": set(),
     "targets": set(),
+    # What any classifier has not learnt: codes, and the statistics of the search.
+    "screening": {"encoding", "training", "parameters"},
     "explanation": {"encoding", "training", "interactions", "parameters", "persistence"},
     "base": {
         "encoding",

@@ -44,10 +44,12 @@ class FuxiCTR(Peer):
         DCN-V2 has three cross layers beside a perceptron.
     data : Table
         See `speed.py`.
+    gpu : int
+        Number of the GPU; -1 for the CPU.
     """
 
-    def __init__(self, model, data):
-        self.model_name, self.data = model, data
+    def __init__(self, model, data, gpu=-1):
+        self.model_name, self.data, self.gpu = model, data, gpu
         self.names = [f"f{j}" for j in range(len(data.sizes))]
         self.folder = tempfile.mkdtemp()
 
@@ -60,13 +62,13 @@ class FuxiCTR(Peer):
         )
         features.num_fields, features.labels = len(self.names), ["label"]
         features.set_column_index()
-        name = self.model_name
+        name, gpu = self.model_name, self.gpu
 
         class Model(BaseModel):
             def __init__(self):
                 super().__init__(
                     features,
-                    gpu=-1,
+                    gpu=gpu,
                     monitor="AUC",
                     early_stop_patience=100,
                     verbose=0,
@@ -84,6 +86,7 @@ class FuxiCTR(Peer):
                     self.output = nn.Linear(n_inputs + HIDDEN_UNITS[-1], 1)
                 self.compile("adam", "binary_crossentropy", 1e-3)
                 self.reset_parameters()
+                self.model_to_device()
 
             def forward(self, inputs):
                 X = self.get_inputs(inputs)

@@ -1,25 +1,35 @@
-"""A net whose strongest crosses have become fields."""
+"""A net whose strongest crosses have become fields, and what it then lacks a statistic."""
 
 from typing import Any, ClassVar, Self
 
+import pandas as pd
 from scipy.stats import loguniform
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from sparsectr import DynIntClassifier, FieldEncoder, InteractionFeatures
+from sparsectr import (
+    DynIntClassifier,
+    FieldEncoder,
+    Interaction,
+    InteractionFeatures,
+    screen_interactions,
+)
 
 
 class CrossedDynInt(ClassifierMixin, BaseEstimator):
-    """Fit DynInt, make its strongest pairs fields, and fit DynInt again.
+    """Fit DynInt, make its strongest pairs fields, and fit DynInt again; then what it still lacks.
 
     A net of one embedding per value gives a pair a cross of low rank. As a field of its own the
     pair has an embedding per combination, and may take part in crosses itself: month × day is a
-    date, and date × hour is the weather. It is a pipeline of `InteractionFeatures` and the
-    classifier, with validation rows carried through.
+    date, and date × hour is the weather. Pairs of these fields that the second net has not
+    learnt, by `screen_interactions`, become statistics of the target, and a third net is
+    fitted. These are steps of `InteractionFeatures`, with validation rows carried through.
 
     Parameters
     ----------
     n_crosses : int
         Number of pairs that become fields.
+    n_screened : int
+        Most pairs that become statistics; 0 ends with the second net.
     embedding_dim, n_layers, embedding_l2, learning_rate, batch_size, encoder, monitor
         Of the second net; the first has its defaults but for encoder and monitor.
     random_state : int or None
@@ -27,6 +37,7 @@ class CrossedDynInt(ClassifierMixin, BaseEstimator):
 
     param_distributions: ClassVar[dict[str, Any]] = {
         "n_crosses": [1, 2, 3, 6],
+        "n_screened": [0, 1, 2],
         "embedding_dim": [8, 16, 32],
         "n_layers": [1, 2, 3],
         "embedding_l2": loguniform(1e-5, 1e-1),
@@ -36,6 +47,7 @@ class CrossedDynInt(ClassifierMixin, BaseEstimator):
     def __init__(
         self,
         n_crosses: int = 1,
+        n_screened: int = 0,
         embedding_dim: int = 16,
         n_layers: int = 2,
         embedding_l2: float = 1e-3,
@@ -46,6 +58,7 @@ class CrossedDynInt(ClassifierMixin, BaseEstimator):
         random_state: int | None = None,
     ) -> None:
         self.n_crosses = n_crosses
+        self.n_screened = n_screened
         self.embedding_dim = embedding_dim
         self.n_layers = n_layers
         self.embedding_l2 = embedding_l2
@@ -58,21 +71,64 @@ class CrossedDynInt(ClassifierMixin, BaseEstimator):
     def fit(self, X: Any, y: Any, *, X_val: Any, y_val: Any) -> Self:
         """Fit both nets; validation rows stop each of them."""
         settings = self.get_params(deep=False)
-        n_crosses = settings.pop("n_crosses")
+        n_crosses, n_screened = settings.pop("n_crosses"), settings.pop("n_screened")
         shared = {name: settings[name] for name in ("encoder", "monitor", "random_state")}
         finder = DynIntClassifier(**shared).fit(X, y, X_val=X_val, y_val=y_val)
         self.features_ = InteractionFeatures(
             finder, n_interactions=n_crosses, orders=[2], encoder="category", prefit=True
         )
-        crossed = self.features_.fit_transform(X, y)
+        crossed, crossed_val = self.features_.fit_transform(X, y), self.features_.transform(X_val)
         self.model_ = DynIntClassifier(**settings)
-        self.model_.fit(crossed, y, X_val=self.features_.transform(X_val), y_val=y_val)
+        self.model_.fit(crossed, y, X_val=crossed_val, y_val=y_val)
+        n_epochs, self.statistics_ = finder.n_iter_ + self.model_.n_iter_, None
+        lacking = screen_interactions(self.model_, crossed, y).query("significant")
+        lacking = lacking["fields"][:n_screened]
+        if len(lacking):
+            self.statistics_ = InteractionFeatures(
+                ListedCrosses(lacking).fit(crossed, y),
+                n_interactions=len(lacking),
+                keep_original=False,
+                prefit=True,
+                random_state=self.random_state,
+            )
+            crossed = self._add(crossed, self.statistics_.fit_transform(crossed, y))
+            crossed_val = self._add(crossed_val, self.statistics_.transform(crossed_val))
+            self.model_ = DynIntClassifier(**settings)
+            self.model_.fit(crossed, y, X_val=crossed_val, y_val=y_val)
+            n_epochs += self.model_.n_iter_
         self.classes_ = self.model_.classes_
-        self.n_iter_ = finder.n_iter_ + self.model_.n_iter_
+        self.n_iter_ = n_epochs
         self.n_parameters_ = self.model_.n_parameters_
         self.batch_size_ = self.model_.batch_size_
         return self
 
     def predict_proba(self, X: Any) -> Any:
         """Predict the probability of every class."""
-        return self.model_.predict_proba(self.features_.transform(X))
+        crossed = self.features_.transform(X)
+        if self.statistics_ is not None:
+            crossed = self._add(crossed, self.statistics_.transform(crossed))
+        return self.model_.predict_proba(crossed)
+
+    def _add(self, crossed: pd.DataFrame, statistics: Any) -> pd.DataFrame:
+        names = [f"mean by {name}" for name in self.statistics_.get_feature_names_out()]
+        return crossed.assign(**dict(zip(names, statistics.T, strict=True)))
+
+
+class ListedCrosses(BaseEstimator):
+    """List given crosses, as a fitted estimator lists what it has found.
+
+    Parameters
+    ----------
+    crosses : iterable of tuple of str
+        Names of the fields of each.
+    """
+
+    def __init__(self, crosses: Any) -> None:
+        self.crosses = crosses
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """List the crosses."""
+        self.selected_interactions_ = [
+            Interaction(tuple(fields), len(fields), 0.0) for fields in self.crosses
+        ]
+        return self

@@ -51,7 +51,7 @@ MODELS = (
     | _ours("DynInt", "sparsectr:DynIntClassifier", "variant", "pin", "da", "dgp", "dwp")
     | {
         "dynint-crossed": Model(
-            "DynInt pin, its pairs as fields",
+            "DynInt on its crosses",
             "suite.crossed:CrossedDynInt",
             {},
             "dynint-crossed",
@@ -72,6 +72,9 @@ _CROSSES_ON_FRAPPE = {"space": "full", "n_crosses": {2: 20, 3: 30}, "max_order":
 
 # Chosen by hand on validation rows. What is not here runs with its defaults.
 CHOSEN: dict[str, dict[str, Settings]] = {
+    "flights": {
+        "dynint-crossed": {"n_screened": 1, "embedding_dim": 32, "batch_size": 2048},
+    },
     "frappe": {
         "optfeature-hybrid": _OPTFEATURE_ON_FRAPPE,
         "optfeature-field": _OPTFEATURE_ON_FRAPPE,

@@ -1,0 +1,125 @@
+"""Find crosses that a classifier has not learnt."""
+
+from __future__ import annotations
+
+from math import comb
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils.validation import check_is_fitted
+
+from sparsectr.encoding.columns import as_table
+from sparsectr.encoding.field_encoder import FieldEncoder
+from sparsectr.parameters import check_integer
+from sparsectr.training.screening import (
+    MOST_SETS,
+    affordable_rows,
+    screen_sets,
+    significant_sets,
+)
+
+
+def screen_interactions(clf: Any, X: Any, y: Any, *, order: int = 2) -> pd.DataFrame:
+    """Test every set of fields for what a fitted classifier leaves unexplained.
+
+    If rows with equal values in all fields of a set have residuals of the same sign more often
+    than chance allows, then the set holds a cross that the classifier does not have, or not well
+    enough: a net that gives a cross a low rank, for instance, cannot know each day of each
+    aircraft. Nothing is trained; 45 pairs of 235,000 rows take half a second.
+
+    Parameters
+    ----------
+    clf : classifier
+        Fitted; any classifier with ``predict_proba`` will do.
+    X : DataFrame or array-like of shape (n_rows, n_fields)
+        The columns of the classifier. Its own training rows are the best choice if it has been
+        stopped early; a classifier that knows them by heart leaves nothing to see.
+    y : array-like of shape (n_rows,)
+        Class labels, of the classes of the classifier.
+    order : int, default=2
+        Number of fields in a set.
+
+    Returns
+    -------
+    DataFrame
+        One row per set, the highest score first: fields (tuple of names), order, score (how often
+        residuals agree, in standard deviations of what chance would give) and significant (whether
+        the score stands out from those of the other sets; if no set held anything, one would with
+        a chance of 5 %).
+
+    Raises
+    ------
+    ValueError
+        If ``order`` is not between 2 and the number of fields, if there are more than a million
+        sets, or if y holds other classes than the classifier's.
+
+    See Also
+    --------
+    InteractionFeatures : Makes columns of crosses.
+
+    Notes
+    -----
+    With S the sum of the residuals of the rows in one cell of the table of joint values, the score
+    is the sum over cells of ``S^2 - sum r^2``, divided by its standard deviation without effect.
+    Joint values are hashed into 262,144 cells, and large problems screened on a part of the rows,
+    evenly spaced.
+
+    Examples
+    --------
+    >>> from sklearn.dummy import DummyClassifier
+    >>> from sparsectr import screen_interactions
+    >>> from sparsectr.datasets import make_clicks
+    >>> clicks = make_clicks(5000, 4, 10, crosses=[(0, 2)], random_state=0)
+    >>> clf = DummyClassifier(strategy="prior").fit(clicks.X, clicks.y)
+    >>> screen_interactions(clf, clicks.X, clicks.y)["fields"][0]
+    ('f0', 'f2')
+    """
+    check_is_fitted(clf)
+    table, labels = as_table(X), column_or_1d(y)
+    check_consistent_length(table, labels)
+    known = getattr(clf, "encoder_", None)
+    encoder = known if isinstance(known, FieldEncoder) else FieldEncoder().fit(table)
+    names = [str(name) for name in encoder.get_feature_names_out()]
+    check_integer("order", order, 2, len(names))
+    if comb(len(names), order) > MOST_SETS:
+        raise ValueError(
+            f"there must be at most {MOST_SETS:,} sets, got {comb(len(names), order):,} of order "
+            f"{order}. Lower order, or leave out columns."
+        )
+    rows = np.arange(len(table))
+    n_rows = affordable_rows(len(rows), len(names), order)
+    rows = rows[np.linspace(0, len(rows) - 1, n_rows).astype(int)]
+    X, labels = _take(X, rows), labels[rows]
+    scores = screen_sets(
+        torch.from_numpy(np.asarray(encoder.transform(as_table(X)), np.int32)),
+        _residuals(clf, X, labels),
+        encoder.vocabulary_sizes_.tolist(),
+        order,
+    )
+    standing_out = set(significant_sets(scores))
+    ranked = sorted(scores, key=lambda fields: (-scores[fields], fields))
+    return pd.DataFrame(
+        {
+            "fields": [tuple(names[f] for f in fields) for fields in ranked],
+            "order": order,
+            "score": [scores[fields] for fields in ranked],
+            "significant": [fields in standing_out for fields in ranked],
+        }
+    )
+
+
+def _residuals(clf: Any, X: Any, labels: Any) -> torch.Tensor:
+    """Return target minus probability, (n_rows, 1), or (n_rows, K) for K > 2 classes."""
+    unknown = set(np.unique(labels)) - set(clf.classes_)
+    if unknown:
+        raise ValueError(f"y must hold classes of the classifier, got {sorted(unknown)}.")
+    targets = labels[:, None] == np.asarray(clf.classes_)[None]
+    residuals = targets - clf.predict_proba(X)
+    return torch.from_numpy(residuals[:, 1:] if len(clf.classes_) == 2 else residuals)
+
+
+def _take(X: Any, rows: Any) -> Any:
+    return X.iloc[rows] if hasattr(X, "iloc") else np.asarray(X)[rows]

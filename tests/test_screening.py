@@ -1,0 +1,72 @@
+"""Crosses that a classifier has not learnt."""
+
+import numpy as np
+import pytest
+from sklearn.dummy import DummyClassifier
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+from sparsectr import DynIntClassifier, screen_interactions
+from sparsectr.datasets import make_clicks
+
+CROSSES = [(0, 2), (1, 4)]
+
+
+@pytest.fixture(scope="module")
+def clicks():
+    return make_clicks(20_000, 6, 30, crosses=CROSSES, random_state=0)
+
+
+def additive(clicks):
+    clf = make_pipeline(OneHotEncoder(handle_unknown="ignore"), LogisticRegression(C=0.1))
+    return clf.fit(clicks.X, clicks.y)
+
+
+def test_finds_what_an_additive_model_lacks(clicks):
+    found = screen_interactions(additive(clicks), clicks.X, clicks.y)
+    names = {tuple(f"f{field}" for field in cross) for cross in CROSSES}
+    assert set(found["fields"][:2]) == names
+    assert found["significant"].tolist() == [True] * 2 + [False] * 13
+    assert found["score"].is_monotonic_decreasing
+
+
+def test_finds_nothing_where_there_is_nothing(clicks):
+    rng = np.random.default_rng(0)
+    clf = DummyClassifier(strategy="prior").fit(clicks.X, clicks.y)
+    found = screen_interactions(clf, clicks.X, rng.permutation(clicks.y))
+    assert not found["significant"].any()
+
+
+def test_a_net_that_has_learnt_a_cross_leaves_little_of_it(clicks):
+    clf = DynIntClassifier(random_state=0).fit(clicks.X, clicks.y)
+    before, after = (
+        screen_interactions(model, clicks.X, clicks.y).set_index("fields")["score"]
+        for model in (additive(clicks), clf)
+    )
+    assert after["f0", "f2"] < before["f0", "f2"] / 3
+
+
+def test_takes_arrays_and_several_classes():
+    rng = np.random.default_rng(0)
+    X = rng.integers(5, size=(3_000, 3)).astype(str)
+    y = np.array(["a", "b", "c"])[(X[:, 0].astype(int) * X[:, 1].astype(int)) % 3]
+    clf = DummyClassifier(strategy="prior").fit(X, y)
+    found = screen_interactions(clf, X, y)
+    assert found["fields"][0] == ("x0", "x1")
+    assert screen_interactions(clf, X, y, order=3)["order"].tolist() == [3]
+
+
+def test_refuses_what_it_cannot_do(clicks):
+    with pytest.raises(NotFittedError):
+        screen_interactions(DynIntClassifier(), clicks.X, clicks.y)
+    clf = DummyClassifier(strategy="prior").fit(clicks.X, clicks.y)
+    with pytest.raises(ValueError, match="order must be"):
+        screen_interactions(clf, clicks.X, clicks.y, order=7)
+    with pytest.raises(ValueError, match="y must hold classes of the classifier"):
+        screen_interactions(clf, clicks.X, clicks.y + 5)
+    wide = np.zeros((3, 250), dtype=int)
+    clf = DummyClassifier(strategy="prior").fit(wide, [0, 1, 1])
+    with pytest.raises(ValueError, match=r"at most 1,000,000 sets, got 2,573,000"):
+        screen_interactions(clf, wide, [0, 1, 1], order=3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterable
+from contextlib import nullcontext
 from copy import deepcopy
 from typing import Any, Self
 
@@ -19,6 +20,7 @@ from sparsectr.callbacks import CallbackSupportMixin, EpochReporter, with_callba
 from sparsectr.encoding.columns import as_table
 from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.explanation import ExplanationMixin
+from sparsectr.kernels.dispatch import timed_compilation
 from sparsectr.metrics import validation_values
 from sparsectr.parameters import check_choice, check_integer, check_real
 from sparsectr.persistence import find_device, usable_device
@@ -265,14 +267,15 @@ class BaseInteractionClassifier(
         numbers = label_numbers(labels, self.classes_)
         factors = class_factors(self.class_weight, self.classes_, numbers, weights)
         self.device_ = str(find_device(self.device))
-        # Nested, so that no frame holds on to the codes once they are split.
-        self._train(
-            self._label(self._encode(table, fit=not going_on), numbers, weights, factors),
-            self._encode_validation(*validation, factors),
-            reporter,
-            going_on,
-            one_epoch,
-        )
+        with timed_compilation(reporter.report_compilation) if self.verbose else nullcontext():
+            # Nested, so that no frame holds on to the codes once they are split.
+            self._train(
+                self._label(self._encode(table, fit=not going_on), numbers, weights, factors),
+                self._encode_validation(*validation, factors),
+                reporter,
+                going_on,
+                one_epoch,
+            )
 
     def _train(
         self,

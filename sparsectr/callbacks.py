@@ -51,6 +51,11 @@ class EpochReporter:
         self.data = {"X": X, "y": y}
         self._epoch_context: Any = None
 
+    def report_compilation(self, seconds: float) -> None:
+        """Show how long kernels were compiled, which the first fit on a machine has to wait for."""
+        name = type(self.estimator).__name__
+        sys.stdout.write(f"[{name}] compiled kernels in {seconds:.1f} s, kept for later fits\n")
+
     def begin_epoch(self, net: Any) -> None:
         """Open the context of an epoch."""
         if self.context is not None:

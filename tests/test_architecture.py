@@ -35,7 +35,9 @@ LAYERS = {
     # What any classifier has not learnt: codes, and the statistics of the search.
     "screening": {"encoding", "training", "parameters"},
     "explanation": {"encoding", "training", "interactions", "parameters", "persistence"},
+    # kernels: how long they were compiled is reported by verbose.
     "base": {
+        "kernels",
         "encoding",
         "training",
         "interactions",

@@ -10,7 +10,7 @@ other devices and missing packages take the reference.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
@@ -47,6 +47,18 @@ def fused_kernels(on: bool) -> Iterator[None]:
         yield
     finally:
         _switch["on"] = before
+
+
+@contextmanager
+def timed_compilation(report: Callable[[float], None]) -> Iterator[None]:
+    """Tell how many seconds went into compiling kernels inside a ``with`` block, if any."""
+    try:
+        events = import_module("numba.core.event")
+    except ImportError:
+        yield
+        return
+    with events.install_timer("numba:compile", report):
+        yield
 
 
 @cache

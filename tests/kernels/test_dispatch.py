@@ -5,7 +5,7 @@ import sys
 import pytest
 import torch
 
-from sparsectr.kernels.dispatch import fused_kernels, fused_version
+from sparsectr.kernels.dispatch import fused_kernels, fused_version, timed_compilation
 
 pytest.importorskip("numba")
 
@@ -73,3 +73,17 @@ def test_a_numba_that_is_too_old_is_not_used():
         "from sparsectr.kernels.dispatch import fused_version; print(fused_version('rows') is None)"
     )
     assert run(code).stdout == "True\n"
+
+
+def test_the_time_of_compilation_is_reported_and_only_where_there_was_some():
+    jit = pytest.importorskip("sparsectr.kernels.compiled.jit", exc_type=ImportError)
+    seconds = []
+    with timed_compilation(seconds.append):
+        pass
+    assert seconds == []
+    double = jit.compiled(eval("lambda number: 2 * number"))  # in no file, so kept nowhere
+    with timed_compilation(seconds.append):
+        double(3)
+        double(4)
+    (duration,) = seconds
+    assert 0 < duration < 60

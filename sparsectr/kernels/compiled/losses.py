@@ -14,12 +14,15 @@ from sparsectr.kernels.compiled.jit import compiled
 
 @compiled
 def log_loss(logit: Any, target: Any) -> Any:
-    """Return the log loss of a row, and its slope by the logit."""
-    # Of exp(-|logit|), so that nothing overflows.
-    small = math.exp(-abs(logit))
-    loss = max(logit, np.float32(0)) - logit * target + math.log1p(small)
-    share = np.float32(1) / (np.float32(1) + small)
-    return loss, (share if logit >= 0 else np.float32(1) - share) - target
+    """Return the log loss of a row of target 0 or 1, and its slope by the logit."""
+    zero, one = np.float32(0), np.float32(1)
+    margin = logit if target > 0.5 else -logit
+    # Of exp(-|margin|), so that nothing overflows, and without differences, so that small losses
+    # keep their digits.
+    small = math.exp(-abs(margin))
+    loss = max(-margin, zero) + math.log1p(small)
+    other_class = (small if margin >= 0 else one) / (one + small)
+    return loss, -other_class if target > 0.5 else other_class
 
 
 def lookup_gradient(codes: Tensor, offsets: Tensor, values: Tensor, shape: torch.Size) -> Tensor:

@@ -3,10 +3,12 @@
 import copy
 from itertools import combinations
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn import functional
 
 from sparsectr.kernels.dispatch import fused_kernels
 from sparsectr.methods.dynint import DynIntConfig, DynIntNet
@@ -16,7 +18,7 @@ from sparsectr.nn.search_spaces import FullSpace, StackedSpace, SymmetricSpace
 from sparsectr.training.batches import LabelledRows
 from sparsectr.training.losses import log_loss
 
-pytest.importorskip("numba")
+losses = pytest.importorskip("sparsectr.kernels.compiled.losses", exc_type=ImportError)
 
 N_ROWS = st.sampled_from([1, 2, 7, 8, 600])
 
@@ -121,6 +123,17 @@ def test_kept_crosses(seed, n_rows, n_fields, dim, n_crosses, learn_weights):
     net.predictor.linear.table.weight.data.normal_(generator=generator)
     n_compared = assert_exact(net, draw_batch(generator, sizes, n_rows))
     assert n_compared == 3 + learn_weights
+
+
+@pytest.mark.parametrize("target", [0.0, 1.0])
+@pytest.mark.parametrize("logit", [-90.0, -12.0, -0.1, 0.0, 3.0, 15.0, 120.0])
+def test_small_and_large_losses_keep_their_digits(logit, target):
+    loss, slope = losses.log_loss(np.float32(logit), np.float32(target))
+    exact = torch.tensor(logit, dtype=torch.float64, requires_grad=True)
+    expected = functional.softplus(exact if target == 0 else -exact, threshold=1e3)
+    expected.backward()
+    assert loss == pytest.approx(expected.item(), rel=1e-6)
+    assert slope == pytest.approx(exact.grad.item(), rel=1e-6, abs=1e-37)
 
 
 def test_the_gradient_of_a_multiple_of_the_loss_is_that_multiple():

@@ -48,7 +48,9 @@ def assert_near(actual, expected):
 def test_adam_rows_agrees_with_the_reference(seed, n_lookups, n_rows, dim, decays, n_threads):
     ours, theirs = (start(seed, n_rows, dim, d) for d in (torch.float32, torch.float64))
     decay = draw(seed, (n_rows,)).abs().float() if decays else None
-    options = OPTIONS | {"lookup_decay": decay, "n_rows": 7}
+    # Adam divides a gradient by its own size: where one is nearly zero because its terms cancel,
+    # a small eps would make a step of the rounding of float32.
+    options = OPTIONS | {"lookup_decay": decay, "n_rows": 7, "eps": 1e-2}
     before = torch.get_num_threads()
     torch.set_num_threads(n_threads)
     try:

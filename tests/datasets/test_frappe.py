@@ -59,6 +59,8 @@ def test_files_of_the_benchmark_come_over_a_broken_connection(
 @pytest.mark.parametrize(
     "content",
     [zipped(FILES | {"test.csv": b"tampered"}), zipped({"train.csv": b""}), b"<html>Sorry</html>"],
+    # A zip holds the time: two workers that name a test by it may not agree.
+    ids=["tampered", "incomplete", "a page"],
 )
 def test_wrong_files_are_refused_and_leave_nothing(serve, official, tmp_path, monkeypatch, content):
     monkeypatch.setattr(frappe, "URL", serve(content).url)

@@ -16,7 +16,7 @@ import time
 
 import torch
 from peers import FuxiCTR
-from speed import SHAPES, make_table
+from speed import SHAPES, fastest_epochs, make_table
 
 from sparsectr import DynIntClassifier, ProfitClassifier
 from sparsectr.kernels.dispatch import fused_kernels
@@ -66,11 +66,8 @@ def compute_gradients(net, rows, device):
 def time_epochs(estimator, data):
     """Return rows per second of the fastest epoch of every phase."""
     estimator.fit(data.codes, data.labels, X_val=data.val_codes, y_val=data.val_labels)
-    rates = {}
-    for record in estimator.history_:
-        phase = f"{record['phase']} {record.get('order', '')}".strip()
-        rates[phase] = max(len(data.codes) / record["seconds"], rates.get(phase, 0))
-    return rates
+    fastest = fastest_epochs(estimator.history_)
+    return {phase: len(data.codes) / seconds for phase, seconds in fastest.items()}
 
 
 def measure_bandwidth(device):

@@ -92,7 +92,7 @@ class Ours:
 
     def epoch_seconds(self, clock):
         """Return the seconds of the fastest epoch of every phase."""
-        data, fastest = self.data, {}
+        data = self.data
         with (
             fused_kernels(self.fused),
             # The loop times its epochs by the wall clock; with one thread it is to be the CPU's.
@@ -101,11 +101,7 @@ class Ours:
             patch("sparsectr.methods.dynint.strongest_crosses", return_value=[]),
         ):
             self.model.fit(data.codes, data.labels, X_val=data.val_codes, y_val=data.val_labels)
-        for record in self.model.history_:
-            # A search for crosses goes through the orders one after the other.
-            phase = f"{record['phase']} {record.get('order', '')}".strip()
-            fastest[phase] = min(record["seconds"], fastest.get(phase, np.inf))
-        return fastest
+        return fastest_epochs(self.model.history_)
 
     def predict(self, codes):
         net = self.model._fitted_net()
@@ -119,6 +115,16 @@ class Ours:
 
     def predict_row(self, codes):
         return self.predict(codes[:1])
+
+
+def fastest_epochs(history):
+    """Return the seconds of the fastest epoch of every phase."""
+    fastest = {}
+    for record in history:
+        # A search for crosses goes through the orders one after the other.
+        phase = f"{record['phase']} {record.get('order', '')}".strip()
+        fastest[phase] = min(record["seconds"], fastest.get(phase, np.inf))
+    return fastest
 
 
 def make_sides(data):

@@ -157,7 +157,6 @@ def adam_rows_(
             n_rows=n_rows,
         )
         return
-    rows = rows.long()
     rows, gradient = sum_rows(rows, decay_lookups(table, rows, values, lookup_decay, n_rows))
     weights = table.index_select(0, rows)
     gradient.add_(weights, alpha=weight_decay)

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
 from sparsectr.kernels.compiled.arrays import as_array
+from sparsectr.kernels.compiled.blocks import load, look_up, store
 from sparsectr.kernels.compiled.jit import compiled
 from sparsectr.kernels.threads import run_parts
 
@@ -117,10 +118,7 @@ def _forward_part(
     for first in range(part * PART_ROWS, stop, count_block_rows(dim)):
         last = min(stop, first + count_block_rows(dim))
         x = np.empty((n_fields, (last - first) * dim), np.float32)
-        for r in range(last - first):
-            for f in range(n_fields):
-                for d in range(dim):
-                    x[f, r * dim + d] = embeddings[first + r, f, d]
+        load(embeddings[first:last], dim, x)
         total = sum_products(x, weights, fields, starts)
         for r in range(last - first):
             for d in range(dim):
@@ -147,6 +145,7 @@ def _logits_part(
     for first in range(part * PART_ROWS, stop, count_block_rows(dim)):
         last = min(stop, first + count_block_rows(dim))
         x = np.empty((n_fields, (last - first) * dim), np.float32)
+        look_up(codes[first:last], offsets, table, dim, x)
         for r in range(last - first):
             for k in range(len(bias)):
                 logits[first + r, k] = bias[k]
@@ -154,8 +153,6 @@ def _logits_part(
                 row = codes[first + r, f] + offsets[f]
                 for k in range(len(bias)):
                     logits[first + r, k] += linear[row, k]
-                for d in range(dim):
-                    x[f, r * dim + d] = table[row, d]
         total = sum_products(x, weights, fields, starts)
         for r in range(last - first):
             for k in range(len(bias)):
@@ -202,17 +199,12 @@ def _backward_part(
         x = np.empty((n_fields, n_columns), np.float32)
         of_x = np.zeros((n_fields, n_columns), np.float32)
         direction = np.empty(n_columns, np.float32)
+        load(embeddings[first:last], dim, x)
         for r in range(last - first):
             for d in range(dim):
                 direction[r * dim + d] = gradient[first + r, d]
-            for f in range(n_fields):
-                for d in range(dim):
-                    x[f, r * dim + d] = embeddings[first + r, f, d]
         products_backward(x, weights, fields, starts, direction, of_x, of_weights[part])
-        for r in range(last - first):
-            for f in range(n_fields):
-                for d in range(dim):
-                    of_embeddings[first + r, f, d] = of_x[f, r * dim + d]
+        store(of_x, dim, of_embeddings[first:last])
 
 
 @compiled

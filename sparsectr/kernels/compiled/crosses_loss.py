@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
 from sparsectr.kernels.compiled.arrays import as_array
-from sparsectr.kernels.compiled.blocks import clear, look_up
+from sparsectr.kernels.compiled.blocks import clear, look_up, store
 from sparsectr.kernels.compiled.crosses import (
     PART_ROWS,
     count_block_rows,
@@ -18,8 +18,13 @@ from sparsectr.kernels.compiled.crosses import (
     sum_products,
 )
 from sparsectr.kernels.compiled.jit import compiled, prefetch
-from sparsectr.kernels.compiled.losses import log_loss, lookup_gradient, scale_gradients
-from sparsectr.kernels.compiled.pieces import copy_piece, fill_piece, sum_piece
+from sparsectr.kernels.compiled.losses import (
+    OnePassLoss,
+    lookup_gradient,
+    lookup_rows,
+    weighted_log_loss,
+)
+from sparsectr.kernels.compiled.pieces import fill_piece, sum_piece
 from sparsectr.kernels.memory import empty
 from sparsectr.kernels.threads import run_parts
 
@@ -61,7 +66,7 @@ def crosses_loss(
     )
 
 
-class _CrossesLoss(torch.autograd.Function):
+class _CrossesLoss(OnePassLoss):
     @staticmethod
     def forward(
         ctx: FunctionCtx,
@@ -88,23 +93,19 @@ class _CrossesLoss(torch.autograd.Function):
             *(as_array(t) for t in (weights, fields, starts, bias)),
             losses,
             of_bias,
-            of_lookups.numpy().ravel(),
+            of_lookups.view(*codes.shape, -1).numpy(),
             of_linear.numpy().ravel(),
             of_weights,
         )
+        rows = lookup_rows(codes, offsets)
         ctx.gradients = (  # type: ignore[attr-defined]
-            lookup_gradient(codes, offsets, of_lookups, table.shape),
-            lookup_gradient(codes, offsets, of_linear, linear.shape),
+            *(None,) * 6,
+            lookup_gradient(rows, of_lookups, table.shape),
+            lookup_gradient(rows, of_linear, linear.shape),
             torch.from_numpy(of_weights.sum(0)) if weights.requires_grad else None,
             bias.new_tensor([of_bias.sum()]),
         )
         return targets.new_tensor(losses.sum())
-
-    @staticmethod
-    def backward(ctx: FunctionCtx, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        found = ctx.gradients  # type: ignore[attr-defined]
-        ctx.gradients = ()  # type: ignore[attr-defined] # or autograd would copy what others hold
-        return (None,) * 6 + scale_gradients(found, gradients[0])
 
 
 @compiled
@@ -132,7 +133,6 @@ def _loss_part(
     x = np.zeros((n_fields, n_columns), np.float32)
     of_x = np.empty(x.shape, np.float32)
     direction = np.empty(n_columns, np.float32)
-    flat = of_x.ravel()
     stop = min(len(codes), (part + 1) * PART_ROWS)
     for first in range(part * PART_ROWS, stop, count_block_rows(dim)):
         n = min(stop - first, count_block_rows(dim))
@@ -145,16 +145,13 @@ def _loss_part(
             logit = bias[0] + sum_piece(total, r * dim, dim)
             for f in range(n_fields):
                 logit += linear[codes[first + r, f] + offsets[f]]
-            loss, slope = log_loss(logit, targets[first + r])
-            losses[part] += loss * row_weights[first + r] / len(codes)
-            slope *= row_weights[first + r] / np.float32(len(codes))
+            target, weight = targets[first + r], row_weights[first + r]
+            loss, slope = weighted_log_loss(logit, target, weight, len(codes))
+            losses[part] += loss
             of_bias[part] += slope
             fill_piece(direction, r * dim, slope, dim)
             fill_piece(of_linear, (first + r) * n_fields, slope, n_fields)
         fill_piece(direction, n * dim, np.float32(0), n_columns - n * dim)
         clear(of_x)
         products_backward(x, weights, fields, starts, direction, of_x, of_weights[part])
-        for r in range(n):
-            for f in range(n_fields):
-                place = ((first + r) * n_fields + f) * dim
-                copy_piece(flat, f * n_columns + r * dim, of_lookups, place, dim)
+        store(of_x, dim, of_lookups[first : first + n])

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd.function import FunctionCtx
 
 from sparsectr.kernels.compiled.jit import compiled
 
@@ -25,15 +26,34 @@ def log_loss(logit: Any, target: Any) -> Any:
     return loss, -other_class if target > 0.5 else other_class
 
 
-def lookup_gradient(codes: Tensor, offsets: Tensor, values: Tensor, shape: torch.Size) -> Tensor:
-    """Return the sparse gradient of a table (V, D) from those of all look-ups (B * F, D)."""
+@compiled
+def weighted_log_loss(logit: Any, target: Any, weight: Any, n_rows: int) -> Any:
+    """Return what a row adds to the mean log loss of a batch, and the slope by its logit."""
+    loss, slope = log_loss(logit, target)
+    return loss * weight / n_rows, slope * (weight / np.float32(n_rows))
+
+
+class OnePassLoss(torch.autograd.Function):
+    """A loss whose ``forward`` computes all gradients and leaves them in ``ctx.gradients``.
+
+    One for each input, None where there is none.
+    """
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Multiply by the gradient of the loss, 1 wherever the loss itself is descended."""
+        found = ctx.gradients  # type: ignore[attr-defined]
+        ctx.gradients = ()  # type: ignore[attr-defined] # or autograd would copy what others hold
+        factor = gradients[0]
+        return found if factor == 1 else tuple(None if g is None else factor * g for g in found)
+
+
+def lookup_rows(codes: Tensor, offsets: Tensor) -> Any:
+    """Return the row numbers of all look-ups, (1, B * F)."""
     # By NumPy, in one thread: see `sparsectr.training.batches.LabelledRows.take`.
-    rows = np.add(codes.numpy(), offsets.numpy(), dtype=np.int64).reshape(1, -1)
+    return np.add(codes.numpy(), offsets.numpy(), dtype=np.int64).reshape(1, -1)
+
+
+def lookup_gradient(rows: Any, values: Tensor, shape: torch.Size) -> Tensor:
+    """Return the sparse gradient of a table (V, D) from those of all look-ups (B * F, D)."""
     return torch.sparse_coo_tensor(torch.from_numpy(rows), values, shape, check_invariants=False)
-
-
-def scale_gradients(
-    gradients: tuple[Tensor | None, ...], factor: Tensor
-) -> tuple[Tensor | None, ...]:
-    """Multiply gradients by that of the loss, which is 1 wherever the loss itself is descended."""
-    return gradients if factor == 1 else tuple(None if g is None else factor * g for g in gradients)

@@ -22,7 +22,12 @@ from sparsectr.kernels.compiled.blocks import (
     sum_fields,
 )
 from sparsectr.kernels.compiled.jit import compiled
-from sparsectr.kernels.compiled.losses import log_loss, lookup_gradient, scale_gradients
+from sparsectr.kernels.compiled.losses import (
+    OnePassLoss,
+    lookup_gradient,
+    lookup_rows,
+    weighted_log_loss,
+)
 from sparsectr.kernels.compiled.matrix import add_outer, add_product, add_up, set_product
 from sparsectr.kernels.compiled.pin import PART_ROWS, count_block_rows, fill_up
 from sparsectr.kernels.compiled.vectors import SHORT_WIDTH
@@ -68,7 +73,7 @@ def polynomial_loss(
     )
 
 
-class _PolynomialLoss(torch.autograd.Function):
+class _PolynomialLoss(OnePassLoss):
     @staticmethod
     def forward(
         ctx: FunctionCtx,
@@ -103,18 +108,13 @@ class _PolynomialLoss(torch.autograd.Function):
         of_weights = np.ascontiguousarray(of_weights.sum(0)[:, :n_rows, :n_rows])
         of_readout = of_readout.sum(0)
         ctx.gradients = (  # type: ignore[attr-defined]
-            lookup_gradient(codes, offsets, of_lookups, table.shape),
+            *(None,) * 5,
+            lookup_gradient(lookup_rows(codes, offsets), of_lookups, table.shape),
             torch.from_numpy(of_readout[None, :-1]),
             torch.from_numpy(of_readout[-1:]),
             *torch.from_numpy(of_weights),
         )
         return losses.sum().float()
-
-    @staticmethod
-    def backward(ctx: FunctionCtx, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        found = ctx.gradients  # type: ignore[attr-defined]
-        ctx.gradients = ()  # type: ignore[attr-defined] # or autograd would copy what others hold
-        return (None,) * 5 + scale_gradients(found, gradients[0])
 
 
 @compiled
@@ -157,9 +157,9 @@ def _loss_part(
             logit = bias[0]
             for f in range(n_fields):
                 logit += readout[0, f] * sums[r, f]
-            loss, slope = log_loss(logit, targets[first + r])
-            losses[part] += loss * row_weights[first + r] / len(codes)
-            slope *= row_weights[first + r] / np.float32(len(codes))
+            target, weight = targets[first + r], row_weights[first + r]
+            loss, slope = weighted_log_loss(logit, target, weight, len(codes))
+            losses[part] += loss
             of_readout[part, n_fields] += slope
             for f in range(n_fields):
                 of_readout[part, f] += slope * sums[r, f]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
@@ -13,7 +12,12 @@ from sparsectr.kernels.compiled import vectors
 from sparsectr.kernels.compiled.arrays import as_array
 from sparsectr.kernels.compiled.blocks import clear
 from sparsectr.kernels.compiled.jit import compiled, prefetch
-from sparsectr.kernels.compiled.losses import log_loss, lookup_gradient, scale_gradients
+from sparsectr.kernels.compiled.losses import (
+    OnePassLoss,
+    lookup_gradient,
+    lookup_rows,
+    weighted_log_loss,
+)
 from sparsectr.kernels.compiled.pieces import copy_piece, sum_piece
 from sparsectr.kernels.compiled.symmetric import (
     PART_ROWS,
@@ -69,7 +73,7 @@ def symmetric_loss(
     )
 
 
-class _SymmetricLoss(torch.autograd.Function):
+class _SymmetricLoss(OnePassLoss):
     @staticmethod
     def forward(
         ctx: FunctionCtx,
@@ -106,22 +110,18 @@ class _SymmetricLoss(torch.autograd.Function):
         )
         of_tables: tuple[Tensor | None, ...] = (None, None, None)
         if not of_betas:
+            rows = lookup_rows(codes, offsets)
             of_tables = (
-                lookup_gradient(codes, offsets, of_lookups, table.shape),
-                lookup_gradient(codes, offsets, of_linear, linear.shape),
+                lookup_gradient(rows, of_lookups, table.shape),
+                lookup_gradient(rows, of_linear, linear.shape),
                 bias.new_tensor([of_bias.sum()]),
             )
         ctx.gradients = (  # type: ignore[attr-defined]
+            *(None,) * 5,
             *of_tables,
             *split_of_betas(of_architecture, betas, for_betas),
         )
         return targets.new_tensor(losses.sum())
-
-    @staticmethod
-    def backward(ctx: FunctionCtx, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        found = ctx.gradients  # type: ignore[attr-defined]
-        ctx.gradients = ()  # type: ignore[attr-defined] # or autograd would copy what others hold
-        return (None,) * 5 + scale_gradients(found, gradients[0])
 
 
 @compiled
@@ -172,9 +172,8 @@ def _loss_part(
                 kept = lower[column // vectors.WIDTH]
                 add_polynomials(betas, x, sums, kept, orders, (r, rank, 0, column))
         logit += sum_piece(sums.ravel(), 0, x.shape[1])
-        loss, slope = log_loss(logit, targets[b])
-        losses[part] += loss * row_weights[b] / len(codes)
-        slope *= row_weights[b] / np.float32(len(codes))
+        loss, slope = weighted_log_loss(logit, targets[b], row_weights[b], len(codes))
+        losses[part] += loss
         for d in range(x.shape[1]):
             direction[0, d] = slope
         if len(of_lookups) > 0:

@@ -22,6 +22,7 @@ from sparsectr.nn.pin import (
     GeneratedLayer,
     PinLayer,
     WeightedLayer,
+    gated_loss,
     polynomial_logits,
     polynomial_loss,
     split_subspaces,
@@ -170,13 +171,27 @@ class DynIntNet(nn.Module):
         layers = cast("Sequence[PinLayer]", self.layers)
         return polynomial_logits(layers, self.embedding, self.output, codes, self.n_subspaces)
 
-    def loss_in_one_pass(self, codes: Tensor, targets: Tensor, weights: Tensor) -> Tensor | None:
-        """Return the log loss of a batch, its gradients with it; None where that is not built."""
-        if self.config.variant != "pin":
-            return None
-        layers = cast("Sequence[PinLayer]", self.layers)
+    def loss_in_one_pass(
+        self, codes: Tensor, targets: Tensor, weights: Tensor, penalty: float = 0.0
+    ) -> Tensor | None:
+        """Return the log loss of a batch plus ``penalty`` times the orthogonality penalty.
+
+        The gradients are computed with it. None where that is not built.
+        """
         rows = codes, targets, weights
-        return polynomial_loss(layers, self.embedding, self.output, rows, self.n_subspaces)
+        if self.config.variant == "pin":
+            layers = cast("Sequence[PinLayer]", self.layers)
+            return polynomial_loss(layers, self.embedding, self.output, rows, self.n_subspaces)
+        return gated_loss(
+            self.config.variant,
+            cast("Sequence[PinLayer | GeneratedLayer]", self.layers),
+            cast("Sequence[GateNetwork]", self.gates),
+            self.embedding,
+            self.output,
+            rows,
+            self.n_subspaces,
+            penalty,
+        )
 
     def compute_gates(self, embeddings: Tensor) -> list[Tensor | None]:
         """Return the output of every layer's gate network, (B, gate_size) or None."""
@@ -470,15 +485,15 @@ class DynIntClassifier(BaseInteractionClassifier):
 
         def step(rows: Tensor) -> Tensor:
             batch = task.train.take(rows)
-            loss = net.loss_in_one_pass(batch.codes, batch.targets, batch.weights)
-            penalty: Tensor | float = 0.0
+            penalty = self.orthogonal_penalty if self.variant in ("dgp", "dwp") else 0.0
+            loss = net.loss_in_one_pass(batch.codes, batch.targets, batch.weights, penalty)
             if loss is None:
                 embeddings = net.embedding(batch.codes)
                 gates = net.compute_gates(embeddings)
                 loss = log_loss(net.combine(embeddings, gates), batch)
-                if self.orthogonal_penalty and self.variant in ("dgp", "dwp"):
-                    penalty = self.orthogonal_penalty * net.penalty(gates)
-            descend(loss + penalty, optimizers, len(rows))
+                if penalty:
+                    loss = loss + penalty * net.penalty(gates)
+            descend(loss, optimizers, len(rows))
             return loss.detach()
 
         # FTRL shortens its steps itself.

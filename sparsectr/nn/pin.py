@@ -259,6 +259,37 @@ def polynomial_loss(
     )
 
 
+def gated_loss(
+    variant: str,
+    layers: Sequence[PinLayer | GeneratedLayer],
+    gates: Sequence[GateNetwork],
+    embedding: FieldEmbedding,
+    output: nn.Linear,
+    rows: tuple[Tensor, Tensor, Tensor],
+    n_subspaces: int,
+    penalty: float,
+) -> Tensor | None:
+    """Return the loss of `polynomial_loss` for layers with gates, plus their penalty."""
+    fused = fused_version("gated_loss", embedding.weight)
+    if fused is None or len(output.bias) > 1 or not embedding.sparse:
+        return None
+    loss: Tensor = fused.gated_loss(
+        *rows,
+        embedding.offsets,
+        embedding.weight,
+        variant,
+        [tuple(layer.parameters()) for layer in layers],
+        [tuple(network.parameters()) for network in gates],
+        output.weight,
+        output.bias,
+        n_subspaces,
+        penalty,
+    )
+    if variant == "dgp" and penalty:
+        loss = loss + penalty * torch.stack([layer.penalty(None) for layer in layers]).sum()
+    return loss
+
+
 def column_cosines(vectors: Tensor) -> Tensor:
     """Sum abs(cos) over all pairs of the K vectors (..., K, n), and over the leading axes."""
     unit = functional.normalize(vectors, dim=-1)

@@ -13,7 +13,14 @@ import numpy as np
 
 from sparsectr.kernels.compiled.jit import compiled, prefetch
 from sparsectr.kernels.compiled.matrix import TILE_COLUMNS
-from sparsectr.kernels.compiled.pieces import copy_piece, fill_piece, sum_piece
+from sparsectr.kernels.compiled.pieces import (
+    add_scaled_piece,
+    copy_piece,
+    dot_piece,
+    fill_piece,
+    scale_piece,
+    sum_piece,
+)
 
 # Into the block and back --------------------------------------------------------------------
 
@@ -70,18 +77,6 @@ def store(x: Any, dim: int, embeddings: Any) -> None:
             for s in range(length // dim):
                 place = (s * n_fields + f) * x.shape[1] + r * dim
                 copy_piece(flat, place, rows, (r * n_fields + f) * length + s * dim, dim)
-
-
-@compiled
-def turn(vectors: Any, dim: int, turned: Any) -> None:
-    """Repeat vectors (R, P, n) for every coordinate, in the layout of x: (P, n, C)."""
-    n_rows, n_terms, n = vectors.shape
-    flat = turned.ravel()
-    for p in range(n_terms):
-        for i in range(n):
-            place = (p * turned.shape[1] + i) * turned.shape[2]
-            for r in range(n_rows):
-                fill_piece(flat, place + r * dim, vectors[r, p, i], dim)
 
 
 @compiled
@@ -160,28 +155,37 @@ def step_back(x: Any, factor: Any, of_x: Any, of_factor: Any) -> None:
             of_x[i, c] += of_x[i, c] * factor[i, c]
 
 
-@compiled
-def scale(x: Any, vector: Any, result: Any) -> None:
-    """Store x * vector."""
-    for i in range(x.shape[0]):
-        for c in range(x.shape[1]):
-            result[i, c] = x[i, c] * vector[i, c]
+# Numbers of instances -----------------------------------------------------------------------
+#
+# Row i of the batch row r is scaled by values[r, place + i], for the first n rows i.
 
 
 @compiled
-def add_scaled(x: Any, vector: Any, result: Any) -> None:
-    """Add x * vector."""
-    for i in range(x.shape[0]):
-        for c in range(x.shape[1]):
-            result[i, c] += x[i, c] * vector[i, c]
-
-
-@compiled
-def dot_coordinates(a: Any, b: Any, dim: int, product: Any, result: Any, p: int) -> None:
-    """Sum a * b over the coordinates, into result[:, p] of result (R, P, n)."""
-    n_rows, _, n = result.shape
+def scale(x: Any, values: Any, place: int, n: int, dim: int, result: Any) -> None:
+    """Store x * values; the columns of missing batch rows become zero."""
+    flat, target = x.ravel(), result.ravel()
     for i in range(n):
-        for c in range(a.shape[1]):
-            product[c] = a[i, c] * b[i, c]
-        for r in range(n_rows):
-            result[r, p, i] = sum_piece(product, r * dim, dim)
+        for r in range(len(values)):
+            k = i * x.shape[1] + r * dim
+            scale_piece(flat, k, values[r, place + i], target, k, dim)
+    clear_columns(result, len(values) * dim)
+
+
+@compiled
+def add_scaled(x: Any, values: Any, place: int, n: int, dim: int, result: Any) -> None:
+    """Add x * values."""
+    flat, target = x.ravel(), result.ravel()
+    for i in range(n):
+        for r in range(len(values)):
+            k = i * x.shape[1] + r * dim
+            add_scaled_piece(flat, k, values[r, place + i], target, k, dim)
+
+
+@compiled
+def dot_coordinates(a: Any, b: Any, place: int, n: int, dim: int, result: Any) -> None:
+    """Sum a * b over the coordinates, into result[r, place + i]."""
+    flat, other = a.ravel(), b.ravel()
+    for i in range(n):
+        for r in range(len(result)):
+            k = i * a.shape[1] + r * dim
+            result[r, place + i] = dot_piece(flat, k, other, k, dim)

@@ -33,6 +33,35 @@ def weighted_log_loss(logit: Any, target: Any, weight: Any, n_rows: int) -> Any:
     return loss * weight / n_rows, slope * (weight / np.float32(n_rows))
 
 
+@compiled
+def descend_sums(
+    sums: Any,
+    readout: Any,
+    bias: Any,
+    targets: Any,
+    row_weights: Any,
+    n_rows: int,
+    of_readout: Any,
+) -> Any:
+    """Compute what rows with these sums (R, F) of their fields add to the loss of a batch.
+
+    The sums become the gradient by the sums; that of the readout (1, F) and, behind it, of the
+    bias is added to ``of_readout``.
+    """
+    total, n_fields = 0.0, sums.shape[1]
+    for r in range(sums.shape[0]):
+        logit = bias[0]
+        for f in range(n_fields):
+            logit += readout[0, f] * sums[r, f]
+        loss, slope = weighted_log_loss(logit, targets[r], row_weights[r], n_rows)
+        total += loss
+        of_readout[n_fields] += slope
+        for f in range(n_fields):
+            of_readout[f] += slope * sums[r, f]
+            sums[r, f] = slope * readout[0, f]
+    return total
+
+
 class OnePassLoss(torch.autograd.Function):
     """A loss whose ``forward`` computes all gradients and leaves them in ``ctx.gradients``.
 

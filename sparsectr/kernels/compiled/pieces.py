@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,36 @@ def fill_piece(target: Any, j: int, number: Any, n: int) -> None:
         _fill_vector(target, j + k, np.float32(number))
     for k in range(whole, n):
         target[j + k] = number
+
+
+@inlined
+def scale_piece(source: Any, i: int, number: Any, target: Any, j: int, n: int) -> None:
+    """Store number * source[i : i + n] as target[j : j + n]."""
+    whole = n - n % SHORT_WIDTH
+    for k in range(0, whole, SHORT_WIDTH):
+        _scale_vector(source, i + k, np.float32(number), target, j + k)
+    for k in range(whole, n):
+        target[j + k] = number * source[i + k]
+
+
+@inlined
+def add_scaled_piece(source: Any, i: int, number: Any, target: Any, j: int, n: int) -> None:
+    """Add number * source[i : i + n] to target[j : j + n]."""
+    whole = n - n % SHORT_WIDTH
+    for k in range(0, whole, SHORT_WIDTH):
+        _add_scaled_vector(source, i + k, np.float32(number), target, j + k)
+    for k in range(whole, n):
+        target[j + k] += number * source[i + k]
+
+
+@inlined
+def dot_piece(a: Any, i: int, b: Any, j: int, n: int) -> Any:
+    """Return the sum of a[i : i + n] * b[j : j + n]."""
+    whole = n - n % SHORT_WIDTH
+    total = _dot_vectors(a, i, i + whole, b, j)
+    for k in range(whole, n):
+        total += a[i + k] * b[j + k]
+    return total
 
 
 @inlined
@@ -91,6 +122,31 @@ def _generate_sum(context: Any, builder: Any, signature: Any, arguments: Any) ->
     return vectors.total(builder, builder.load(total))
 
 
+def _generate_scale(adds: bool, context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    source, target = vectors.open_flat(context, builder, signature, arguments, 0, 3)
+    numbers = vectors.repeat(builder, arguments[2], vectors.SHORT_VECTOR)
+    piece = vectors.load_flat(builder, source, arguments[1])
+    if adds:
+        before = vectors.load_flat(builder, target, arguments[4])
+        result = vectors.multiply_add(builder, numbers, piece, before)
+    else:
+        result = vectors.multiply(builder, numbers, piece)
+    vectors.store_flat(builder, result, target, arguments[4])
+    return context.get_dummy_value()
+
+
+def _generate_dot(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    a, b = vectors.open_flat(context, builder, signature, arguments, 0, 3)
+    (total,) = vectors.variables(builder, [ir.Constant(vectors.SHORT_VECTOR, [0.0] * SHORT_WIDTH)])
+    first, end, start = arguments[1], arguments[2], arguments[4]
+    width = first.type(SHORT_WIDTH)
+    with cgutils.for_range_slice(builder, first, end, width, first.type) as (place, _):
+        of_a = vectors.load_flat(builder, a, place)
+        of_b = vectors.load_flat(builder, b, builder.add(builder.sub(place, first), start))
+        builder.store(vectors.multiply_add(builder, of_a, of_b, builder.load(total)), total)
+    return vectors.total(builder, builder.load(total))
+
+
 def _copy(_: Any, source: Any, i: Any, target: Any, j: Any) -> Any:
     return types.void(source, types.intp, target, types.intp), _generate_copy
 
@@ -103,6 +159,20 @@ def _fill(_: Any, target: Any, j: Any, number: Any) -> Any:
     return types.void(target, types.intp, types.float32), _generate_fill
 
 
+def _scale(_: Any, source: Any, i: Any, number: Any, target: Any, j: Any) -> Any:
+    kinds = source, types.intp, types.float32, target, types.intp
+    return types.void(*kinds), partial(_generate_scale, False)
+
+
+def _add_scaled(_: Any, source: Any, i: Any, number: Any, target: Any, j: Any) -> Any:
+    kinds = source, types.intp, types.float32, target, types.intp
+    return types.void(*kinds), partial(_generate_scale, True)
+
+
+def _dot(_: Any, a: Any, first: Any, end: Any, b: Any, start: Any) -> Any:
+    return types.float32(a, types.intp, types.intp, b, types.intp), _generate_dot
+
+
 def _sum(_: Any, source: Any, first: Any, end: Any) -> Any:
     return types.float32(source, types.intp, types.intp), _generate_sum
 
@@ -110,4 +180,7 @@ def _sum(_: Any, source: Any, first: Any, end: Any) -> Any:
 _copy_vector: Any = intrinsic(_copy)
 _add_vector: Any = intrinsic(_add)
 _fill_vector: Any = intrinsic(_fill)
+_scale_vector: Any = intrinsic(_scale)
+_add_scaled_vector: Any = intrinsic(_add_scaled)
+_dot_vectors: Any = intrinsic(_dot)
 _sum_vectors: Any = intrinsic(_sum)

@@ -18,22 +18,19 @@ from torch.nn import functional
 from sparsectr.kernels.compiled.arrays import as_array
 from sparsectr.kernels.compiled.blocks import (
     add,
-    add_scaled,
     clear,
     copy,
-    dot_coordinates,
     grow,
     load,
     look_up,
     n_columns,
-    scale,
     spread,
     step_back,
     store,
     sum_fields,
-    turn,
 )
 from sparsectr.kernels.compiled.jit import compiled
+from sparsectr.kernels.compiled.layers import vectors_backward, vectors_factor
 from sparsectr.kernels.compiled.matrix import TILE_ROWS, add_outer, add_product, add_up, set_product
 from sparsectr.kernels.compiled.vectors import SHORT_WIDTH
 from sparsectr.kernels.threads import run_parts
@@ -55,12 +52,12 @@ def polynomial_sums(
 ) -> Tensor:
     """Run all layers; see the reference."""
     # The kernels know "no vectors" by a length of zero.
-    none = weights.new_zeros(len(weights), 0, 0, 0)
+    none = weights.new_zeros(len(weights), len(embeddings), 0)
     return _PolynomialSums.apply(  # type: ignore[no-any-return,no-untyped-call]
         embeddings,
         weights,
-        none if left is None else left,
-        none if right is None else right,
+        none if left is None else left.flatten(2),
+        none if right is None else right.flatten(2),
         n_subspaces,
     )
 
@@ -186,17 +183,19 @@ def _forward_part(
     n_block_rows = count_block_rows(stop - start, dim)
     x = np.zeros((2, weights.shape[1], n_columns(n_block_rows, dim)), np.float32)
     factor, scaled = np.zeros(x.shape[1:], np.float32), np.zeros(x.shape[1:], np.float32)
-    terms = np.zeros((left.shape[2], *x.shape[1:]), np.float32)
-    u = np.zeros((left.shape[2], *x.shape[1:]), np.float32)
-    v = np.zeros((right.shape[2], *x.shape[1:]), np.float32)
+    n = embeddings.shape[1] * n_subspaces
+    n_terms = left.shape[2] // n
+    terms = np.zeros((n_terms, *x.shape[1:]), np.float32)
     for first in range(start, stop, n_block_rows):
         last = min(stop, first + n_block_rows)
         load(embeddings[first:last], dim, x[0])
         copy(x[0], x[1])
         for layer in range(len(weights)):
-            turn(left[layer, first:last], dim, u)
-            turn(right[layer, first:last], dim, v)
-            _factor(weights[layer], x[0], u, v, terms, scaled, factor)
+            if n_terms == 0:
+                set_product(weights[layer], x[0], factor)
+            else:
+                u, v = left[layer, first:last], right[layer, first:last]
+                vectors_factor(weights[layer], x[0], u, v, n, dim, terms, scaled, factor)
             grow(x[1], factor, x[1])
         sum_fields(x[1], dim, sums[first:last])
 
@@ -258,34 +257,36 @@ def _backward_part(
     n_block_rows = count_block_rows(stop - start, dim)
     x = np.zeros((n_layers + 1, weights.shape[1], n_columns(n_block_rows, dim)), np.float32)
     factors = np.zeros(x.shape, np.float32)
-    terms = np.zeros((n_layers, left.shape[2], *x.shape[1:]), np.float32)
+    n = embeddings.shape[1] * n_subspaces
+    n_terms = left.shape[2] // n
+    terms = np.zeros((n_layers, n_terms, *x.shape[1:]), np.float32)
     scratch = np.zeros((6, *x.shape[1:]), np.float32)
     of_x, of_x0, of_factor = scratch[0], scratch[1], scratch[2]
     of_term, scaled, of_scaled = scratch[3], scratch[4], scratch[5]
     partial_sums = np.zeros((*weights.shape, SHORT_WIDTH), np.float32)
-    u = np.zeros((left.shape[2], *x.shape[1:]), np.float32)
-    v = np.zeros((right.shape[2], *x.shape[1:]), np.float32)
     for first in range(start, stop, n_block_rows):
         last = min(stop, first + n_block_rows)
         load(embeddings[first:last], dim, x[0])
         for layer in range(n_layers):
-            turn(left[layer, first:last], dim, u)
-            turn(right[layer, first:last], dim, v)
-            _factor(weights[layer], x[0], u, v, terms[layer], scaled, factors[layer])
+            if n_terms == 0:
+                set_product(weights[layer], x[0], factors[layer])
+            else:
+                u, v, of_a = left[layer, first:last], right[layer, first:last], factors[layer]
+                vectors_factor(weights[layer], x[0], u, v, n, dim, terms[layer], scaled, of_a)
             grow(x[layer], factors[layer], x[layer + 1])
         spread(gradient[first:last], dim, of_x)
         clear(of_x0)
         for layer in range(n_layers - 1, -1, -1):
             step_back(x[layer], factors[layer], of_x, of_factor)
-            if left.shape[2] == 0:
+            if n_terms == 0:
                 add_outer(of_factor, x[0], partial_sums[layer])
                 add_product(transposed[layer], of_factor, of_x0)
                 continue
-            turn(left[layer, first:last], dim, u)
-            turn(right[layer, first:last], dim, v)
-            _vectors_backward(
+            u, v = left[layer, first:last], right[layer, first:last]
+            vectors_backward(
                 (u, v, terms[layer], x[0], transposed[layer], of_factor),
                 (of_term, scaled, of_scaled),
+                n,
                 dim,
                 partial_sums[layer],
                 of_x0,
@@ -302,40 +303,3 @@ def _backward_part(
 def count_block_rows(n_rows: int, dim: int) -> int:
     """Return how many of a part's rows go into a block."""
     return min(n_rows, max(1, BLOCK_COLUMNS // dim))
-
-
-@compiled
-def _factor(weight: Any, x0: Any, u: Any, v: Any, terms: Any, scaled: Any, factor: Any) -> None:
-    """Compute A of a layer, and with vectors the terms W (v_p * X_0)."""
-    if len(u) == 0:
-        set_product(weight, x0, factor)
-        return
-    clear(factor)
-    for p in range(len(u)):
-        if len(v) > 0:
-            scale(x0, v[p], scaled)
-            set_product(weight, scaled, terms[p])
-        else:
-            set_product(weight, x0, terms[p])
-        add_scaled(terms[p], u[p], factor)
-
-
-@compiled
-def _vectors_backward(
-    inputs: Any, scratch: Any, dim: int, of_weight: Any, of_x0: Any, of_left: Any, of_right: Any
-) -> None:
-    """Bring the gradient of A back to the vectors, the weight and X_0."""
-    u, v, terms, x0, transposed, of_factor = inputs
-    of_term, scaled, of_scaled = scratch
-    for p in range(len(u)):
-        dot_coordinates(of_factor, terms[p], dim, of_scaled[0], of_left, p)
-        scale(of_factor, u[p], of_term)
-        if len(v) > 0:
-            scale(x0, v[p], scaled)
-            add_outer(of_term, scaled, of_weight)
-            set_product(transposed, of_term, of_scaled)
-            dot_coordinates(of_scaled, x0, dim, of_term[0], of_right, p)
-            add_scaled(of_scaled, v[p], of_x0)
-        else:
-            add_outer(of_term, x0, of_weight)
-            add_product(transposed, of_term, of_x0)

@@ -24,9 +24,9 @@ from sparsectr.kernels.compiled.blocks import (
 from sparsectr.kernels.compiled.jit import compiled
 from sparsectr.kernels.compiled.losses import (
     OnePassLoss,
+    descend_sums,
     lookup_gradient,
     lookup_rows,
-    weighted_log_loss,
 )
 from sparsectr.kernels.compiled.matrix import add_outer, add_product, add_up, set_product
 from sparsectr.kernels.compiled.pin import PART_ROWS, count_block_rows, fill_up
@@ -153,17 +153,15 @@ def _loss_part(
             set_product(weights[layer], x[0], factors[layer])
             grow(x[layer], factors[layer], x[layer + 1])
         sum_fields(x[n_layers], dim, sums[:n])
-        for r in range(n):
-            logit = bias[0]
-            for f in range(n_fields):
-                logit += readout[0, f] * sums[r, f]
-            target, weight = targets[first + r], row_weights[first + r]
-            loss, slope = weighted_log_loss(logit, target, weight, len(codes))
-            losses[part] += loss
-            of_readout[part, n_fields] += slope
-            for f in range(n_fields):
-                of_readout[part, f] += slope * sums[r, f]
-                sums[r, f] = slope * readout[0, f]  # from here on the gradient of the sum
+        losses[part] += descend_sums(
+            sums[:n],
+            readout,
+            bias,
+            targets[first : first + n],
+            row_weights[first : first + n],
+            len(codes),
+            of_readout[part],
+        )
         spread(sums[:n], dim, of_x)
         clear(of_x0)
         for layer in range(n_layers - 1, -1, -1):

@@ -1,0 +1,398 @@
+"""The log loss of a polynomial net with gates, and its gradients, in one pass from codes on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd.function import FunctionCtx
+
+from sparsectr.kernels.compiled.arrays import as_array
+from sparsectr.kernels.compiled.blocks import (
+    add,
+    clear,
+    grow,
+    look_up,
+    n_columns,
+    spread,
+    step_back,
+    store,
+    sum_fields,
+)
+from sparsectr.kernels.compiled.gates import compute_gates, gates_backward, gather, pack_networks
+from sparsectr.kernels.compiled.jit import compiled
+from sparsectr.kernels.compiled.layers import (
+    generated_backward,
+    generated_factor,
+    vectors_backward,
+    vectors_factor,
+)
+from sparsectr.kernels.compiled.losses import (
+    OnePassLoss,
+    descend_sums,
+    lookup_gradient,
+    lookup_rows,
+)
+from sparsectr.kernels.compiled.matrix import TILE_ROWS, add_up
+from sparsectr.kernels.compiled.pin import count_block_rows
+from sparsectr.kernels.compiled.vectors import SHORT_WIDTH
+from sparsectr.kernels.memory import empty
+from sparsectr.kernels.threads import run_parts
+
+# What gates are: u of A = u * (W X_0); u and v of `vectors_factor`; s of `generated_factor`.
+ACTIVATION, VECTORS, GENERATED = range(3)
+KINDS = {"da": ACTIVATION, "dwp": VECTORS, "dgp": GENERATED}
+# Batch rows of a part. Each part sums gradients of the gate networks of its own, which are larger
+# than everything else.
+PART_ROWS = 512
+# Batch rows that go through the gate networks together.
+GATE_ROWS = 64
+# Vectors whose lengths have a smaller product have no direction.
+SHORTEST = 1e-24
+
+
+def gated_loss(
+    codes: Tensor,
+    targets: Tensor,
+    row_weights: Tensor,
+    offsets: Tensor,
+    table: Tensor,
+    variant: str,
+    layers: Sequence[Sequence[Tensor]],
+    networks: Sequence[tuple[Tensor, Tensor, Tensor, Tensor]],
+    readout: Tensor,
+    bias: Tensor,
+    n_subspaces: int,
+    penalty: float,
+) -> Tensor:
+    """Compute the mean log loss of a batch, a penalty, and all gradients in one pass.
+
+    Parameters
+    ----------
+    codes : Tensor of shape (B, F)
+    targets, row_weights : Tensor of shape (B,)
+        0 or 1; weight in the sum of the losses, which is divided by B.
+    offsets : Tensor of shape (F,)
+        First row of every field.
+    table : Tensor of shape (V, D)
+        Its gradient is sparse.
+    variant : {"da", "dwp", "dgp"}
+    layers : sequence of L sequences of Tensor
+        W (n, n); for "dgp" U and V (n, K).
+    networks : sequence of L tuples of Tensor
+        See `pack_networks`.
+    readout : Tensor of shape (1, F)
+    bias : Tensor of shape (1,)
+    n_subspaces : int
+    penalty : float
+        Of the mean over rows of the absolute cosines between the u_p, and the v_p, of "dwp".
+
+    Returns
+    -------
+    Tensor of shape ()
+    """
+    n_parameters = len(layers[0])
+    flat = [tensor for layer in (*layers, *networks) for tensor in layer]
+    settings = KINDS[variant], n_subspaces, penalty, len(layers), n_parameters
+    return _GatedLoss.apply(  # type: ignore[no-any-return,no-untyped-call]
+        codes, targets, row_weights, offsets, settings, table, readout, bias, *flat
+    )
+
+
+class _GatedLoss(OnePassLoss):
+    @staticmethod
+    def forward(
+        ctx: FunctionCtx,
+        codes: Tensor,
+        targets: Tensor,
+        row_weights: Tensor,
+        offsets: Tensor,
+        settings: tuple[int, int, float, int, int],
+        table: Tensor,
+        readout: Tensor,
+        bias: Tensor,
+        *flat: Tensor,
+    ) -> Tensor:
+        kind, n_subspaces, penalty, n_layers, n_factors = settings
+        n_of_layers = n_layers * n_factors
+        factors = [_fill_up(flat[k:n_of_layers:n_factors]) for k in range(n_factors)]
+        # The kernel knows "no second factor" by a length of zero.
+        factors += [np.zeros((n_layers, 0, 0), np.float32)] * (2 - n_factors)
+        networks = [flat[k : k + 4] for k in range(n_of_layers, n_of_layers + 4 * n_layers, 4)]
+        packed = pack_networks(networks)  # type: ignore[arg-type]
+        n_gates = networks[0][2].shape[0]
+        n = codes.shape[1] * n_subspaces
+        rank = n_gates if kind == GENERATED else max(1, n_gates // (2 * n))
+        n_parts = -(-len(codes) // PART_ROWS)
+        losses = np.zeros(n_parts)
+        of_lookups = empty(codes.numel(), table.shape[1])
+        of_factors = [np.zeros((n_parts, *factor.shape), np.float32) for factor in factors]
+        n_hidden, n_inputs = packed[1].shape[1], packed[0].shape[1]
+        of_networks = [
+            np.zeros((n_parts, *shape), np.float32)
+            for shape in (
+                (n_layers, n_hidden, n_inputs),
+                packed[1].shape,
+                packed[3].shape,
+                packed[4].shape,
+            )
+        ]
+        of_readout = np.zeros((n_parts, codes.shape[1] + 1), np.float32)
+        run_parts(
+            _loss_part,
+            n_parts,
+            tuple(as_array(t) for t in (codes, targets, row_weights)),
+            (as_array(offsets), as_array(table)),
+            (kind, rank, n_subspaces, penalty / len(codes)),
+            (*factors, *(np.ascontiguousarray(f.swapaxes(1, 2)) for f in factors)),
+            packed,
+            (as_array(readout), as_array(bias)),
+            losses,
+            of_lookups.view(*codes.shape, -1).numpy(),
+            (*of_factors, of_readout),
+            tuple(of_networks),
+        )
+        summed = [gradient.sum(0) for gradient in of_factors[:n_factors]]
+        of_first, of_first_bias, of_second, of_second_bias = (g.sum(0) for g in of_networks)
+        of_flat = [
+            of_factor[k, : tensor.shape[0], : tensor.shape[1]]
+            for k in range(n_layers)
+            for of_factor, tensor in zip(summed, flat[:n_factors], strict=True)
+        ]
+        for k in range(n_layers):
+            h, q = networks[k][0].shape
+            of_flat += [
+                of_first[k, :h, :q],
+                of_first_bias[k, :h],
+                of_second[k, :n_gates, :h],
+                of_second_bias[k, :n_gates],
+            ]
+        of_readout = of_readout.sum(0)
+        ctx.gradients = (  # type: ignore[attr-defined]
+            *(None,) * 5,
+            lookup_gradient(lookup_rows(codes, offsets), of_lookups, table.shape),
+            torch.from_numpy(of_readout[None, :-1]),
+            torch.from_numpy(of_readout[-1:]),
+            *(torch.from_numpy(np.ascontiguousarray(gradient)) for gradient in of_flat),
+        )
+        return targets.new_tensor(losses.sum())
+
+
+def _fill_up(weights: Sequence[Tensor]) -> Any:
+    """Stack matrices, and add rows and columns of zeros up to whole tiles."""
+    n, m = weights[0].shape
+    filled = np.zeros((len(weights), n + -n % TILE_ROWS, m + -m % TILE_ROWS), np.float32)
+    for layer, weight in enumerate(weights):
+        filled[layer, :n, :m] = as_array(weight)
+    return filled
+
+
+@compiled
+def _loss_part(
+    part: int,
+    rows: Any,
+    embedding: Any,
+    settings: Any,
+    layers: Any,
+    networks: Any,
+    output: Any,
+    losses: Any,
+    of_lookups: Any,
+    of_layers: Any,
+    of_networks: Any,
+) -> None:
+    """Compute the loss of the rows of one part, and all gradients."""
+    codes, targets, row_weights = rows
+    offsets, table = embedding
+    kind, rank, n_subspaces, penalty = settings
+    n_layers, n_fields = len(layers[0]), codes.shape[1]
+    n, dim = n_fields * n_subspaces, table.shape[1] // n_subspaces
+    sizes = kind, rank, n, dim
+    start, stop = part * PART_ROWS, min(len(codes), (part + 1) * PART_ROWS)
+    # Of the gate networks.
+    n_gate_rows = min(GATE_ROWS, -(-(stop - start) // TILE_ROWS) * TILE_ROWS)
+    n_hidden, n_gates = networks[2].shape[1:]
+    inputs = np.zeros((n_gate_rows, networks[0].shape[1]), np.float32)
+    panel = np.empty((n_gate_rows, networks[0].shape[2]), np.float32)
+    hidden = np.empty((n_layers, n_gate_rows, n_hidden), np.float32)
+    values = np.empty((n_layers, n_gate_rows, n_gates), np.float32)
+    of_values = np.zeros(values.shape, np.float32)
+    of_hidden = np.empty(hidden.shape[1:], np.float32)
+    turned_of_hidden = np.empty((n_hidden, n_gate_rows), np.float32)
+    turned_of_values = np.empty((n_gates, n_gate_rows), np.float32)
+    # Of the layers.
+    n_block_rows = min(GATE_ROWS, count_block_rows(stop - start, dim))
+    height, columns = layers[0].shape[1], n_columns(n_block_rows, dim)
+    inner_height, n_terms = (layers[0].shape[2], 1) if kind == GENERATED else (height, rank)
+    x = np.zeros((n_layers + 1, height, columns), np.float32)
+    factors = np.zeros(x.shape, np.float32)
+    terms = np.zeros((n_layers, n_terms, inner_height, columns), np.float32)
+    of_x, of_x0 = np.zeros(x.shape[1:], np.float32), np.zeros(x.shape[1:], np.float32)
+    of_factor = np.zeros(x.shape[1:], np.float32)
+    scratch = np.zeros((3, inner_height, columns), np.float32)
+    sums = np.empty((n_block_rows, n_fields), np.float32)
+    first_sums = np.zeros((*layers[0].shape, SHORT_WIDTH), np.float32)
+    second_sums = np.zeros((*layers[1].shape, SHORT_WIDTH), np.float32)
+    for group in range(start, stop, n_gate_rows):
+        group_stop = min(stop, group + n_gate_rows)
+        gather(codes[group:group_stop], offsets, table, inputs)
+        compute_gates(inputs, networks, panel, hidden, values)
+        _open(kind, rank, values)
+        for first in range(group, group_stop, n_block_rows):
+            last = min(group_stop, first + n_block_rows)
+            here = values[:, first - group : last - group]
+            of_here = of_values[:, first - group : last - group]
+            look_up(codes[first:last], offsets, table, dim, x[0])
+            for k in range(n_layers):
+                _factor(sizes, layers, k, x[0], here[k], terms[k], scratch[0], factors[k])
+                grow(x[k], factors[k], x[k + 1])
+            sum_fields(x[n_layers], dim, sums[: last - first])
+            losses[part] += descend_sums(
+                sums[: last - first],
+                output[0],
+                output[1],
+                targets[first:last],
+                row_weights[first:last],
+                len(codes),
+                of_layers[2][part],
+            )
+            spread(sums[: last - first], dim, of_x)
+            clear(of_x0)
+            for k in range(n_layers - 1, -1, -1):
+                step_back(x[k], factors[k], of_x, of_factor)
+                forward = x[0], here[k], terms[k]
+                of_factors = first_sums[k], second_sums[k]
+                _factor_backward(
+                    sizes, layers, k, forward, of_factor, scratch, of_factors, of_x0, of_here[k]
+                )
+            add(of_x, of_x0)
+            store(of_x0, dim, of_lookups[first:last])
+        n_rows = group_stop - group
+        if kind == VECTORS and penalty > 0:
+            losses[part] += _penalise(rank, n, n_rows, penalty, values, of_values)
+        _close(kind, n_rows, values, of_values)
+        gates_backward(
+            inputs,
+            networks,
+            hidden,
+            of_values,
+            (of_hidden, turned_of_hidden, turned_of_values),
+            (
+                of_networks[0][part],
+                of_networks[1][part],
+                of_networks[2][part],
+                of_networks[3][part],
+            ),
+        )
+    for k in range(n_layers):
+        add_up(first_sums[k], of_layers[0][part, k])
+        add_up(second_sums[k], of_layers[1][part, k])
+
+
+@compiled
+def _factor(
+    sizes: Any, layers: Any, k: int, x0: Any, values: Any, terms: Any, scaled: Any, factor: Any
+) -> None:
+    """Compute A of layer k, and the terms that its way back needs."""
+    kind, rank, n, dim = sizes
+    if kind == GENERATED:
+        generated_factor(
+            layers[0][k], layers[3][k], x0, values, rank, dim, terms[0], scaled, factor
+        )
+    else:
+        right = values[:, rank * n : 2 * rank * n if kind == VECTORS else rank * n]
+        vectors_factor(layers[0][k], x0, values, right, n, dim, terms, scaled, factor)
+
+
+@compiled
+def _factor_backward(
+    sizes: Any,
+    layers: Any,
+    k: int,
+    forward: Any,
+    of_factor: Any,
+    scratch: Any,
+    of_factors: Any,
+    of_x0: Any,
+    of_values: Any,
+) -> None:
+    """Bring the gradient of A of layer k back to all that it is made of."""
+    kind, rank, n, dim = sizes
+    x0, values, terms = forward
+    rooms = scratch[0], scratch[1], scratch[2]
+    if kind == GENERATED:
+        inputs = layers[2][k], layers[1][k], x0, values, terms[0], of_factor
+        generated_backward(inputs, rooms, rank, dim, of_factors[0], of_factors[1], of_x0, of_values)
+    else:
+        end = 2 * rank * n if kind == VECTORS else rank * n
+        vectors_backward(
+            (values, values[:, rank * n : end], terms, x0, layers[2][k], of_factor),
+            rooms,
+            n,
+            dim,
+            of_factors[0],
+            of_x0,
+            of_values,
+            of_values[:, rank * n : end],
+        )
+
+
+@compiled
+def _open(kind: int, rank: int, gates: Any) -> None:
+    """Turn the outputs of the gate networks into u, into u and v, or into s, in place."""
+    flat = gates.ravel()
+    if kind == ACTIVATION:
+        for k in range(len(flat)):
+            flat[k] = np.float32(2) / (np.float32(1) + np.exp(-flat[k]))
+    else:
+        offset = np.float32(1 if kind == GENERATED else rank**-0.5)
+        for k in range(len(flat)):
+            flat[k] += offset
+
+
+@compiled
+def _close(kind: int, n_rows: int, values: Any, of_values: Any) -> None:
+    """Turn the gradients by u, v or s into those by the outputs of the networks, in place."""
+    for k in range(values.shape[0]):
+        for r in range(n_rows, values.shape[1]):  # the last rows of a batch fill no group
+            for i in range(values.shape[2]):
+                of_values[k, r, i] = 0
+        if kind == ACTIVATION:  # u = 2 sigmoid, u' = u (1 - u / 2)
+            for r in range(n_rows):
+                for i in range(values.shape[2]):
+                    of_values[k, r, i] *= values[k, r, i] * (
+                        np.float32(1) - values[k, r, i] / np.float32(2)
+                    )
+
+
+@compiled
+def _penalise(rank: int, n: int, n_rows: int, penalty: float, values: Any, of_values: Any) -> float:
+    """Return the penalty of all pairs of vectors u, and of vectors v; add its gradients."""
+    total = 0.0
+    for k in range(values.shape[0]):
+        for r in range(n_rows):
+            for p in range(2 * rank):
+                for q in range(p // rank * rank, p):
+                    total += _add_cosine(values[k, r], p * n, q * n, n, penalty, of_values[k, r])
+    return total
+
+
+@compiled
+def _add_cosine(values: Any, a: int, b: int, n: int, penalty: float, of_values: Any) -> float:
+    """Return ``penalty`` times abs(cos) of the vectors from a and from b on; add the gradient."""
+    dot, of_a, of_b = np.float32(0), np.float32(0), np.float32(0)
+    for i in range(n):
+        dot += values[a + i] * values[b + i]
+        of_a += values[a + i] * values[a + i]
+        of_b += values[b + i] * values[b + i]
+    lengths = np.sqrt(of_a) * np.sqrt(of_b)
+    if lengths < SHORTEST:
+        return 0.0
+    factor = np.float32(penalty if dot > 0 else -penalty) / lengths
+    for i in range(n):
+        of_values[a + i] += factor * (values[b + i] - dot / of_a * values[a + i])
+        of_values[b + i] += factor * (values[a + i] - dot / of_b * values[b + i])
+    return penalty * abs(dot) / lengths

@@ -1,0 +1,111 @@
+"""One interaction layer on a block of batch rows, within compiled functions.
+
+A is the factor of the layer, X_l = X_{l-1} (1 + A). Two kinds of instance-dependent layers are
+here, with ``values`` (R, g) the numbers that depend on the R batch rows of the block:
+
+* vectors around W: A = sum_p u_p * (W (v_p * X_0)), see `sparsectr.kernels.pin`;
+* generated singular values: A = U (s * (V^T X_0)).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sparsectr.kernels.compiled.blocks import add_scaled, clear, dot_coordinates, scale
+from sparsectr.kernels.compiled.jit import compiled
+from sparsectr.kernels.compiled.matrix import add_outer, add_product, set_product
+
+
+@compiled
+def vectors_factor(
+    weight: Any,
+    x0: Any,
+    left: Any,
+    right: Any,
+    n: int,
+    dim: int,
+    terms: Any,
+    scaled: Any,
+    factor: Any,
+) -> None:
+    """Compute A and the terms W (v_p * X_0).
+
+    left, right (R, P n): u_p and v_p one after the other; without any ``right``, v is 1.
+    """
+    clear(factor)
+    for p in range(len(terms)):
+        if right.shape[1] > 0:
+            scale(x0, right, p * n, n, dim, scaled)
+            set_product(weight, scaled, terms[p])
+        else:
+            set_product(weight, x0, terms[p])
+        add_scaled(terms[p], left, p * n, n, dim, factor)
+
+
+@compiled
+def vectors_backward(
+    inputs: Any,
+    scratch: Any,
+    n: int,
+    dim: int,
+    of_weight: Any,
+    of_x0: Any,
+    of_left: Any,
+    of_right: Any,
+) -> None:
+    """Bring the gradient of A back to the vectors, the weight and X_0."""
+    left, right, terms, x0, transposed, of_factor = inputs
+    of_term, scaled, of_scaled = scratch
+    for p in range(len(terms)):
+        dot_coordinates(of_factor, terms[p], p * n, n, dim, of_left)
+        scale(of_factor, left, p * n, n, dim, of_term)
+        if right.shape[1] > 0:
+            scale(x0, right, p * n, n, dim, scaled)
+            add_outer(of_term, scaled, of_weight)
+            set_product(transposed, of_term, of_scaled)
+            dot_coordinates(of_scaled, x0, p * n, n, dim, of_right)
+            add_scaled(of_scaled, right, p * n, n, dim, of_x0)
+        else:
+            add_outer(of_term, x0, of_weight)
+            add_product(transposed, of_term, of_x0)
+
+
+@compiled
+def generated_factor(
+    left: Any,
+    turned_right: Any,
+    x0: Any,
+    values: Any,
+    rank: int,
+    dim: int,
+    mixed: Any,
+    scaled: Any,
+    factor: Any,
+) -> None:
+    """Compute A and V^T X_0; U (n, K), V^T (K, n), values s (R, K)."""
+    set_product(turned_right, x0, mixed)
+    scale(mixed, values, 0, rank, dim, scaled)
+    set_product(left, scaled, factor)
+
+
+@compiled
+def generated_backward(
+    inputs: Any,
+    scratch: Any,
+    rank: int,
+    dim: int,
+    of_left: Any,
+    of_right: Any,
+    of_x0: Any,
+    of_values: Any,
+) -> None:
+    """Bring the gradient of A back to s, U, V and X_0."""
+    turned_left, right, x0, values, mixed, of_factor = inputs
+    scaled, of_scaled, of_mixed = scratch
+    scale(mixed, values, 0, rank, dim, scaled)
+    add_outer(of_factor, scaled, of_left)
+    set_product(turned_left, of_factor, of_scaled)
+    dot_coordinates(of_scaled, mixed, 0, rank, dim, of_values)
+    scale(of_scaled, values, 0, rank, dim, of_mixed)
+    add_outer(x0, of_mixed, of_right)
+    add_product(right, of_mixed, of_x0)

@@ -14,7 +14,7 @@ import torch
 
 from sparsectr.kernels.dispatch import fused_kernels
 from sparsectr.kernels.pin import polynomial_sums
-from sparsectr.kernels.rows import adam_rows_
+from sparsectr.kernels.rows import AdamTable, adam_rows_
 from sparsectr.methods.dynint import DynIntConfig, DynIntNet
 from sparsectr.nn.cross_products import WeightedCrosses
 from sparsectr.nn.profit_net import ProfitConfig, ProfitNet
@@ -95,7 +95,7 @@ def time_adam(batches, values):
     for rows in batches:
         start = time.process_time()
         options = {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0}
-        adam_rows_(table, mean, square, step, rows, values, **options)
+        adam_rows_([AdamTable(table, mean, square, step, values)], rows, **options)
         best = min(best, 1e3 * (time.process_time() - start))
     return best
 

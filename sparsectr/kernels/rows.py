@@ -8,12 +8,55 @@ look-ups N, never the number V of rows in the table. Row numbers must be below 2
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from sparsectr.kernels.dispatch import fused_version
+
+
+class AdamTable(NamedTuple):
+    """An embedding table, what Adam remembers of it, and the gradients of a batch.
+
+    Attributes
+    ----------
+    weights, exp_avg, exp_avg_sq : Tensor of shape (V, D)
+        Weights and both moments.
+    step : Tensor of shape (V,), int32
+        Number of updates of every row so far.
+    values : Tensor of shape (N, D)
+        Gradient of every look-up.
+    lookup_decay : Tensor of shape (V,) or None
+        As in `decay_lookups`.
+    """
+
+    weights: Tensor
+    exp_avg: Tensor
+    exp_avg_sq: Tensor
+    step: Tensor
+    values: Tensor
+    lookup_decay: Tensor | None = None
+
+
+class AdagradTable(NamedTuple):
+    """An embedding table, what row-wise Adagrad remembers of it, and the gradients of a batch.
+
+    Attributes
+    ----------
+    weights : Tensor of shape (V, D)
+    square_sum : Tensor of shape (V,)
+        Summed mean squares of the gradients of every row.
+    values, lookup_decay
+        As in `AdamTable`.
+    """
+
+    weights: Tensor
+    square_sum: Tensor
+    values: Tensor
+    lookup_decay: Tensor | None = None
 
 
 def split_gradient(gradient: Tensor) -> tuple[Tensor, Tensor]:
@@ -110,67 +153,100 @@ def decay_lookups(
 
 
 def adam_rows_(
-    table: Tensor,
-    exp_avg: Tensor,
-    exp_avg_sq: Tensor,
-    step: Tensor,
+    tables: Sequence[AdamTable],
     rows: Tensor,
-    values: Tensor,
     *,
     lr: float,
     betas: tuple[float, float],
     eps: float,
     weight_decay: float,
-    lookup_decay: Tensor | None = None,
     n_rows: int = 1,
 ) -> None:
     """Take one Adam step on the rows of a batch and leave all other rows alone.
 
     Parameters
     ----------
-    table, exp_avg, exp_avg_sq : Tensor of shape (V, D)
-        Weights and both moments, changed in place.
-    step : Tensor of shape (V,), int32
-        Number of updates of every row so far, changed in place.
+    tables : sequence of AdamTable
+        Tables that look the same rows up, changed in place.
     rows : Tensor of shape (N,)
         Row numbers of the look-ups.
-    values : Tensor of shape (N, D)
-        Gradient of every look-up.
     lr, betas, eps, weight_decay : float or pair of float
         As in `sparsectr.training.optimizers.RowAdam`.
-    lookup_decay, n_rows : Tensor of shape (V,) or None, int
+    n_rows : int, default=1
         As in `decay_lookups`.
     """
-    if fused := fused_version("rows", table, exp_avg, exp_avg_sq, values):
+    numbers = [t for table in tables for t in (*table[:3], table.values)]
+    if fused := fused_version("rows", *numbers):
         fused.adam_rows_(
-            table,
-            exp_avg,
-            exp_avg_sq,
-            step,
-            rows,
-            values,
-            lr=lr,
-            betas=betas,
-            eps=eps,
-            weight_decay=weight_decay,
-            lookup_decay=lookup_decay,
-            n_rows=n_rows,
+            tables, rows, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, n_rows=n_rows
         )
         return
-    rows, gradient = sum_rows(rows, decay_lookups(table, rows, values, lookup_decay, n_rows))
-    weights = table.index_select(0, rows)
+    for table in tables:
+        _adam_rows_(table, rows, lr, betas, eps, weight_decay, n_rows)
+
+
+def _adam_rows_(
+    table: AdamTable,
+    rows: Tensor,
+    lr: float,
+    betas: tuple[float, float],
+    eps: float,
+    weight_decay: float,
+    n_rows: int,
+) -> None:
+    values = decay_lookups(table.weights, rows, table.values, table.lookup_decay, n_rows)
+    rows, gradient = sum_rows(rows, values)
+    weights = table.weights.index_select(0, rows)
     gradient.add_(weights, alpha=weight_decay)
-    mean = exp_avg.index_select(0, rows).lerp_(gradient, 1 - betas[0])
-    square = exp_avg_sq.index_select(0, rows)
+    mean = table.exp_avg.index_select(0, rows).lerp_(gradient, 1 - betas[0])
+    square = table.exp_avg_sq.index_select(0, rows)
     square.mul_(betas[1]).addcmul_(gradient, gradient, value=1 - betas[1])
-    count = step.index_select(0, rows).add_(1)
-    exp_avg.index_copy_(0, rows, mean)
-    exp_avg_sq.index_copy_(0, rows, square)
-    step.index_copy_(0, rows, count)
+    count = table.step.index_select(0, rows).add_(1)
+    table.exp_avg.index_copy_(0, rows, mean)
+    table.exp_avg_sq.index_copy_(0, rows, square)
+    table.step.index_copy_(0, rows, count)
     # (R, 1): 1 - beta**count of every row; expm1 keeps the digits of 1 - 0.999 in float32.
-    exponent = count.to(table.dtype).unsqueeze(1)
+    exponent = count.to(weights.dtype).unsqueeze(1)
     mean_weight = torch.expm1(exponent * math.log(betas[0])).neg_()
     square_weight = torch.expm1(exponent * math.log(betas[1])).neg_()
     scale = square.sqrt_().div_(square_weight.sqrt_()).add_(eps)
     weights.addcdiv_(mean.div_(mean_weight), scale, value=-lr)
-    table.index_copy_(0, rows, weights)
+    table.weights.index_copy_(0, rows, weights)
+
+
+def adagrad_rows_(
+    tables: Sequence[AdagradTable],
+    rows: Tensor,
+    *,
+    lr: float,
+    eps: float,
+    weight_decay: float,
+    n_rows: int = 1,
+) -> None:
+    """Take one step of row-wise Adagrad on the rows of a batch and leave all other rows alone.
+
+    Parameters
+    ----------
+    tables : sequence of AdagradTable
+        Tables that look the same rows up, changed in place.
+    rows : Tensor of shape (N,)
+        Row numbers of the look-ups.
+    lr, eps, weight_decay : float
+        As in `sparsectr.training.optimizers.RowAdagrad`.
+    n_rows : int, default=1
+        As in `decay_lookups`.
+    """
+    numbers = [t for table in tables for t in table[:3]]
+    if fused := fused_version("rows", *numbers):
+        fused.adagrad_rows_(tables, rows, lr=lr, eps=eps, weight_decay=weight_decay, n_rows=n_rows)
+        return
+    for table in tables:
+        values = decay_lookups(table.weights, rows, table.values, table.lookup_decay, n_rows)
+        distinct, gradient = sum_rows(rows, values)
+        weights = table.weights.index_select(0, distinct)
+        gradient.add_(weights, alpha=weight_decay)
+        square_sum = table.square_sum.index_select(0, distinct)
+        square_sum.add_(gradient.square().mean(1))
+        table.square_sum.index_copy_(0, distinct, square_sum)
+        scale = square_sum.sqrt_().add_(eps).unsqueeze(1)
+        table.weights.index_copy_(0, distinct, weights.addcdiv_(gradient, scale, value=-lr))

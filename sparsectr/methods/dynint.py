@@ -32,7 +32,7 @@ from sparsectr.parameters import check_choice, check_integer, check_real
 from sparsectr.training.descent import descend
 from sparsectr.training.loop import EpochRecord
 from sparsectr.training.losses import log_loss
-from sparsectr.training.optimizers import make_optimizers, zero_row_share
+from sparsectr.training.optimizers import OPTIMIZERS, make_optimizers, zero_row_share
 from sparsectr.training.prior import add_embedding_prior
 from sparsectr.training.task import TrainingTask
 
@@ -286,17 +286,18 @@ class DynIntClassifier(BaseInteractionClassifier):
         Gate networks have ``n_fields * embedding_dim / reduction_ratio`` hidden units, at least 8.
     orthogonal_penalty : float, default=1e-3
         Weight of the absolute cosines between the rank's vectors ("dgp", "dwp").
-    optimizer : {"adam", "ftrl"}, default="adam"
-        Adam on touched rows, or FTRL with a group lasso on the rows of the embedding table, which
-        sets the embeddings of uninformative values to zero.
+    optimizer : {"adagrad", "adam", "ftrl"}, default="adagrad"
+        What trains the embedding table: Adagrad with one step length per row, Adam on touched
+        rows, or FTRL with a group lasso on the rows, which sets the embeddings of uninformative
+        values to zero. The other weights follow Adam, with "ftrl" FTRL.
     embedding_dim : int, default=16
         Length D of an embedding.
     embedding_l2 : float, default=1e-3
         Weight of ``|e|^2 / 2``, summed over all values, beside the mean log loss.
     learning_rate : float, default=5e-3
-        Step size of the optimizer.
+        Step size of the optimizers; 30 times as large for embeddings under "adagrad".
     weight_decay : float, default=1e-6
-        L2 penalty per step of Adam.
+        L2 penalty per step of Adam and Adagrad.
     batch_size : int or "auto", default="auto"
         Rows per step. "auto": the power of two that gives about 400 steps per epoch, from 32 to
         4,096.
@@ -374,8 +375,9 @@ class DynIntClassifier(BaseInteractionClassifier):
     Click-Through Rate Prediction", DLP-KDD 2022. Beside the differences listed in `DynIntNet`:
 
     * embeddings have a normal prior that counts every value once (``embedding_l2``);
-    * Adam is the default optimizer, the paper's FTRL is optional; FTRL starts from the random
-      initial weights instead of forgetting them, and updates only the rows of a batch;
+    * row-wise Adagrad is the default optimizer of embeddings and Adam that of all else, the paper's
+      FTRL is optional; FTRL starts from the random initial weights instead of forgetting them, and
+      updates only the rows of a batch;
     * values that training never saw take the mean embedding of their field.
 
     Examples
@@ -407,7 +409,7 @@ class DynIntClassifier(BaseInteractionClassifier):
         rank: int | str = "auto",
         reduction_ratio: int = 8,
         orthogonal_penalty: float = 1e-3,
-        optimizer: Literal["adam", "ftrl"] = "adam",
+        optimizer: Literal["adagrad", "adam", "ftrl"] = "adagrad",
         embedding_dim: int = 16,
         embedding_l2: float = 1e-3,
         learning_rate: float = 5e-3,
@@ -467,7 +469,7 @@ class DynIntClassifier(BaseInteractionClassifier):
             check_integer("rank", self.rank, 1)
         check_integer("reduction_ratio", self.reduction_ratio, 1)
         check_real("orthogonal_penalty", self.orthogonal_penalty, 0)
-        check_choice("optimizer", self.optimizer, ["adam", "ftrl"])
+        check_choice("optimizer", self.optimizer, OPTIMIZERS)
 
     def _train_net(
         self, task: TrainingTask, net: DynIntNet | None
@@ -497,7 +499,7 @@ class DynIntClassifier(BaseInteractionClassifier):
             return loss.detach()
 
         # FTRL shortens its steps itself.
-        annealed = optimizers if self.optimizer == "adam" else ()
+        annealed = optimizers if self.optimizer != "ftrl" else ()
         history = task.run(net, step, annealed=annealed)
         self.rank_ = net.config.rank
         if self.optimizer == "ftrl":

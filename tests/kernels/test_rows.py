@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from sparsectr.kernels.rows import adam_rows_, split_gradient, sum_rows
+from sparsectr.kernels.rows import AdamTable, adam_rows_, split_gradient, sum_rows
 
 
 def random_lookups(seed, n_lookups, n_rows, dim, dtype=torch.float64):
@@ -108,7 +108,7 @@ def test_adam_rows_agrees_with_numpy(weight_decay):
 
     state = (torch.zeros_like(table), torch.zeros_like(table), torch.zeros(12, dtype=torch.int32))
     for rows, values in lookups:
-        adam_rows_(table, *state, rows, values, **options)
+        adam_rows_([AdamTable(table, *state, values)], rows, **options)
 
     for actual, reference in zip((table, *state), expected, strict=True):
         np.testing.assert_allclose(actual, reference, rtol=1e-12, atol=1e-14)
@@ -118,7 +118,7 @@ def test_adam_rows_takes_a_first_step_of_lr_in_float32():
     table, gradient = torch.zeros(1, 4), torch.tensor([[3.0, -0.2, 1e-3, -50.0]])
     state = (torch.zeros(1, 4), torch.zeros(1, 4), torch.zeros(1, dtype=torch.int32))
     options = {"lr": 0.25, "betas": (0.9, 0.999), "eps": 1e-12, "weight_decay": 0.0}
-    adam_rows_(table, *state, torch.tensor([0]), gradient, **options)
+    adam_rows_([AdamTable(table, *state, gradient)], torch.tensor([0]), **options)
     # 1 - 0.999 computed naively in float32 has a relative error of 1e-5 already.
     torch.testing.assert_close(table, -0.25 * gradient.sign(), rtol=1e-6, atol=0)
     assert math.isclose(table[0, 0].item(), -0.25, rel_tol=1e-6)

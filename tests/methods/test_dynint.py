@@ -271,7 +271,7 @@ def test_rank_is_bounded_by_the_number_of_rows(variant, rank, clicks):
         ({"rank": 0}, "rank must be an int >= 1, got 0"),
         ({"reduction_ratio": 0.5}, "reduction_ratio must be an int >= 1, got 0.5"),
         ({"orthogonal_penalty": -1}, "orthogonal_penalty must be a number >= 0, got -1"),
-        ({"optimizer": "sgd"}, "optimizer must be one of 'adam', 'ftrl', got 'sgd'"),
+        ({"optimizer": "sgd"}, "optimizer must be one of 'adam', 'adagrad', 'ftrl', got 'sgd'"),
     ],
 )
 def test_wrong_parameters_are_named_in_fit(parameters, message, clicks):

@@ -7,6 +7,7 @@ are as good as a whole one.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -19,8 +20,9 @@ from torch import Tensor
 
 from sparsectr.kernels.compiled import vectors
 from sparsectr.kernels.compiled.jit import compiled, prefetch
-from sparsectr.kernels.compiled.pieces import add_piece
+from sparsectr.kernels.compiled.pieces import add_piece, add_scaled_piece, dot_piece
 from sparsectr.kernels.compiled.vectors import SHORT_WIDTH
+from sparsectr.kernels.rows import AdagradTable, AdamTable
 from sparsectr.kernels.threads import run_parts
 
 # Look-ups of a part: fewer are not worth a second thread, and the sums of a part are to stay in
@@ -37,40 +39,67 @@ AHEAD = 16
 
 
 def adam_rows_(
-    table: Tensor,
-    exp_avg: Tensor,
-    exp_avg_sq: Tensor,
-    step: Tensor,
+    tables: Sequence[AdamTable],
     rows: Tensor,
-    values: Tensor,
     *,
     lr: float,
     betas: tuple[float, float],
     eps: float,
     weight_decay: float,
-    lookup_decay: Tensor | None = None,
     n_rows: int = 1,
 ) -> None:
     """Take one Adam step on the rows of a batch; see the reference."""
-    if not len(rows):
-        return
-    values = values if values.stride(1) == 1 else values.contiguous()
-    n_parts = min(PARTS_PER_THREAD * torch.get_num_threads(), 1 + len(rows) // PART_LOOKUPS)
-    flat = [_flatten(tensor) for tensor in (table, exp_avg, exp_avg_sq, values)]
-    numbers = rows.numpy()
-    run_parts(
+    _run(
         _adam_part,
-        n_parts,
-        _part_ends(numbers, n_parts),
-        *(flat[0] + flat[1] + flat[2] + flat[3]),
-        table.shape[1],
-        step.numpy(),
-        numbers,
-        (table.new_empty(0) if lookup_decay is None else lookup_decay).numpy(),
+        rows,
+        tuple(tuple(_flatten(tensor) for tensor in table[:3]) for table in tables),
+        tuple(table.step.numpy() for table in tables),
+        _gradients(tables),
         _first_corrections(betas),
         # 1 - beta needs its own rounding: that of 0.999 is 1e-5 of 0.001.
         np.array([lr, 1 - betas[0], 1 - betas[1], eps, weight_decay, 1 / n_rows], np.float32),
         np.log(betas),
+    )
+
+
+def adagrad_rows_(
+    tables: Sequence[AdagradTable],
+    rows: Tensor,
+    *,
+    lr: float,
+    eps: float,
+    weight_decay: float,
+    n_rows: int = 1,
+) -> None:
+    """Take one step of row-wise Adagrad on the rows of a batch; see the reference."""
+    _run(
+        _adagrad_part,
+        rows,
+        tuple(_flatten(table.weights) for table in tables),
+        tuple(table.square_sum.numpy() for table in tables),
+        _gradients(tables),
+        np.array([lr, eps, weight_decay, 1 / n_rows], np.float32),
+    )
+
+
+def _run(function: Any, rows: Tensor, *arguments: Any) -> None:
+    """Call a function for every part of the tables that some look-ups touch."""
+    if not len(rows):
+        return
+    n_parts = min(PARTS_PER_THREAD * torch.get_num_threads(), 1 + len(rows) // PART_LOOKUPS)
+    numbers = rows.numpy()
+    run_parts(function, n_parts, _part_ends(numbers, n_parts), numbers, *arguments)
+
+
+def _gradients(tables: Sequence[AdamTable] | Sequence[AdagradTable]) -> Any:
+    """Return the gradients of every table's look-ups, their length, and the decay per look-up."""
+    return tuple(
+        (
+            *_flatten(t.values if t.values.stride(1) == 1 else t.values.contiguous()),
+            t.weights.shape[1],
+            np.empty(0, np.float32) if t.lookup_decay is None else t.lookup_decay.numpy(),
+        )
+        for t in tables
     )
 
 
@@ -87,11 +116,14 @@ def _part_ends(rows: Any, n_parts: int) -> Any:
     A row is in one part, so parts write to different memory, and its look-ups are summed in
     their order whatever the parts are.
     """
+    last = np.iinfo(np.int64).max
+    if n_parts == 1:
+        return np.array([0, last])
     # Fields alternate among the look-ups: a sample in even steps could miss most of them.
     places = np.arange(SAMPLE) * GOLDEN_RATIO % 1 * len(rows)
     sample = np.sort(rows[places.astype(np.int64)])
     inner = sample[len(sample) * np.arange(1, n_parts) // n_parts]
-    return np.concatenate([[0], inner, [np.iinfo(np.int64).max]])
+    return np.concatenate([[0], inner, [last]])
 
 
 def _flatten(table: Tensor) -> tuple[Any, int]:
@@ -105,43 +137,73 @@ def _flatten(table: Tensor) -> tuple[Any, int]:
 def _adam_part(
     part: int,
     ends: Any,
-    table: Any,
-    table_stride: int,
-    mean: Any,
-    mean_stride: int,
-    square: Any,
-    square_stride: int,
-    values: Any,
-    values_stride: int,
-    dim: int,
-    step: Any,
     rows: Any,
-    lookup_decay: Any,
+    tables: Any,
+    steps: Any,
+    gradients: Any,
     corrections: Any,
     options: Any,
     log_betas: Any,
 ) -> None:
-    """Update the rows of one part of the table."""
-    lookups = np.empty(len(rows), np.int32)
-    lookups = lookups[: _find_part(rows, ends[part], ends[part + 1], lookups)]
-    distinct = np.empty(len(lookups), np.int64)
-    n_updates = np.empty(len(lookups), np.int32)
-    n_lookups = np.zeros(len(lookups), np.int32)
-    sums = np.zeros(len(lookups) * dim, table.dtype)
-    n_distinct = _sum_part(
-        lookups, rows, values, values_stride, dim, step, distinct, n_updates, n_lookups, sums
-    )
+    """Update the rows of one part of all tables."""
+    lookups, slots, distinct, n_lookups = _find_rows(rows, ends[part], ends[part + 1], steps[0])
+    for t in range(len(tables)):
+        sums = _add_up(lookups, slots, len(distinct), gradients[t])
+        _adam(
+            distinct,
+            n_lookups,
+            sums,
+            tables[t],
+            steps[t],
+            gradients[t][3],
+            gradients[t][2],
+            corrections,
+            options,
+            log_betas,
+        )
+
+
+@compiled
+def _adagrad_part(
+    part: int, ends: Any, rows: Any, tables: Any, square_sums: Any, gradients: Any, options: Any
+) -> None:
+    """Update the rows of one part of all tables."""
+    # A number that is not negative has no sign bit: so does the integer of the same bits.
+    counters = square_sums[0].view(np.int32)
+    lookups, slots, distinct, n_lookups = _find_rows(rows, ends[part], ends[part + 1], counters)
+    for t in range(len(tables)):
+        sums = _add_up(lookups, slots, len(distinct), gradients[t])
+        decay, dim = gradients[t][3], gradients[t][2]
+        _adagrad(distinct, n_lookups, sums, tables[t], square_sums[t], decay, dim, options)
+
+
+@compiled
+def _adam(
+    distinct: Any,
+    n_lookups: Any,
+    sums: Any,
+    table: Any,
+    step: Any,
+    lookup_decay: Any,
+    dim: int,
+    corrections: Any,
+    options: Any,
+    log_betas: Any,
+) -> None:
+    """Take one step on some rows of one table, with the sums of their gradients."""
+    (weights, weights_stride), (mean, mean_stride), (square, square_stride) = table
     lr, share_1, share_2, eps, weight_decay, row_share = options
     one = np.float32(1)
     whole = dim - dim % SHORT_WIDTH
-    for slot in range(n_distinct):
-        if slot + AHEAD < n_distinct:
+    for slot in range(len(distinct)):
+        if slot + AHEAD < len(distinct):
             coming = distinct[slot + AHEAD]
-            prefetch(table, coming * table_stride)
+            prefetch(step, coming)
+            prefetch(weights, coming * weights_stride)
             prefetch(mean, coming * mean_stride)
             prefetch(square, coming * square_stride)
         row = distinct[slot]
-        count = n_updates[slot] + 1
+        count = step[row] + 1
         step[row] = count
         if count <= len(corrections):
             mean_weight = corrections[count - 1, 0]
@@ -154,65 +216,101 @@ def _adam_part(
         decay = weight_decay
         if len(lookup_decay) > 0:
             decay += np.float32(n_lookups[slot]) * lookup_decay[row] * row_share
-        g, w, m, s = slot * dim, row * table_stride, row * mean_stride, row * square_stride
+        g, w, m, s = slot * dim, row * weights_stride, row * mean_stride, row * square_stride
         numbers = decay, share_1, share_2, rate, scale, eps
         for d in range(0, whole, SHORT_WIDTH):
-            _adam_vector(sums, g + d, table, w + d, mean, m + d, square, s + d, numbers)
+            _adam_vector(sums, g + d, weights, w + d, mean, m + d, square, s + d, numbers)
         for d in range(whole, dim):
-            gradient = sums[g + d] + decay * table[w + d]
+            gradient = sums[g + d] + decay * weights[w + d]
             first = mean[m + d] + share_1 * (gradient - mean[m + d])
             second = square[s + d] + share_2 * (gradient * gradient - square[s + d])
             mean[m + d] = first
             square[s + d] = second
-            table[w + d] -= rate * first / (np.sqrt(second) * scale + eps)
+            weights[w + d] -= rate * first / (np.sqrt(second) * scale + eps)
 
 
 @compiled
-def _find_part(rows: Any, first: int, end: int, lookups: Any) -> int:
-    """List the look-ups of the rows from first to end; return their number."""
+def _adagrad(
+    distinct: Any,
+    n_lookups: Any,
+    sums: Any,
+    table: Any,
+    square_sum: Any,
+    lookup_decay: Any,
+    dim: int,
+    options: Any,
+) -> None:
+    """Take one step on some rows of one table, with the sums of their gradients."""
+    weights, stride = table
+    lr, eps, weight_decay, row_share = options
+    for slot in range(len(distinct)):
+        if slot + AHEAD < len(distinct):
+            prefetch(square_sum, distinct[slot + AHEAD])
+            prefetch(weights, distinct[slot + AHEAD] * stride)
+        row = distinct[slot]
+        decay = weight_decay
+        if len(lookup_decay) > 0:
+            decay += np.float32(n_lookups[slot]) * lookup_decay[row] * row_share
+        g, w = slot * dim, row * stride
+        add_scaled_piece(weights, w, decay, sums, g, dim)
+        square_sum[row] += dot_piece(sums, g, sums, g, dim) / np.float32(dim)
+        add_scaled_piece(sums, g, -lr / (np.sqrt(square_sum[row]) + eps), weights, w, dim)
+
+
+@compiled
+def _find_rows(rows: Any, first: int, end: int, counters: Any) -> Any:
+    """Find the look-ups of the rows from first to end.
+
+    Needs neither sorting nor memory of the size of the table: for the time being a row's own
+    counter, which is never negative, holds its number among the distinct rows, below zero.
+
+    Returns
+    -------
+    lookups, slots : ndarray of shape (n,), int32
+        Look-ups, and which of the distinct rows each of them is.
+    distinct, n_lookups : ndarray of shape (m,)
+        Distinct rows, and how often each is looked up.
+    """
+    lookups = np.empty(len(rows), np.int32)
     n = 0
     for k in range(len(rows)):
         # Always written, kept by chance: a branch would be guessed wrong every other time.
         lookups[n] = k
         n += int(rows[k] >= first) & int(rows[k] < end)
-    return n
+    distinct = np.empty(n, np.int64)
+    before = np.empty(n, np.int32)
+    slots = np.empty(n, np.int32)
+    n_lookups = np.zeros(n, np.int32)
+    n_distinct = 0
+    for i in range(n):
+        if i + AHEAD < n:
+            prefetch(counters, rows[lookups[i + AHEAD]])
+        row = rows[lookups[i]]
+        slot = -1 - counters[row]
+        # The bits of NaN may be those of a negative number, which is then no row's number.
+        if slot < 0 or slot >= n_distinct or distinct[slot] != row:
+            slot = n_distinct
+            distinct[slot] = row
+            before[slot] = counters[row]
+            counters[row] = -1 - slot
+            n_distinct += 1
+        n_lookups[slot] += 1
+        slots[i] = slot
+    for slot in range(n_distinct):
+        counters[distinct[slot]] = before[slot]
+    return lookups[:n], slots, distinct[:n_distinct], n_lookups[:n_distinct]
 
 
 @compiled
-def _sum_part(
-    lookups: Any,
-    rows: Any,
-    values: Any,
-    values_stride: int,
-    dim: int,
-    step: Any,
-    distinct: Any,
-    n_updates: Any,
-    n_lookups: Any,
-    sums: Any,
-) -> int:
-    """Sum the values of equal rows of some look-ups; return the number of distinct rows.
-
-    Needs neither sorting nor memory of the size of the table: until a row is updated, its own
-    counter of steps holds, below zero, where its sum is kept.
-    """
-    n_distinct = 0
+def _add_up(lookups: Any, slots: Any, n_distinct: int, gradients: Any) -> Any:
+    """Return the sums of the gradients of equal rows, one row after the other."""
+    values, stride, dim, _ = gradients
+    sums = np.zeros(n_distinct * dim, np.float32)
     for i in range(len(lookups)):
         if i + AHEAD < len(lookups):
-            coming = lookups[i + AHEAD]
-            prefetch(step, rows[coming])
-            prefetch(values, coming * values_stride)
-        row = rows[lookups[i]]
-        slot = -1 - step[row]
-        if slot < 0:
-            slot = n_distinct
-            distinct[slot] = row
-            n_updates[slot] = step[row]
-            step[row] = -1 - slot
-            n_distinct += 1
-        n_lookups[slot] += 1
-        add_piece(values, lookups[i] * values_stride, sums, slot * dim, dim)
-    return n_distinct
+            prefetch(values, lookups[i + AHEAD] * stride)
+        add_piece(values, lookups[i] * stride, sums, slots[i] * dim, dim)
+    return sums
 
 
 # The innermost loop --------------------------------------------------------------------------
@@ -246,7 +344,7 @@ def _generate_adam(context: Any, builder: Any, signature: Any, arguments: Any) -
     return context.get_dummy_value()
 
 
-def _adam(
+def _adam_signature(
     _: Any,
     sums: Any,
     g: Any,
@@ -263,4 +361,4 @@ def _adam(
     return signature, _generate_adam
 
 
-_adam_vector: Any = intrinsic(_adam)
+_adam_vector: Any = intrinsic(_adam_signature)

@@ -1,15 +1,18 @@
 """Optimizers for one huge embedding table and a few small dense parameters."""
 
 from sparsectr.training.optimizers.dense_adam import DenseAdam
-from sparsectr.training.optimizers.factory import make_optimizers, set_batch_rows
+from sparsectr.training.optimizers.factory import OPTIMIZERS, make_optimizers, set_batch_rows
 from sparsectr.training.optimizers.ftrl import FTRL
 from sparsectr.training.optimizers.group_ftrl import GroupFTRL, zero_row_share
+from sparsectr.training.optimizers.row_adagrad import RowAdagrad
 from sparsectr.training.optimizers.row_adam import RowAdam
 
 __all__ = [
     "DenseAdam",
     "FTRL",
     "GroupFTRL",
+    "OPTIMIZERS",
+    "RowAdagrad",
     "RowAdam",
     "make_optimizers",
     "set_batch_rows",

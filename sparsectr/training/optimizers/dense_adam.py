@@ -1,7 +1,5 @@
 """Adam for small dense parameters, in one thread."""
 
-from typing import Any
-
 from torch import Tensor
 
 from sparsectr.training.optimizers.row_adam import RowAdam
@@ -48,9 +46,6 @@ class DenseAdam(RowAdam):
     [-0.5, 0.5, 0.0]
     """
 
-    def _update(
-        self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]
-    ) -> None:
-        if parameter.numel():
-            row = 1, parameter.numel()
-            super()._update(parameter.view(row), gradient.reshape(row), state, group)
+    def _as_table(self, parameter: Tensor) -> tuple[Tensor, Tensor]:
+        _, gradient = super()._as_table(parameter)
+        return parameter.view(1, -1), gradient.reshape(1, -1)

@@ -13,8 +13,12 @@ from sparsectr.training.optimizers.dense_adam import DenseAdam
 from sparsectr.training.optimizers.ftrl import FTRL
 from sparsectr.training.optimizers.group_ftrl import GroupFTRL
 from sparsectr.training.optimizers.per_parameter import PerParameterOptimizer
+from sparsectr.training.optimizers.row_adagrad import RowAdagrad
 from sparsectr.training.optimizers.row_adam import RowAdam
 
+OPTIMIZERS = ["adam", "adagrad", "ftrl"]
+# Adagrad's steps shorten by themselves, as one over the root of their number.
+ADAGRAD_PACE = 30.0
 # Numbers from which an update is worth a second thread.
 LARGE = 100_000
 
@@ -22,7 +26,7 @@ LARGE = 100_000
 def make_optimizers(
     tables: Sequence[nn.Parameter],
     others: Sequence[nn.Parameter],
-    kind: Literal["adam", "ftrl"],
+    kind: Literal["adam", "adagrad", "ftrl"],
     *,
     learning_rate: float,
     weight_decay: float = 0.0,
@@ -35,14 +39,14 @@ def make_optimizers(
         Embedding tables (V, D), with sparse gradients; may be empty.
     others : sequence of nn.Parameter
         Parameters with dense gradients; may be empty.
-    kind : {"adam", "ftrl"}
-        "adam": `RowAdam`, and `DenseAdam` or for large nets `torch.optim.Adam`. "ftrl":
-        `GroupFTRL` and `FTRL` with their default penalties, which hold for the sum loss: see
-        `set_batch_rows`.
+    kind : {"adam", "adagrad", "ftrl"}
+        "adam": `RowAdam`, and `DenseAdam` or for large nets `torch.optim.Adam`. "adagrad": the same
+        with `RowAdagrad` for the tables. "ftrl": `GroupFTRL` and `FTRL` with their default
+        penalties, which hold for the sum loss: see `set_batch_rows`.
     learning_rate : float
-        Learning rate of both.
+        Learning rate of both, `ADAGRAD_PACE` times as large for `RowAdagrad`.
     weight_decay : float, default=0.0
-        L2 penalty of "adam". FTRL has its own penalties and does not use it.
+        L2 penalty of "adam" and "adagrad". FTRL has its own penalties and does not use it.
 
     Returns
     -------
@@ -54,14 +58,18 @@ def make_optimizers(
     ValueError
         If ``kind`` is not known.
     """
-    if kind not in ("adam", "ftrl"):
-        raise ValueError(f'optimizer must be "adam" or "ftrl", got {kind!r}.')
+    if kind not in OPTIMIZERS:
+        known = ", ".join(map(repr, OPTIMIZERS))
+        raise ValueError(f"optimizer must be one of {known}, got {kind!r}.")
     optimizers: list[Optimizer] = []
-    if kind == "adam":
-        if tables:
-            optimizers.append(RowAdam(tables, lr=learning_rate, weight_decay=weight_decay))
+    if kind != "ftrl":
+        options: dict[str, Any] = {"lr": learning_rate, "weight_decay": weight_decay}
+        if tables and kind == "adam":
+            optimizers.append(RowAdam(tables, **options))
+        elif tables:
+            faster = options | {"lr": ADAGRAD_PACE * learning_rate}
+            optimizers.append(RowAdagrad(tables, **faster))
         if others:
-            options: dict[str, Any] = {"lr": learning_rate, "weight_decay": weight_decay}
             if others[0].is_cuda or sum(map(torch.numel, others)) > LARGE:
                 # fused: a third of the time of the default, also on a CPU.
                 optimizers.append(torch.optim.Adam(others, fused=True, **options))

@@ -56,10 +56,13 @@ class PerParameterOptimizer(Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    self._update(parameter, parameter.grad, self.state[parameter], group)
+            self._update_group([p for p in group["params"] if p.grad is not None], group)
         return loss
+
+    def _update_group(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
+        """Take one step on the parameters of a group that have a gradient."""
+        for parameter in parameters:
+            self._update(parameter, parameter.grad, self.state[parameter], group)  # type: ignore[arg-type]
 
     def _update(
         self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]

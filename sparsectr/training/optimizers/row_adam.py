@@ -8,15 +8,12 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT, StateDict
 
-from sparsectr.kernels.rows import adam_rows_, split_gradient
-from sparsectr.training.optimizers.per_parameter import (
-    PerParameterOptimizer,
-    require_not_negative,
-    require_positive,
-)
+from sparsectr.kernels.rows import AdamTable, adam_rows_
+from sparsectr.training.optimizers.per_parameter import require_not_negative, require_positive
+from sparsectr.training.optimizers.row_optimizer import RowOptimizer
 
 
-class RowAdam(PerParameterOptimizer):
+class RowAdam(RowOptimizer):
     """Run Adam on those rows of a table that the batch has touched.
 
     Untouched rows keep their weights and moments bit for bit, so a step costs the same for a
@@ -37,7 +34,6 @@ class RowAdam(PerParameterOptimizer):
     weight_decay : float, default=0.0
         Times the weights, added to the gradient of the touched rows (L2, not decoupled, as in
         `torch.optim.Adam`). A row thus decays as often as it is met.
-
     columns : pair of int, optional
         First column and the one behind the last that this optimizer updates; it has moments for
         no others. Two optimizers with different learning rates can thus share a table.
@@ -103,33 +99,31 @@ class RowAdam(PerParameterOptimizer):
         for table, state in self.state.items():
             state["step"] = state["step"].to(table.device)
 
-    def _update(
-        self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]
-    ) -> None:
-        rows, values = split_gradient(gradient)
-        decay = self.lookup_decay.get(parameter)
+    def _make_table(
+        self, weights: Tensor, values: Tensor, parameter: Tensor, group: dict[str, Any]
+    ) -> AdamTable:
+        state = self.state[parameter]
         if group["columns"] is not None:
             columns = slice(*group["columns"])
-            parameter, values = parameter[:, columns], values[:, columns]
+            weights, values = weights[:, columns], values[:, columns]
         if not state:
             # Side by side: both moments of a row are fetched from one place.
-            moments = parameter.new_zeros(parameter.shape[0], 2, parameter.shape[1])
+            moments = weights.new_zeros(len(weights), 2, weights.shape[1])
             state["exp_avg"], state["exp_avg_sq"] = moments.unbind(1)
-            state["step"] = torch.zeros(
-                parameter.shape[0], dtype=torch.int32, device=parameter.device
-            )
+            state["step"] = torch.zeros(len(weights), dtype=torch.int32, device=weights.device)
+        decay = self.lookup_decay.get(parameter)
+        return AdamTable(
+            weights, state["exp_avg"], state["exp_avg_sq"], state["step"], values, decay
+        )
+
+    def _update_tables(self, tables: list[AdamTable], rows: Tensor, group: dict[str, Any]) -> None:
         # NOTE[DIFF] only the rows of the batch, each with its own count of updates.
         adam_rows_(
-            parameter,
-            state["exp_avg"],
-            state["exp_avg_sq"],
-            state["step"],
+            tables,
             rows,
-            values,
             lr=group["lr"],
             betas=group["betas"],
             eps=group["eps"],
             weight_decay=group["weight_decay"],
-            lookup_decay=decay,
             n_rows=self.n_rows,
         )

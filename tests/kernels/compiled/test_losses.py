@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from sparsectr.kernels.dispatch import fused_kernels
-from sparsectr.methods.dynint import DynIntConfig, DynIntNet
+from sparsectr.methods.dynint import VARIANTS, DynIntConfig, DynIntNet
 from sparsectr.nn.profit_net import ProfitConfig, ProfitNet
 from sparsectr.nn.search_net import CrossSearchNet
 from sparsectr.nn.search_spaces import FullSpace, StackedSpace, SymmetricSpace
@@ -30,11 +30,11 @@ def draw_batch(generator, sizes, n_rows):
     return LabelledRows(codes, targets.float(), torch.rand(n_rows, generator=generator))
 
 
-def assert_exact(net, rows, **options):
+def assert_exact(net, rows, find_loss=None, **options):
     """Compare loss and gradients of ``net.loss_in_one_pass`` with those of autograd."""
     exact = copy.deepcopy(net).double()
     doubled = LabelledRows(rows.codes, rows.targets.double(), rows.weights.double())
-    expected = log_loss(exact(rows.codes), doubled)
+    expected = (find_loss or plain_loss)(exact, doubled)
     loss = net.loss_in_one_pass(rows.codes, rows.targets, rows.weights, **options)
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
     loss.backward()
@@ -50,6 +50,10 @@ def assert_exact(net, rows, **options):
         bound = 1e-4 * max(gradient.abs().flatten().tolist(), default=0.0) + 1e-6 * largest + 1e-9
         assert ((found - gradient).abs() <= bound).all()
     return len(pairs)
+
+
+def plain_loss(net, rows):
+    return log_loss(net(rows.codes), rows)
 
 
 def draw_sizes(generator, n_fields):
@@ -71,6 +75,53 @@ def test_pin(seed, n_rows, n_fields, dim, n_subspaces, n_layers):
     net = DynIntNet(sizes, dim * n_subspaces, 1, DynIntConfig("pin", n_layers, n_subspaces))
     net.reset_parameters(generator, 0.3)
     assert assert_exact(net, draw_batch(generator, sizes, n_rows)) == n_layers + 3
+
+
+@settings(deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    variant=st.sampled_from(["da", "dgp", "dwp"]),
+    n_rows=st.sampled_from([1, 3, 63, 64, 65, 600]),
+    n_fields=st.integers(1, 9),
+    dim=st.integers(1, 17),
+    n_subspaces=st.integers(1, 3),
+    n_layers=st.integers(1, 3),
+    rank=st.integers(1, 4),
+    n_hidden=st.integers(1, 20),
+)
+def test_gates(seed, variant, n_rows, n_fields, dim, n_subspaces, n_layers, rank, n_hidden):
+    generator = torch.Generator().manual_seed(seed)
+    sizes = draw_sizes(generator, n_fields)
+    config = DynIntConfig(variant, n_layers, n_subspaces, rank, n_hidden)
+    net = DynIntNet(sizes, dim * n_subspaces, 1, config)
+    net.reset_parameters(generator, 0.3)
+    for parameter in net.gates.parameters():
+        parameter.data.normal_(0, 0.2, generator=generator)
+    penalty = 0.1 * (variant != "da")
+
+    def find_loss(net, rows):
+        embeddings = net.embedding(rows.codes)
+        gates = net.compute_gates(embeddings)
+        loss = log_loss(net.combine(embeddings, gates), rows)
+        return loss + penalty * net.penalty(gates) if penalty else loss
+
+    rows = draw_batch(generator, sizes, n_rows)
+    n_compared = assert_exact(net, rows, find_loss, penalty=penalty)
+    assert n_compared == 3 + n_layers * (6 if variant == "dgp" else 5)
+
+
+def test_vectors_without_a_direction_pay_no_penalty():
+    """A cosine has no gradient where a vector is zero; no NaN comes of it either."""
+    net = DynIntNet([4, 5], 4, 1, DynIntConfig("dwp", 1, 1, rank=2))
+    net.reset_parameters(torch.Generator().manual_seed(0))
+    (gate,) = net.gates
+    gate.output.weight.data.zero_()
+    gate.output.bias.data.fill_(-(2**-0.5))
+    codes, ones = torch.zeros(3, 2, dtype=torch.int32), torch.ones(3)
+    plain, penalised = (net.loss_in_one_pass(codes, ones, ones, factor) for factor in (0.0, 1.0))
+    assert plain.item() == penalised.item()
+    penalised.backward()
+    assert all(p.grad.to_dense().isfinite().all() for p in net.parameters())
 
 
 @settings(deadline=None)
@@ -152,7 +203,7 @@ def test_the_gradient_of_a_multiple_of_the_loss_is_that_multiple():
 def make_nets(n_outputs=1):
     """One net of each kind that has a loss in one pass, and the options of that loss."""
     return [
-        (DynIntNet([4, 5], 8, n_outputs, DynIntConfig("pin")), {}),
+        *((DynIntNet([4, 5], 8, n_outputs, DynIntConfig(variant)), {}) for variant in VARIANTS),
         (ProfitNet([4, 5], 8, n_outputs, ProfitConfig(((0, 1),))), {}),
         (CrossSearchNet([4, 5], 8, n_outputs, SymmetricSpace(2, 2, 1)), {"of_space": False}),
     ]
@@ -176,18 +227,17 @@ def test_without_fused_versions_nothing_is_in_one_pass():
         assert not any(is_in_one_pass(*case) for case in make_nets())
 
 
-def test_gates_perceptrons_and_other_spaces_are_not_in_one_pass():
+def test_perceptrons_and_other_spaces_are_not_in_one_pass():
     perceptron = ProfitConfig(((0, 1),), predictor="mlp", hidden_units=(4,))
     spaces = [FullSpace(2, 2), StackedSpace(2, 2, 1), SymmetricSpace(2, 2, 1, repeats=True)]
     others = [
-        *((DynIntNet([4, 5], 8, 1, DynIntConfig(kind)), {}) for kind in ("da", "dgp", "dwp")),
         (ProfitNet([4, 5], 8, 1, perceptron), {}),
         *((CrossSearchNet([4, 5], 8, 1, space), {"of_space": True}) for space in spaces),
     ]
     assert not any(is_in_one_pass(*case) for case in others)
 
 
-@pytest.mark.parametrize("kind", range(3))
+@pytest.mark.parametrize("kind", range(6))
 def test_gradients_have_the_same_bits_with_any_number_of_threads(kind):
     net, options = make_nets()[kind]
     generator = torch.Generator().manual_seed(0)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from sparsectr.kernels import rows as reference
 from sparsectr.kernels.dispatch import fused_kernels
+from sparsectr.kernels.rows import AdagradTable, AdamTable
 
 fused = pytest.importorskip("sparsectr.kernels.compiled.rows", exc_type=ImportError)
 
@@ -43,25 +44,92 @@ def assert_near(actual, expected):
     n_rows=st.integers(1, 100),
     dim=st.integers(1, 19),
     decays=st.booleans(),
+    n_tables=st.integers(1, 2),
     n_threads=st.sampled_from([1, 2, 3]),
 )
-def test_adam_rows_agrees_with_the_reference(seed, n_lookups, n_rows, dim, decays, n_threads):
+def test_adam_rows_agrees_with_the_reference(
+    seed, n_lookups, n_rows, dim, decays, n_tables, n_threads
+):
     ours, theirs = (start(seed, n_rows, dim, d) for d in (torch.float32, torch.float64))
     decay = draw(seed, (n_rows,)).abs().float() if decays else None
+    # A second table of another length, and without a decay.
+    others = [start(seed + 9, n_rows, 1 + dim // 2, t[0].dtype) for t in (ours, theirs)]
     # Adam divides a gradient by its own size: where one is nearly zero because its terms cancel,
     # a small eps would make a step of the rounding of float32.
-    options = OPTIONS | {"lookup_decay": decay, "n_rows": 7, "eps": 1e-2}
+    options = OPTIONS | {"n_rows": 7, "eps": 1e-2}
     before = torch.get_num_threads()
     torch.set_num_threads(n_threads)
     try:
         for turn in range(3):
             rows = draw_rows(seed + turn, n_lookups, n_rows)
             values = draw(seed + turn, (n_lookups, dim))
-            fused.adam_rows_(*ours, rows, values.float(), **options)
-            reference.adam_rows_(*theirs, rows, values, **options)
+            for function, table, other, dtype in (
+                (fused.adam_rows_, ours, others[0], torch.float32),
+                (reference.adam_rows_, theirs, others[1], torch.float64),
+            ):
+                tables = [
+                    AdamTable(*table, values.to(dtype), decay),
+                    AdamTable(*other, values[:, : 1 + dim // 2].to(dtype)),
+                ]
+                function(tables[:n_tables], rows, **options)
     finally:
         torch.set_num_threads(before)
     assert_near(ours, theirs)
+    assert_near(*others)
+
+
+@settings(deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    n_lookups=st.integers(0, 300),
+    n_rows=st.integers(1, 100),
+    dim=st.integers(1, 19),
+    decays=st.booleans(),
+    n_tables=st.integers(1, 2),
+    n_threads=st.sampled_from([1, 2, 3]),
+)
+def test_adagrad_rows_agrees_with_the_reference(
+    seed, n_lookups, n_rows, dim, decays, n_tables, n_threads
+):
+    decay = draw(seed, (n_rows,)).abs().float() if decays else None
+    options = {"lr": 0.1, "eps": 1e-3, "weight_decay": 0.01, "n_rows": 7}
+    sides = [
+        [
+            (draw(seed, (n_rows, length)).to(dtype), draw(seed + 1, (n_rows,)).square().to(dtype))
+            for length in (dim, 1 + dim // 2)
+        ]
+        for dtype in (torch.float32, torch.float64)
+    ]
+    before = torch.get_num_threads()
+    torch.set_num_threads(n_threads)
+    try:
+        for turn in range(3):
+            rows = draw_rows(seed + turn, n_lookups, n_rows)
+            values = draw(seed + turn, (n_lookups, dim))
+            for function, side in zip(
+                (fused.adagrad_rows_, reference.adagrad_rows_), sides, strict=True
+            ):
+                tables = [
+                    AdagradTable(*table, values[:, : table[0].shape[1]].to(table[0].dtype), decay)
+                    for table in side
+                ]
+                function(tables[:n_tables], rows, **options)
+    finally:
+        torch.set_num_threads(before)
+    for ours, theirs in zip(*sides, strict=True):
+        assert_near(ours, theirs)
+
+
+def test_adagrad_rows_keeps_its_rows_apart_where_a_sum_is_not_a_number():
+    weights, sums = torch.zeros(6, 2), torch.zeros(6)
+    sums[[1, 4]] = torch.tensor([-1], dtype=torch.int32).view(torch.float32)  # NaN, all bits set
+    rows = torch.tensor([4, 0, 1, 4, 1, 5])
+    fused.adagrad_rows_(
+        [AdagradTable(weights, sums, torch.ones(6, 2))], rows, lr=0.5, eps=1e-9, weight_decay=0.0
+    )
+    assert weights.isnan().all(1).tolist() == [False, True, False, False, True, False]
+    assert weights[[0, 5]].tolist() == [[-0.5, -0.5]] * 2
+    assert weights[[2, 3]].tolist() == [[0.0, 0.0]] * 2
 
 
 def test_adam_rows_updates_some_columns_of_a_wider_table():
@@ -75,7 +143,7 @@ def test_adam_rows_updates_some_columns_of_a_wider_table():
     ):
         some = [mean[:, 2:5].contiguous(), square[:, 2:5].contiguous()]
         with fused_kernels(False):
-            function(table[:, 2:5], *some, step, rows, values[:, 2:5], **OPTIONS)
+            function([AdamTable(table[:, 2:5], *some, step, values[:, 2:5])], rows, **OPTIONS)
     assert_near(ours, theirs)
     assert torch.equal(ours[0][:, [0, 1, 5, 6]], whole[:, [0, 1, 5, 6]])
     assert not torch.equal(ours[0][:, 2:5], whole[:, 2:5])
@@ -84,8 +152,8 @@ def test_adam_rows_updates_some_columns_of_a_wider_table():
 def test_adam_rows_reads_values_without_memory_of_their_own():
     ours, theirs = (start(0, 9, 4, torch.float32) for _ in range(2))
     rows, values = draw_rows(1, 30, 9), torch.ones(()).expand(30, 4)
-    fused.adam_rows_(*ours, rows, values, **OPTIONS)
-    fused.adam_rows_(*theirs, rows, values.contiguous(), **OPTIONS)
+    fused.adam_rows_([AdamTable(*ours, values)], rows, **OPTIONS)
+    fused.adam_rows_([AdamTable(*theirs, values.contiguous())], rows, **OPTIONS)
     for left, right in zip(ours, theirs, strict=True):
         assert torch.equal(left, right)
 
@@ -95,7 +163,7 @@ def test_adam_rows_leaves_other_rows_and_its_gradient_alone():
     before = [tensor.clone() for tensor in state]
     rows, values = torch.tensor([7, 7, 30]), draw(0, (3, 5)).float()
     given_values = values.clone()
-    fused.adam_rows_(*state, rows, values, **OPTIONS)
+    fused.adam_rows_([AdamTable(*state, values)], rows, **OPTIONS)
     others = [row for row in range(50) if row not in (7, 30)]
     for after, old in zip(state, before, strict=True):
         assert torch.equal(after[others], old[others])
@@ -112,7 +180,7 @@ def test_adam_rows_gives_the_same_bits_with_any_number_of_threads():
         for n_threads in (1, 2, 3, 5):
             torch.set_num_threads(n_threads)
             state = start(0, 3_000, 16, torch.float32)
-            fused.adam_rows_(*state, rows, values, **OPTIONS)
+            fused.adam_rows_([AdamTable(*state, values)], rows, **OPTIONS)
             results.append(state)
     finally:
         torch.set_num_threads(before)
@@ -124,7 +192,6 @@ def test_adam_rows_gives_the_same_bits_with_any_number_of_threads():
 def test_the_kernel_of_that_name_takes_the_fused_version(monkeypatch):
     calls = []
     monkeypatch.setattr(fused, "adam_rows_", lambda *tensors, **options: calls.append(options))
-    reference.adam_rows_(
-        *start(0, 5, 2, torch.float32), torch.tensor([1]), torch.ones(1, 2), **OPTIONS
-    )
-    assert calls == [OPTIONS | {"lookup_decay": None, "n_rows": 1}]
+    table = AdamTable(*start(0, 5, 2, torch.float32), torch.ones(1, 2))
+    reference.adam_rows_([table], torch.tensor([1]), **OPTIONS)
+    assert calls == [OPTIONS | {"n_rows": 1}]

@@ -4,12 +4,15 @@ from torch.nn import functional
 
 from sparsectr.training.optimizers import (
     FTRL,
+    OPTIMIZERS,
     DenseAdam,
     GroupFTRL,
+    RowAdagrad,
     RowAdam,
     make_optimizers,
     set_batch_rows,
 )
+from sparsectr.training.optimizers.factory import ADAGRAD_PACE
 
 
 def make_parameters():
@@ -33,7 +36,12 @@ def row_losses(tables, others, codes):
 
 
 @pytest.mark.parametrize(
-    ("kind", "classes"), [("adam", [RowAdam, DenseAdam]), ("ftrl", [GroupFTRL, FTRL])]
+    ("kind", "classes"),
+    [
+        ("adam", [RowAdam, DenseAdam]),
+        ("adagrad", [RowAdagrad, DenseAdam]),
+        ("ftrl", [GroupFTRL, FTRL]),
+    ],
 )
 def test_every_parameter_has_one_optimizer(kind, classes):
     tables, others = make_parameters()
@@ -42,7 +50,8 @@ def test_every_parameter_has_one_optimizer(kind, classes):
     for optimizer, parameters in zip(optimizers, (tables, others), strict=True):
         (group,) = optimizer.param_groups
         assert all(a is b for a, b in zip(group["params"], parameters, strict=True))
-        assert group["lr"] == 0.02
+        pace = ADAGRAD_PACE if type(optimizer) is RowAdagrad else 1
+        assert group["lr"] == pytest.approx(pace * 0.02)
         assert kind == "ftrl" or group["weight_decay"] == 0.5
 
 
@@ -52,10 +61,10 @@ def test_large_nets_have_the_adam_of_torch():
     assert type(optimizer) is torch.optim.Adam
 
 
-@pytest.mark.parametrize("kind", ["adam", "ftrl"])
+@pytest.mark.parametrize("kind", OPTIMIZERS)
 def test_a_step_moves_every_parameter_downhill(kind):
     tables, others = make_parameters()
-    optimizers = make_optimizers(tables, others, kind, learning_rate=0.01)
+    optimizers = make_optimizers(tables, others, kind, learning_rate=1e-3)
     before = [p.detach().clone() for p in tables + others]
     codes = torch.arange(6)
     loss = row_losses(tables, others, codes).mean()
@@ -76,7 +85,7 @@ def test_makes_no_optimizer_for_nothing(kind):
 
 
 def test_refuses_an_unknown_kind():
-    with pytest.raises(ValueError, match=r"optimizer must be \"adam\" or \"ftrl\", got 'sgd'"):
+    with pytest.raises(ValueError, match="one of 'adam', 'adagrad', 'ftrl', got 'sgd'"):
         make_optimizers(*make_parameters(), "sgd", learning_rate=0.1)
 
 

@@ -1,0 +1,86 @@
+"""Row-wise Adagrad for embedding tables, on the rows of the batch only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+from torch.optim.optimizer import ParamsT
+
+from sparsectr.kernels.rows import AdagradTable, adagrad_rows_
+from sparsectr.training.optimizers.per_parameter import require_not_negative, require_positive
+from sparsectr.training.optimizers.row_optimizer import RowOptimizer
+
+
+class RowAdagrad(RowOptimizer):
+    """Run Adagrad with one step length per row on those rows that the batch has touched.
+
+    A table needs one number per row beside its weights, where `RowAdam` needs 2 D + 1.
+
+    Parameters
+    ----------
+    params : iterable of Tensor or of dict
+        Embedding tables (V, D), with sparse gradients. A dense gradient touches every row.
+    lr : float, default=1e-2
+        Learning rate: the root mean square over the D numbers of a row of its first step.
+    eps : float, default=1e-10
+        Added to the root of the summed squares.
+    weight_decay : float, default=0.0
+        Times the weights, added to the gradient of the touched rows.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of range, or, in ``step``, a gradient is not 2-d.
+
+    Notes
+    -----
+    State of a table: ``square_sum`` (V,).
+
+    Source: J. Duchi, E. Hazan and Y. Singer, "Adaptive subgradient methods for online learning and
+    stochastic optimization", JMLR 12 (2011), with the diagonal matrix's entries of a row replaced
+    by their mean, as in M. Naumov et al., "Deep learning recommendation model for
+    personalization and recommendation systems" (2019). Untouched rows would not move there either.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sparsectr.training.optimizers import RowAdagrad
+    >>> table = torch.nn.Parameter(torch.zeros(3, 2))
+    >>> optimizer = RowAdagrad([table], lr=0.5)
+    >>> torch.nn.functional.embedding(torch.tensor([1, 1]), table, sparse=True).sum().backward()
+    >>> optimizer.step()
+    >>> table.detach().round(decimals=3).tolist()
+    [[0.0, 0.0], [-0.5, -0.5], [0.0, 0.0]]
+    """
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float = 1e-2,
+        eps: float = 1e-10,
+        weight_decay: float = 0.0,
+    ) -> None:
+        require_positive(lr=lr, eps=eps)
+        require_not_negative(weight_decay=weight_decay)
+        super().__init__(params, {"lr": lr, "eps": eps, "weight_decay": weight_decay})
+
+    def _make_table(
+        self, weights: Tensor, values: Tensor, parameter: Tensor, group: dict[str, Any]
+    ) -> AdagradTable:
+        state = self.state[parameter]
+        if not state:
+            state["square_sum"] = weights.new_zeros(len(weights))
+        return AdagradTable(weights, state["square_sum"], values, self.lookup_decay.get(parameter))
+
+    def _update_tables(
+        self, tables: list[AdagradTable], rows: Tensor, group: dict[str, Any]
+    ) -> None:
+        adagrad_rows_(
+            tables,
+            rows,
+            lr=group["lr"],
+            eps=group["eps"],
+            weight_decay=group["weight_decay"],
+            n_rows=self.n_rows,
+        )

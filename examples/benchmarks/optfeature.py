@@ -102,12 +102,13 @@ def measure_cost(n_batches=24, batch_size=4096, n_fields=39, n_values=1_000_000)
     task = TrainingTask(rows, None, (size,) * n_fields, 1, schedule, None, Silent())
     net.reset_weights(task.new_generator())
     net.reset_selection(task.new_generator())
-    for name, before in (
-        ("weights, gates frozen", None),
-        ("search: gates and weights", clf._gate_step(task, net, rows)),
+    for name, options in (
+        ("weights, gates frozen", {}),
+        ("search, gates on batches of their own", {"before": clf._gate_step(task, net, rows)}),
+        ("search, both on one batch", {"selection": clf._selection_optimizers(net)}),
     ):
         started = time.perf_counter()
-        clf._train_weights(task, net, "train", schedule, before=before)
+        clf._train_weights(task, net, "train", schedule, **options)
         print(f"{name}: {n_rows / (time.perf_counter() - started):,.0f} training rows/s")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"peak memory {peak:,.0f} MiB, load {os.getloadavg()[0]:.1f}")

@@ -1,11 +1,12 @@
 """How the cost of training depends on the number of rows of the embedding table.
 
-Runs whole training steps of a `DynIntNet` (look-up, forward, backward, optimizers) on codes of
-39 fields with Zipf's frequencies and prints the time per step for tables of 10 thousand, 1
-million and 10 million rows. The tables take turns (A B C, C B A, ...), every step has a batch of
-its own, and times are process CPU times on one thread, which a busy neighbour disturbs least:
+Runs whole training steps of a `DynIntNet` as `DynIntClassifier` does on codes of 39 fields with
+Zipf's frequencies and prints the time per step for tables of 10 thousand, 1 million and 15.5
+million rows, and the bytes of weights and optimizer state per row. The tables take turns (A B C,
+C B A, ...), every step has a batch of its own, and times are process CPU times on one thread,
+which a busy neighbour disturbs least:
 
-    python examples/benchmarks/table_growth.py
+    python examples/benchmarks/table_growth.py --optimizer adam
 """
 
 import argparse
@@ -35,7 +36,7 @@ def zipf_codes(n_rows, size, generator):
 class Training:
     """One net with its data and optimizers; `run_step` trains on the next batch."""
 
-    def __init__(self, table_rows, batch_size, embedding_dim):
+    def __init__(self, table_rows, batch_size, embedding_dim, optimizer):
         generator = torch.Generator().manual_seed(0)
         size = table_rows // FIELDS
         n_rows = N_BATCHES * batch_size
@@ -50,7 +51,7 @@ class Training:
         self.net.reset_parameters(generator)
         others = [p for p in self.net.parameters() if p is not self.net.embedding.weight]
         self.optimizers = make_optimizers(
-            [self.net.embedding.weight], others, "adam", learning_rate=1e-3
+            [self.net.embedding.weight], others, optimizer, learning_rate=1e-3
         )
         add_embedding_prior(self.optimizers, self.net.embedding, self.rows.codes, 1e-3)
         self.n_steps = 0
@@ -58,8 +59,17 @@ class Training:
     def run_step(self):
         first = self.n_steps % N_BATCHES * self.batch_size
         batch = self.rows.take(torch.arange(first, first + self.batch_size))
-        descend(log_loss(self.net(batch.codes), batch), self.optimizers, len(batch))
+        loss = self.net.loss_in_one_pass(batch.codes, batch.targets, batch.weights)
+        if loss is None:
+            loss = log_loss(self.net(batch.codes), batch)
+        descend(loss, self.optimizers, len(batch))
         self.n_steps += 1
+
+    def bytes_per_row(self):
+        """Return the bytes of a row's weights and of what the optimizer remembers of it."""
+        table = self.net.embedding.weight
+        parts = [table, *self.optimizers[0].state[table].values()]
+        return sum(part.nbytes for part in parts) / len(table)
 
 
 def time_steps(training, n_steps):
@@ -73,15 +83,17 @@ def time_steps(training, n_steps):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--table-rows", type=int, nargs="+", default=[10_000, 1_000_000, 10_000_000]
+        "--table-rows", type=int, nargs="+", default=[10_000, 1_000_000, 15_500_000]
     )
     parser.add_argument("--batch-size", type=int, default=4096)
     parser.add_argument("--embedding-dim", type=int, default=16)
+    parser.add_argument("--optimizer", choices=["adagrad", "adam"], default="adagrad")
     parser.add_argument("--rounds", type=int, default=4)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     trainings = {
-        n: Training(n, arguments.batch_size, arguments.embedding_dim) for n in arguments.table_rows
+        n: Training(n, arguments.batch_size, arguments.embedding_dim, arguments.optimizer)
+        for n in arguments.table_rows
     }
     for training in trainings.values():
         time_steps(training, 4)  # first touch of optimizer state, warm caches
@@ -91,11 +103,14 @@ def main():
         for n in order:
             times[n].append(time_steps(trainings[n], N_BATCHES // 4))
     smallest = min(times[arguments.table_rows[0]])
-    print(f"{'table rows':>12} {'distinct rows a batch':>22} {'ms a step':>10} {'ratio':>6}")
+    print("  table rows  distinct rows a batch  ms a step  ratio  bytes a row")
     for n, training in trainings.items():
         codes = training.rows.codes[: arguments.batch_size] + training.net.embedding.offsets
         best = min(times[n])
-        print(f"{n:>12,} {len(codes.unique()):>22,} {1e3 * best:>10.1f} {best / smallest:>6.2f}")
+        print(
+            f"{n:>12,} {len(codes.unique()):>21,}  {1e3 * best:>9.1f}  {best / smallest:>5.2f}"
+            f"{training.bytes_per_row():>12.0f}"
+        )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"peak memory {peak:,.0f} MB; NumPy {np.__version__}, torch {torch.__version__}")
 

@@ -55,8 +55,8 @@ def test_chosen_settings_belong_to_families():
 
 
 def test_defaults_are_no_settings():
-    assert find_settings("frappe", "dynint-dgp", "default") == {}
-    assert find_settings("frappe", "dynint-dgp", "chosen") != {}
+    assert find_settings("frappe", "optfeature-hybrid", "default") == {}
+    assert find_settings("frappe", "optfeature-hybrid", "chosen") != {}
 
 
 def test_tuned_settings_are_the_best_on_validation_rows():

@@ -73,10 +73,10 @@ def test_the_last_of_repeated_fits_counts_and_trials_on_few_rows_do_not():
 
 def test_tuning_shows_the_best_validation_trial_beside_the_defaults():
     tuned = {"learning_rate": 0.012345, "variant": "da"}
-    trials = [record("dynint-dgp", 0, 0.91), record("dynint-dgp", 0, 0.95, tuned)]
+    trials = [record("optfeature-hybrid", 0, 0.91), record("optfeature-hybrid", 0, 0.95, tuned)]
     results = [
-        record("dynint-dgp", 0, 0.90),
-        record("dynint-dgp", 0, 0.96, tuned, settings="tuned"),
+        record("optfeature-hybrid", 0, 0.90),
+        record("optfeature-hybrid", 0, 0.96, tuned, settings="tuned"),
     ]
     page = render_page(results, trials)
     line = next(line for line in page.splitlines() if "learning_rate=0.012" in line)
@@ -84,8 +84,8 @@ def test_tuning_shows_the_best_validation_trial_beside_the_defaults():
     assert ".9400 / .2600" in line
     assert line.index(".9000 / .2500") < line.index(".9600 / .2500")
     # Defaults stand in the table of tuning only, where other settings were chosen by hand.
-    assert "| **DynInt dgp** | default |" not in page
-    assert "| **DynInt dgp** | tuned |" in page
+    assert "| **OptFeature hybrid** | default |" not in page
+    assert "| **OptFeature hybrid** | tuned |" in page
 
 
 @pytest.mark.parametrize(

@@ -75,13 +75,13 @@ CHOSEN: dict[str, dict[str, Settings]] = {
     "flights": {
         "dynint-crossed": {"n_screened": 1, "embedding_dim": 32, "batch_size": 2048},
     },
+    "ml1m": {"dynint-pin": {"batch_size": 1024}},
     "frappe": {
         "optfeature-hybrid": _OPTFEATURE_ON_FRAPPE,
         "optfeature-field": _OPTFEATURE_ON_FRAPPE,
         "optfeature-value": _OPTFEATURE_ON_FRAPPE,
         "profit-linear": _CROSSES_ON_FRAPPE | {"embedding_dim": 32, "embedding_l2": 3e-4},
         "profit-mlp": _CROSSES_ON_FRAPPE | _DEEP_ON_FRAPPE | {"hidden_units": [400, 400, 400]},
-        "dynint-dgp": {"learning_rate": 2e-3},
         "net": _DEEP_ON_FRAPPE | {"hidden_units": [400, 400, 400]},
         "factorization": {"embedding_l2": 3e-4, "batch_size": 512, "learning_rate": 3e-3},
     },

@@ -182,10 +182,27 @@ def add_scaled(x: Any, values: Any, place: int, n: int, dim: int, result: Any) -
 
 
 @compiled
-def dot_coordinates(a: Any, b: Any, place: int, n: int, dim: int, result: Any) -> None:
-    """Sum a * b over the coordinates, into result[r, place + i]."""
-    flat, other = a.ravel(), b.ravel()
+def scale_back(
+    gradient: Any, x: Any, values: Any, place: int, n: int, dim: int, of_x: Any, of_values: Any
+) -> None:
+    """Bring the gradient of x * values to x and to the values; see `scale`."""
+    flat, other, target = gradient.ravel(), x.ravel(), of_x.ravel()
     for i in range(n):
-        for r in range(len(result)):
-            k = i * a.shape[1] + r * dim
-            result[r, place + i] = dot_piece(flat, k, other, k, dim)
+        for r in range(len(values)):
+            k = i * x.shape[1] + r * dim
+            of_values[r, place + i] = dot_piece(flat, k, other, k, dim)
+            scale_piece(flat, k, values[r, place + i], target, k, dim)
+    clear_columns(of_x, len(values) * dim)
+
+
+@compiled
+def add_scale_back(
+    gradient: Any, x: Any, values: Any, place: int, n: int, dim: int, of_x: Any, of_values: Any
+) -> None:
+    """Like `scale_back`, but add to the gradient of x."""
+    flat, other, target = gradient.ravel(), x.ravel(), of_x.ravel()
+    for i in range(n):
+        for r in range(len(values)):
+            k = i * x.shape[1] + r * dim
+            of_values[r, place + i] = dot_piece(flat, k, other, k, dim)
+            add_scaled_piece(flat, k, values[r, place + i], target, k, dim)

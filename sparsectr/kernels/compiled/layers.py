@@ -11,7 +11,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from sparsectr.kernels.compiled.blocks import add_scaled, clear, dot_coordinates, scale
+from sparsectr.kernels.compiled.blocks import (
+    add_scale_back,
+    add_scaled,
+    clear,
+    scale,
+    scale_back,
+)
 from sparsectr.kernels.compiled.jit import compiled
 from sparsectr.kernels.compiled.matrix import add_outer, add_product, set_product
 
@@ -57,14 +63,12 @@ def vectors_backward(
     left, right, terms, x0, transposed, of_factor = inputs
     of_term, scaled, of_scaled = scratch
     for p in range(len(terms)):
-        dot_coordinates(of_factor, terms[p], p * n, n, dim, of_left)
-        scale(of_factor, left, p * n, n, dim, of_term)
+        scale_back(of_factor, terms[p], left, p * n, n, dim, of_term, of_left)
         if right.shape[1] > 0:
             scale(x0, right, p * n, n, dim, scaled)
             add_outer(of_term, scaled, of_weight)
             set_product(transposed, of_term, of_scaled)
-            dot_coordinates(of_scaled, x0, p * n, n, dim, of_right)
-            add_scaled(of_scaled, right, p * n, n, dim, of_x0)
+            add_scale_back(of_scaled, x0, right, p * n, n, dim, of_x0, of_right)
         else:
             add_outer(of_term, x0, of_weight)
             add_product(transposed, of_term, of_x0)
@@ -105,7 +109,6 @@ def generated_backward(
     scale(mixed, values, 0, rank, dim, scaled)
     add_outer(of_factor, scaled, of_left)
     set_product(turned_left, of_factor, of_scaled)
-    dot_coordinates(of_scaled, mixed, 0, rank, dim, of_values)
-    scale(of_scaled, values, 0, rank, dim, of_mixed)
+    scale_back(of_scaled, mixed, values, 0, rank, dim, of_mixed, of_values)
     add_outer(x0, of_mixed, of_right)
     add_product(right, of_mixed, of_x0)

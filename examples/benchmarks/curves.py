@@ -7,7 +7,7 @@ Runs whole steps (fused loss, gradients, optimizers) of a DynInt net and of PROF
 codes of uniform values, one quantity at a time around a base case, in CPU time of one thread (but
 for the threads themselves), the points of a curve in turn:
 
-    python examples/benchmarks/curves.py --out docs/images/curves.png
+    python examples/benchmarks/curves.py --out docs/performance_curves.png
 
 Prints a table, and draws one panel per quantity if --out is given.
 """
@@ -118,7 +118,7 @@ def draw(results, path):
 def shorten(value):
     """Write a number in few characters."""
     for size, letter in ((1_000_000, "M"), (1_000, "k")):
-        if value >= size:
+        if value % size == 0:
             return f"{value / size:g}{letter}"
     return f"{value:g}"
 

@@ -155,30 +155,35 @@ class _GatedLoss(OnePassLoss):
             (*of_factors, of_readout),
             tuple(of_networks),
         )
-        summed = [gradient.sum(0) for gradient in of_factors[:n_factors]]
-        of_first, of_first_bias, of_second, of_second_bias = (g.sum(0) for g in of_networks)
-        of_flat = [
-            of_factor[k, : tensor.shape[0], : tensor.shape[1]]
-            for k in range(n_layers)
-            for of_factor, tensor in zip(summed, flat[:n_factors], strict=True)
-        ]
-        for k in range(n_layers):
-            h, q = networks[k][0].shape
-            of_flat += [
-                of_first[k, :h, :q],
-                of_first_bias[k, :h],
-                of_second[k, :n_gates, :h],
-                of_second_bias[k, :n_gates],
-            ]
+        of_flat = _trim(
+            [gradient.sum(0) for gradient in (*of_factors[:n_factors], *of_networks)], flat
+        )
         of_readout = of_readout.sum(0)
         ctx.gradients = (  # type: ignore[attr-defined]
             *(None,) * 5,
             lookup_gradient(lookup_rows(codes, offsets), of_lookups, table.shape),
             torch.from_numpy(of_readout[None, :-1]),
             torch.from_numpy(of_readout[-1:]),
-            *(torch.from_numpy(np.ascontiguousarray(gradient)) for gradient in of_flat),
+            *of_flat,
         )
         return targets.new_tensor(losses.sum())
+
+
+def _trim(gradients: Sequence[Any], parameters: Sequence[Tensor]) -> list[Tensor]:
+    """Cut stacked gradients to those of the parameters: first all layers', then all networks'.
+
+    What one layer or network has comes together: factors of the first, four tensors of the second.
+    """
+    n_layers, n_factors = len(gradients[0]), len(gradients) - 4
+    kinds = [k for _ in range(n_layers) for k in range(n_factors)]
+    kinds += [n_factors + k for _ in range(n_layers) for k in range(4)]
+    seen, trimmed = [0] * len(gradients), []
+    for kind, parameter in zip(kinds, parameters, strict=True):
+        filled = gradients[kind][seen[kind]]
+        seen[kind] += 1
+        part = filled[tuple(slice(length) for length in parameter.shape)]
+        trimmed.append(torch.from_numpy(np.ascontiguousarray(part)))
+    return trimmed
 
 
 def _fill_up(weights: Sequence[Tensor]) -> Any:
@@ -205,91 +210,117 @@ def _loss_part(
     of_networks: Any,
 ) -> None:
     """Compute the loss of the rows of one part, and all gradients."""
-    codes, targets, row_weights = rows
-    offsets, table = embedding
+    codes, (offsets, table) = rows[0], embedding
     kind, rank, n_subspaces, penalty = settings
-    n_layers, n_fields = len(layers[0]), codes.shape[1]
-    n, dim = n_fields * n_subspaces, table.shape[1] // n_subspaces
-    sizes = kind, rank, n, dim
+    n_layers, n = len(layers[0]), codes.shape[1] * n_subspaces
+    sizes = kind, rank, n, table.shape[1] // n_subspaces
     start, stop = part * PART_ROWS, min(len(codes), (part + 1) * PART_ROWS)
-    # Of the gate networks.
-    n_gate_rows = min(GATE_ROWS, -(-(stop - start) // TILE_ROWS) * TILE_ROWS)
+    n_group_rows = min(GATE_ROWS, -(-(stop - start) // TILE_ROWS) * TILE_ROWS)
     n_hidden, n_gates = networks[2].shape[1:]
-    inputs = np.zeros((n_gate_rows, networks[0].shape[1]), np.float32)
-    panel = np.empty((n_gate_rows, networks[0].shape[2]), np.float32)
-    hidden = np.empty((n_layers, n_gate_rows, n_hidden), np.float32)
-    values = np.empty((n_layers, n_gate_rows, n_gates), np.float32)
+    inputs = np.zeros((n_group_rows, networks[0].shape[1]), np.float32)
+    panel = np.empty((n_group_rows, networks[0].shape[2]), np.float32)
+    hidden = np.empty((n_layers, n_group_rows, n_hidden), np.float32)
+    values = np.empty((n_layers, n_group_rows, n_gates), np.float32)
     of_values = np.zeros(values.shape, np.float32)
-    of_hidden = np.empty(hidden.shape[1:], np.float32)
-    turned_of_hidden = np.empty((n_hidden, n_gate_rows), np.float32)
-    turned_of_values = np.empty((n_gates, n_gate_rows), np.float32)
-    # Of the layers.
-    n_block_rows = min(GATE_ROWS, count_block_rows(stop - start, dim))
-    height, columns = layers[0].shape[1], n_columns(n_block_rows, dim)
-    inner_height, n_terms = (layers[0].shape[2], 1) if kind == GENERATED else (height, rank)
-    x = np.zeros((n_layers + 1, height, columns), np.float32)
-    factors = np.zeros(x.shape, np.float32)
-    terms = np.zeros((n_layers, n_terms, inner_height, columns), np.float32)
-    of_x, of_x0 = np.zeros(x.shape[1:], np.float32), np.zeros(x.shape[1:], np.float32)
-    of_factor = np.zeros(x.shape[1:], np.float32)
-    scratch = np.zeros((3, inner_height, columns), np.float32)
-    sums = np.empty((n_block_rows, n_fields), np.float32)
-    first_sums = np.zeros((*layers[0].shape, SHORT_WIDTH), np.float32)
-    second_sums = np.zeros((*layers[1].shape, SHORT_WIDTH), np.float32)
-    for group in range(start, stop, n_gate_rows):
-        group_stop = min(stop, group + n_gate_rows)
-        gather(codes[group:group_stop], offsets, table, inputs)
+    gate_rooms = (
+        np.empty(hidden.shape[1:], np.float32),
+        np.empty((n_hidden, n_group_rows), np.float32),
+        np.empty((n_gates, n_group_rows), np.float32),
+    )
+    of_part = of_networks[0][part], of_networks[1][part], of_networks[2][part], of_networks[3][part]
+    rooms = _make_rooms(sizes, layers, codes.shape[1], n_group_rows)
+    for group in range(start, stop, n_group_rows):
+        end = min(stop, group + n_group_rows)
+        gather(codes[group:end], offsets, table, inputs)
         compute_gates(inputs, networks, panel, hidden, values)
         _open(kind, rank, values)
-        for first in range(group, group_stop, n_block_rows):
-            last = min(group_stop, first + n_block_rows)
-            here = values[:, first - group : last - group]
-            of_here = of_values[:, first - group : last - group]
-            look_up(codes[first:last], offsets, table, dim, x[0])
-            for k in range(n_layers):
-                _factor(sizes, layers, k, x[0], here[k], terms[k], scratch[0], factors[k])
-                grow(x[k], factors[k], x[k + 1])
-            sum_fields(x[n_layers], dim, sums[: last - first])
-            losses[part] += descend_sums(
-                sums[: last - first],
-                output[0],
-                output[1],
-                targets[first:last],
-                row_weights[first:last],
-                len(codes),
-                of_layers[2][part],
-            )
-            spread(sums[: last - first], dim, of_x)
-            clear(of_x0)
-            for k in range(n_layers - 1, -1, -1):
-                step_back(x[k], factors[k], of_x, of_factor)
-                forward = x[0], here[k], terms[k]
-                of_factors = first_sums[k], second_sums[k]
-                _factor_backward(
-                    sizes, layers, k, forward, of_factor, scratch, of_factors, of_x0, of_here[k]
-                )
-            add(of_x, of_x0)
-            store(of_x0, dim, of_lookups[first:last])
-        n_rows = group_stop - group
-        if kind == VECTORS and penalty > 0:
-            losses[part] += _penalise(rank, n, n_rows, penalty, values, of_values)
-        _close(kind, n_rows, values, of_values)
-        gates_backward(
-            inputs,
-            networks,
-            hidden,
-            of_values,
-            (of_hidden, turned_of_hidden, turned_of_values),
-            (
-                of_networks[0][part],
-                of_networks[1][part],
-                of_networks[2][part],
-                of_networks[3][part],
-            ),
+        losses[part] += _run_layers(
+            (rows, group, end),
+            embedding,
+            sizes,
+            layers,
+            output,
+            (values, of_values),
+            rooms,
+            of_layers[2][part],
+            of_lookups,
         )
+        if kind == VECTORS and penalty > 0:
+            losses[part] += _penalise(rank, n, end - group, penalty, values, of_values)
+        _close(kind, end - group, values, of_values)
+        gates_backward(inputs, networks, hidden, of_values, gate_rooms, of_part)
     for k in range(n_layers):
-        add_up(first_sums[k], of_layers[0][part, k])
-        add_up(second_sums[k], of_layers[1][part, k])
+        add_up(rooms[6][k], of_layers[0][part, k])
+        add_up(rooms[7][k], of_layers[1][part, k])
+
+
+@compiled
+def _make_rooms(sizes: Any, layers: Any, n_fields: int, n_group_rows: int) -> Any:
+    """Return the memory of the layers: what goes forth, comes back, and is summed."""
+    kind, rank, _, dim = sizes
+    n_block_rows = min(n_group_rows, count_block_rows(n_group_rows, dim))
+    n_layers, height, columns = len(layers[0]), layers[0].shape[1], n_columns(n_block_rows, dim)
+    inner_height, n_terms = (layers[0].shape[2], 1) if kind == GENERATED else (height, rank)
+    return (
+        np.zeros((n_layers + 1, height, columns), np.float32),  # X
+        np.zeros((n_layers, height, columns), np.float32),  # A
+        np.zeros((n_layers, n_terms, inner_height, columns), np.float32),  # terms of A
+        np.zeros((3, height, columns), np.float32),  # gradients of X, X_0 and A
+        np.zeros((3, inner_height, columns), np.float32),
+        np.empty((n_block_rows, n_fields), np.float32),  # sums of fields
+        np.zeros((*layers[0].shape, SHORT_WIDTH), np.float32),  # gradients of both factors of W
+        np.zeros((*layers[1].shape, SHORT_WIDTH), np.float32),
+    )
+
+
+@compiled
+def _run_layers(
+    place: Any,
+    embedding: Any,
+    sizes: Any,
+    layers: Any,
+    output: Any,
+    gates: Any,
+    rooms: Any,
+    of_readout: Any,
+    of_lookups: Any,
+) -> float:
+    """Take a group of rows, whose gates are known, through all layers and back."""
+    (codes, targets, row_weights), group, end = place
+    x, factors, terms, gradients, scratch, sums, first_sums, second_sums = rooms
+    of_x, of_x0, of_factor = gradients[0], gradients[1], gradients[2]
+    dim, n_layers, total = sizes[3], len(factors), 0.0
+    for first in range(group, end, len(sums)):
+        last = min(end, first + len(sums))
+        here = gates[0][:, first - group : last - group]
+        of_here = gates[1][:, first - group : last - group]
+        look_up(codes[first:last], embedding[0], embedding[1], dim, x[0])
+        for k in range(n_layers):
+            _factor(sizes, layers, k, x[0], here[k], terms[k], scratch[0], factors[k])
+            grow(x[k], factors[k], x[k + 1])
+        of_fields = sums[: last - first]
+        sum_fields(x[n_layers], dim, of_fields)
+        total += descend_sums(
+            of_fields,
+            output[0],
+            output[1],
+            targets[first:last],
+            row_weights[first:last],
+            len(codes),
+            of_readout,
+        )
+        spread(of_fields, dim, of_x)
+        clear(of_x0)
+        for k in range(n_layers - 1, -1, -1):
+            step_back(x[k], factors[k], of_x, of_factor)
+            forward = x[0], here[k], terms[k]
+            of_factors = first_sums[k], second_sums[k]
+            _factor_backward(
+                sizes, layers, k, forward, of_factor, scratch, of_factors, of_x0, of_here[k]
+            )
+        add(of_x, of_x0)
+        store(of_x0, dim, of_lookups[first:last])
+    return total
 
 
 @compiled

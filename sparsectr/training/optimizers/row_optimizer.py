@@ -33,7 +33,8 @@ class RowOptimizer(PerParameterOptimizer):
 
     def _as_table(self, parameter: Tensor) -> tuple[Tensor, Tensor]:
         """Return a parameter and its gradient as a table, (V, D) both."""
-        assert parameter.grad is not None
+        if parameter.grad is None:
+            raise ValueError("only parameters with a gradient can be updated.")
         return parameter, parameter.grad
 
     def _make_table(

@@ -289,7 +289,8 @@ class DynIntClassifier(BaseInteractionClassifier):
     optimizer : {"adagrad", "adam", "ftrl"}, default="adagrad"
         What trains the embedding table: Adagrad with one step length per row, Adam on touched
         rows, or FTRL with a group lasso on the rows, which sets the embeddings of uninformative
-        values to zero. The other weights follow Adam, with "ftrl" FTRL.
+        values to zero. The other weights follow Adam, with "ftrl" FTRL. Where ``partial_fit`` or
+        ``warm_start`` goes on with trained embeddings, "adagrad" gives way to "adam".
     embedding_dim : int, default=16
         Length D of an embedding.
     embedding_l2 : float, default=1e-3
@@ -474,12 +475,17 @@ class DynIntClassifier(BaseInteractionClassifier):
     def _train_net(
         self, task: TrainingTask, net: DynIntNet | None
     ) -> tuple[DynIntNet, list[EpochRecord]]:
+        kind = self.optimizer
         if net is None:
             net = self._make_net(task)
+        elif kind == "adagrad":
+            # Its sums do not outlive a fit. Without them its steps would be those of fresh
+            # embeddings again, too long for trained ones.
+            kind = "adam"
         optimizers = make_optimizers(
             [net.embedding.weight],
             [p for name, p in net.named_parameters() if not name.startswith("embedding.")],
-            self.optimizer,
+            kind,
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
         )

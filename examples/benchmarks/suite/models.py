@@ -77,7 +77,7 @@ CHOSEN: dict[str, dict[str, Settings]] = {
     },
     "ml1m": {"dynint-pin": {"batch_size": 1024}},
     "frappe": {
-        "dynint-pin": {"embedding_dim": 64, "learning_rate": 1e-2},
+        "dynint-pin": {"embedding_dim": 32},
         "optfeature-hybrid": _OPTFEATURE_ON_FRAPPE,
         "optfeature-field": _OPTFEATURE_ON_FRAPPE,
         "optfeature-value": _OPTFEATURE_ON_FRAPPE,

@@ -1,6 +1,8 @@
 """The estimator contract: what scikit-learn's checks leave out."""
 
 import gc
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -263,6 +265,18 @@ def test_random_state_instances_go_on():
     again = make(random_state=np.random.RandomState(5)).fit(FRAME, Y)
     np.testing.assert_array_equal(first.predict_proba(FRAME), again.predict_proba(FRAME))
     assert not np.array_equal(first.predict_proba(FRAME), second.predict_proba(FRAME))
+
+
+def test_a_small_fit_does_not_import_the_compiler_of_torch():
+    code = (
+        "import sys; from sparsectr import DynIntClassifier; "
+        "from sparsectr.datasets import make_clicks; "
+        "clicks = make_clicks(200, 3, 4, crosses=[(0, 1)], random_state=0); "
+        "DynIntClassifier(max_epochs=1, random_state=0).fit(clicks.X, clicks.y); "
+        "print([name for name in ('sympy', 'torch._dynamo') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("random_state", [None, 0])

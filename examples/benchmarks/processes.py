@@ -28,6 +28,7 @@ from sparsectr.datasets import load_flights
 IMPORTS = {"sparsectr": "import sparsectr", "parts": "import torch, sklearn, pandas"}
 GRID = {"embedding_dim": [8, 16], "n_layers": [1, 2]}
 GRID_ROWS = 60_000
+FLIGHTS = {"DynInt": {}, "DynInt, 2 epochs": {"max_epochs": 2}, "LightGBM": None}
 NEIGHBOUR = "while True: pass"
 
 
@@ -66,7 +67,8 @@ def fit_flights(model):
     X, y = load_flights(return_X_y=True)
     X, X_test, y, y_test = train_test_split(X, y, test_size=0.2, random_state=0)
     X, X_val, y, y_val = train_test_split(X, y, test_size=0.1, random_state=0)
-    if model == "LightGBM":
+    settings = FLIGHTS[model]
+    if settings is None:
         lightgbm = importlib.import_module("lightgbm")  # installed where it is compared with
         names = list(X.select_dtypes(exclude="number"))
         kinds = {name: X[name].astype("category").dtype for name in names}
@@ -81,7 +83,7 @@ def fit_flights(model):
             X, y, eval_set=[(X_val, y_val)], callbacks=[lightgbm.early_stopping(50, verbose=False)]
         )
     else:
-        clf = DynIntClassifier(random_state=0, n_interactions=1)
+        clf = DynIntClassifier(random_state=0, n_interactions=1, **settings)
         clf.fit(X, y, X_val=X_val, y_val=y_val)
     print(f"test log loss {log_loss(y_test, clf.predict_proba(X_test)[:, 1]):.4f}")
 
@@ -137,7 +139,7 @@ def main():
         if arguments.one:
             fit_flights(arguments.one)
             return
-        sides = {name: [*this, "flights", "--one", name] for name in ("DynInt", "LightGBM")}
+        sides = {name: [*this, "flights", "--one", name] for name in FLIGHTS}
         compare(sides, rounds, threads)
     elif arguments.what == "grid":
         if arguments.one:

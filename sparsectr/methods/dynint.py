@@ -15,7 +15,7 @@ from sparsectr.base import BaseInteractionClassifier
 from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.nn.contributions import contributions_of, strongest_crosses
 from sparsectr.nn.embedding import FieldEmbedding
-from sparsectr.nn.linear import make_linear
+from sparsectr.nn.linear import UndrawnLinear
 from sparsectr.nn.pin import (
     DynamicActivationLayer,
     GateNetwork,
@@ -144,7 +144,7 @@ class DynIntNet(nn.Module):
             for layer in layers
             if layer.gate_size
         )
-        self.output = make_linear(self.n_fields, n_outputs)
+        self.output = UndrawnLinear(self.n_fields, n_outputs)
 
     @torch.no_grad()
     def reset_parameters(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sparsectr.nn.linear import make_linear
+from sparsectr.nn.linear import UndrawnLinear
 
 
 class Dropout(nn.Module):
@@ -63,7 +63,7 @@ class MLP(nn.Module):
     ) -> None:
         super().__init__()
         widths = [n_inputs, *hidden_units, n_outputs]
-        self.layers = nn.ModuleList(make_linear(n_in, n_out) for n_in, n_out in pairwise(widths))
+        self.layers = nn.ModuleList(UndrawnLinear(n_in, n_out) for n_in, n_out in pairwise(widths))
         self.dropout = Dropout(dropout)
 
     @property

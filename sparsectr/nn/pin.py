@@ -18,7 +18,7 @@ from torch.nn import functional
 from sparsectr.kernels.dispatch import fused_version
 from sparsectr.kernels.pin import polynomial_sums
 from sparsectr.nn.embedding import FieldEmbedding
-from sparsectr.nn.linear import make_linear
+from sparsectr.nn.linear import UndrawnLinear
 
 # Standard deviation of fresh interaction weights, as a share of their mean.
 INITIAL_SPREAD = 0.1
@@ -313,8 +313,8 @@ class GateNetwork(nn.Module):
 
     def __init__(self, n_inputs: int, hidden_units: int, gate_size: int) -> None:
         super().__init__()
-        self.hidden = make_linear(n_inputs, hidden_units)
-        self.output = make_linear(hidden_units, gate_size)
+        self.hidden = UndrawnLinear(n_inputs, hidden_units)
+        self.output = UndrawnLinear(hidden_units, gate_size)
 
     @torch.no_grad()
     def reset_parameters(self, generator: torch.Generator) -> None:

@@ -2,12 +2,12 @@
 
 import torch
 
-from sparsectr.nn.linear import make_linear
+from sparsectr.nn.linear import UndrawnLinear
 
 
 def test_no_random_number_is_drawn():
     before = torch.get_rng_state()
-    layer = make_linear(3, 2, bias=False)
+    layer = UndrawnLinear(3, 2, bias=False)
     assert torch.equal(torch.get_rng_state(), before)
     assert layer.weight.shape == (2, 3)
     assert layer.bias is None

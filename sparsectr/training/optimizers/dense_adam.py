@@ -1,14 +1,24 @@
 """Adam for small dense parameters, in one thread."""
 
+from __future__ import annotations
+
+from typing import Any
+
+import torch
 from torch import Tensor
+from torch.optim.optimizer import ParamsT
 
-from sparsectr.training.optimizers.row_adam import RowAdam
+from sparsectr.kernels.adam import adam_
+from sparsectr.training.optimizers.per_parameter import (
+    PerParameterOptimizer,
+    require_betas,
+    require_not_negative,
+    require_positive,
+)
 
 
-class DenseAdam(RowAdam):
-    """Run Adam on dense parameters, each of which is taken as one row of a table.
-
-    A row counts its own updates, and a dense parameter is updated in every step: this is Adam.
+class DenseAdam(PerParameterOptimizer):
+    """Run Adam on dense parameters, without waking a thread.
 
     Parameters
     ----------
@@ -26,10 +36,12 @@ class DenseAdam(RowAdam):
     Raises
     ------
     ValueError
-        If a parameter is out of range.
+        If a parameter is out of range, or, in ``step``, a gradient is sparse.
 
     Notes
     -----
+    State of a parameter: ``exp_avg`` and ``exp_avg_sq``, both of its shape, and ``step``, an int.
+
     The same numbers as `torch.optim.Adam`, but for rounding. That wakes all threads of torch for
     every parameter, however small; they then wait in a loop, for longer than the update takes, on
     cores that the next kernel needs. For large parameters and on a GPU it is faster.
@@ -46,6 +58,41 @@ class DenseAdam(RowAdam):
     [-0.5, 0.5, 0.0]
     """
 
-    def _as_table(self, parameter: Tensor) -> tuple[Tensor, Tensor]:
-        _, gradient = super()._as_table(parameter)
-        return parameter.view(1, -1), gradient.reshape(1, -1)
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        require_positive(lr=lr, eps=eps)
+        require_not_negative(weight_decay=weight_decay)
+        require_betas(betas)
+        defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        super().__init__(params, defaults)
+
+    def _update(
+        self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]
+    ) -> None:
+        if gradient.is_sparse:
+            raise ValueError(
+                "DenseAdam needs dense gradients, got a sparse one. Use RowAdam for embedding "
+                "tables."
+            )
+        if not state:
+            state["step"] = 0
+            state["exp_avg"] = torch.zeros_like(parameter)
+            state["exp_avg_sq"] = torch.zeros_like(parameter)
+        state["step"] += 1
+        adam_(
+            parameter,
+            state["exp_avg"],
+            state["exp_avg_sq"],
+            gradient,
+            step=state["step"],
+            lr=group["lr"],
+            betas=group["betas"],
+            eps=group["eps"],
+            weight_decay=group["weight_decay"],
+        )

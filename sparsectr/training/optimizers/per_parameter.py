@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import unwrap
 from typing import Any, overload
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
+
+# As torch wraps them, they would first import its compiler, for seconds, to be kept out of it.
+_add_param_group = unwrap(Optimizer.add_param_group)
+_zero_grad = unwrap(Optimizer.zero_grad)
 
 
 class PerParameterOptimizer(Optimizer):
@@ -30,6 +35,14 @@ class PerParameterOptimizer(Optimizer):
         super().__init__(params, defaults)
         self.lookup_decay: dict[Tensor, Tensor] = {}
         self.n_rows = 1
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add parameters with options of their own; see `torch.optim.Optimizer`."""
+        _add_param_group(self, param_group)
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget all gradients; see `torch.optim.Optimizer`."""
+        _zero_grad(self, set_to_none)
 
     @overload
     def step(self, closure: None = None) -> None: ...
@@ -83,3 +96,9 @@ def require_not_negative(**values: float) -> None:
     for name, value in values.items():
         if not value >= 0:
             raise ValueError(f"{name} must be >= 0, got {value}.")
+
+
+def require_betas(betas: tuple[float, float]) -> None:
+    """Raise ValueError unless both decays of Adam's moments lie in (0, 1)."""
+    if not all(0 < beta < 1 for beta in betas):
+        raise ValueError(f"betas must lie between 0 and 1, got {betas}.")

@@ -65,13 +65,12 @@ class RowAdagrad(RowOptimizer):
         require_not_negative(weight_decay=weight_decay)
         super().__init__(params, {"lr": lr, "eps": eps, "weight_decay": weight_decay})
 
-    def _make_table(
-        self, weights: Tensor, values: Tensor, parameter: Tensor, group: dict[str, Any]
-    ) -> AdagradTable:
+    def _make_table(self, parameter: Tensor, values: Tensor, group: dict[str, Any]) -> AdagradTable:
         state = self.state[parameter]
         if not state:
-            state["square_sum"] = weights.new_zeros(len(weights))
-        return AdagradTable(weights, state["square_sum"], values, self.lookup_decay.get(parameter))
+            state["square_sum"] = parameter.new_zeros(len(parameter))
+        decay = self.lookup_decay.get(parameter)
+        return AdagradTable(parameter, state["square_sum"], values, decay)
 
     def _update_tables(
         self, tables: list[AdagradTable], rows: Tensor, group: dict[str, Any]

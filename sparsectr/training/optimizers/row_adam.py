@@ -9,7 +9,11 @@ from torch import Tensor
 from torch.optim.optimizer import ParamsT, StateDict
 
 from sparsectr.kernels.rows import AdamTable, adam_rows_
-from sparsectr.training.optimizers.per_parameter import require_not_negative, require_positive
+from sparsectr.training.optimizers.per_parameter import (
+    require_betas,
+    require_not_negative,
+    require_positive,
+)
 from sparsectr.training.optimizers.row_optimizer import RowOptimizer
 
 
@@ -81,8 +85,7 @@ class RowAdam(RowOptimizer):
     ) -> None:
         require_positive(lr=lr, eps=eps)
         require_not_negative(weight_decay=weight_decay)
-        if not all(0 < beta < 1 for beta in betas):
-            raise ValueError(f"betas must lie between 0 and 1, got {betas}.")
+        require_betas(betas)
         defaults = {
             "lr": lr,
             "betas": betas,
@@ -99,10 +102,8 @@ class RowAdam(RowOptimizer):
         for table, state in self.state.items():
             state["step"] = state["step"].to(table.device)
 
-    def _make_table(
-        self, weights: Tensor, values: Tensor, parameter: Tensor, group: dict[str, Any]
-    ) -> AdamTable:
-        state = self.state[parameter]
+    def _make_table(self, parameter: Tensor, values: Tensor, group: dict[str, Any]) -> AdamTable:
+        weights, state = parameter, self.state[parameter]
         if group["columns"] is not None:
             columns = slice(*group["columns"])
             weights, values = weights[:, columns], values[:, columns]

@@ -22,24 +22,15 @@ class RowOptimizer(PerParameterOptimizer):
         lookups: dict[tuple[int, int], Tensor] = {}
         tables: dict[tuple[int, int], list[Any]] = {}
         for parameter in parameters:
-            weights, gradient = self._as_table(parameter)
-            rows, values = split_gradient(gradient)
+            rows, values = split_gradient(parameter.grad)  # type: ignore[arg-type]
             key = rows.data_ptr(), len(rows)
             lookups[key] = rows  # kept until all are updated, or another would get its memory
-            table = self._make_table(weights, values, parameter, group)
+            table = self._make_table(parameter, values, group)
             tables.setdefault(key, []).append(table)
         for key, rows in lookups.items():
             self._update_tables(tables[key], rows, group)
 
-    def _as_table(self, parameter: Tensor) -> tuple[Tensor, Tensor]:
-        """Return a parameter and its gradient as a table, (V, D) both."""
-        if parameter.grad is None:
-            raise ValueError("only parameters with a gradient can be updated.")
-        return parameter, parameter.grad
-
-    def _make_table(
-        self, weights: Tensor, values: Tensor, parameter: Tensor, group: dict[str, Any]
-    ) -> Any:
+    def _make_table(self, parameter: Tensor, values: Tensor, group: dict[str, Any]) -> Any:
         """Return a table, its gradients, and its state, which is made the first time."""
         raise NotImplementedError
 

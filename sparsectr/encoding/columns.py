@@ -141,6 +141,14 @@ def read_column(cells: Any) -> Column:
     return _without_nan(Column(positions, _plain(values), _kind(dtype)))
 
 
+def as_arrow_strings(cells: Any) -> Any:
+    """Return the column of `iterate_columns` as pyarrow keeps it, or None if it does not."""
+    dtype = cells.dtype
+    if isinstance(dtype, pd.StringDtype) and dtype.storage == "pyarrow":
+        return cells.__arrow_array__()
+    return None
+
+
 def _cells(series: "pd.Series[Any]") -> Any:
     return series.to_numpy() if isinstance(series.dtype, np.dtype) else series.array
 

@@ -12,7 +12,13 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sparsectr.encoding.binning import Bins, learn_bins
-from sparsectr.encoding.columns import Column, as_table, iterate_columns, read_column
+from sparsectr.encoding.columns import (
+    Column,
+    as_arrow_strings,
+    as_table,
+    iterate_columns,
+    read_column,
+)
 from sparsectr.encoding.counts import ValueCounts
 from sparsectr.encoding.hashing import Buckets
 from sparsectr.encoding.parameters import Roles, check_parameters, resolve_roles
@@ -217,9 +223,9 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             return few
         names = list(self.get_feature_names_out())
         codes = np.empty((len(table), len(names)), dtype=np.int32)
-        for j, column in enumerate(_read(table, names)):
+        for j, cells in enumerate(iterate_columns(table)):
             with _naming(names[j]):
-                codes[:, j] = _codes_of_rows(column, self._fields[j].codes(column.values))
+                codes[:, j] = _encode(cells, self._fields[j])
         return codes
 
     def inverse_transform(self, X: Any) -> NDArray[Any]:
@@ -365,6 +371,16 @@ def _codes_of_cells(table: Any, fields: list[Field]) -> NDArray[np.int32] | None
             else:
                 return None
     return codes
+
+
+def _encode(cells: Any, field: Field) -> NDArray[np.int32]:
+    """Encode one column of `iterate_columns`."""
+    if isinstance(field, Vocabulary) and (strings := as_arrow_strings(cells)) is not None:
+        codes = field.codes_of_arrow(strings)
+        if codes is not None:
+            return codes
+    column = read_column(cells)
+    return _codes_of_rows(column, field.codes(column.values))
 
 
 def _codes_of_rows(column: Column, codes_of_values: NDArray[np.int32]) -> NDArray[np.int32]:

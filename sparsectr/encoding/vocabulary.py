@@ -1,6 +1,8 @@
 """The values of one field and their codes."""
 
+from contextlib import suppress
 from decimal import Decimal
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -33,7 +35,12 @@ class Vocabulary:
 
     def __init__(self, values: NDArray[Any]) -> None:
         self.values = values
+        self._forget()
+
+    def _forget(self) -> None:
+        """Start without what is made of the values when it is first needed."""
         self._indexes: dict[bool, pd.Index[Any]] = {}
+        self._arrow: Any = None
 
     @property
     def size(self) -> int:
@@ -69,6 +76,37 @@ class Vocabulary:
             return UNKNOWN
         return N_RESERVED + int(position)
 
+    def codes_of_arrow(self, strings: Any) -> NDArray[np.int32] | None:
+        """Look up strings without making Python objects of them.
+
+        Parameters
+        ----------
+        strings : pyarrow array, shape (m,)
+            Strings, some perhaps missing.
+
+        Returns
+        -------
+        ndarray of int32, shape (m,), or None
+            The codes; 0 for values that are not in the vocabulary, 1 for missing ones. None where
+            the values are not all strings, or so many that another way is faster: their hash
+            table is made anew in every call.
+        """
+        if len(strings) < len(self.values):
+            return None
+        compute: Any = import_module("pyarrow.compute")
+        if self._arrow is None:
+            self._arrow = ()
+            if pd.api.types.infer_dtype(self.values, skipna=False) == "string":
+                with suppress(UnicodeEncodeError):  # half a surrogate pair: no text
+                    self._arrow = compute.cast(self.values, "large_string")
+        if not len(self._arrow):
+            return None
+        positions = compute.index_in(strings, value_set=self._arrow)
+        codes = np.asarray(compute.fill_null(positions, UNKNOWN - N_RESERVED)) + N_RESERVED
+        if strings.null_count:
+            codes[np.asarray(compute.is_null(strings))] = MISSING
+        return codes
+
     def _index(self, as_is: bool) -> "pd.Index[Any]":
         """Build the hash table when it is first needed; it is not pickled."""
         if as_is not in self._indexes:
@@ -80,7 +118,7 @@ class Vocabulary:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.values = state["values"]
-        self._indexes = {}
+        self._forget()
 
 
 def learn_vocabulary(

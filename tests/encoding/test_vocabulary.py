@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparsectr.encoding.vocabulary import N_RESERVED, Vocabulary, learn_vocabulary, most_frequent
+from sparsectr.encoding.vocabulary import (
+    MISSING,
+    N_RESERVED,
+    Vocabulary,
+    learn_vocabulary,
+    most_frequent,
+)
 
 VALUES = st.one_of(st.integers(-5, 5), st.text("ab", max_size=2), st.booleans(), st.floats(-2, 2))
 
@@ -92,3 +98,32 @@ def test_the_hash_table_is_not_pickled():
     vocabulary.codes(np.arange(5))
     assert len(pickle.dumps(vocabulary)) == before
     assert pickle.loads(pickle.dumps(vocabulary)).codes(np.arange(5)).tolist() == [2, 3, 4, 5, 6]
+
+
+@given(
+    st.lists(st.text("aü\0", max_size=2), unique=True, max_size=3),
+    st.lists(st.one_of(st.none(), st.text("aü\0", max_size=2)), min_size=3),
+)
+def test_arrow_strings_have_the_codes_of_objects(values, wanted):
+    pa = pytest.importorskip("pyarrow")
+    expected = np.full(len(wanted), MISSING)
+    present = [cell is not None for cell in wanted]
+    cells = objects([cell for cell in wanted if cell is not None])
+    vocabulary = Vocabulary(objects(values))
+    expected[present] = vocabulary.codes(cells)
+    for strings in (
+        pa.array(wanted, pa.string()),
+        pa.chunked_array([wanted[:1], wanted[1:]], pa.string()),
+    ):
+        codes = vocabulary.codes_of_arrow(strings.cast(pa.large_string()))
+        if values:
+            assert codes.dtype == np.int32
+            assert codes.tolist() == expected.tolist()
+        else:
+            assert codes is None
+
+
+@pytest.mark.parametrize("values", [[1], ["a", 1], ["\ud800"], ["a", "b", "c"]])
+def test_arrow_strings_go_another_way(values):
+    pa = pytest.importorskip("pyarrow")
+    assert Vocabulary(objects(values)).codes_of_arrow(pa.array(["a", "b"])) is None

@@ -27,6 +27,8 @@ class RowAdagrad(RowOptimizer):
         Added to the root of the summed squares.
     weight_decay : float, default=0.0
         Times the weights, added to the gradient of the touched rows.
+    columns : pair of int, optional
+        First column and the one behind the last that this optimizer updates, as in `RowAdam`.
 
     Raises
     ------
@@ -60,17 +62,19 @@ class RowAdagrad(RowOptimizer):
         lr: float = 1e-2,
         eps: float = 1e-10,
         weight_decay: float = 0.0,
+        columns: tuple[int, int] | None = None,
     ) -> None:
         require_positive(lr=lr, eps=eps)
         require_not_negative(weight_decay=weight_decay)
-        super().__init__(params, {"lr": lr, "eps": eps, "weight_decay": weight_decay})
+        defaults = {"lr": lr, "eps": eps, "weight_decay": weight_decay, "columns": columns}
+        super().__init__(params, defaults)
 
-    def _make_table(self, parameter: Tensor, values: Tensor, group: dict[str, Any]) -> AdagradTable:
+    def _make_table(self, weights: Tensor, values: Tensor, parameter: Tensor) -> AdagradTable:
         state = self.state[parameter]
         if not state:
-            state["square_sum"] = parameter.new_zeros(len(parameter))
+            state["square_sum"] = weights.new_zeros(len(weights))
         decay = self.lookup_decay.get(parameter)
-        return AdagradTable(parameter, state["square_sum"], values, decay)
+        return AdagradTable(weights, state["square_sum"], values, decay)
 
     def _update_tables(
         self, tables: list[AdagradTable], rows: Tensor, group: dict[str, Any]

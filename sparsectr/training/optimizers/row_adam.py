@@ -102,11 +102,8 @@ class RowAdam(RowOptimizer):
         for table, state in self.state.items():
             state["step"] = state["step"].to(table.device)
 
-    def _make_table(self, parameter: Tensor, values: Tensor, group: dict[str, Any]) -> AdamTable:
-        weights, state = parameter, self.state[parameter]
-        if group["columns"] is not None:
-            columns = slice(*group["columns"])
-            weights, values = weights[:, columns], values[:, columns]
+    def _make_table(self, weights: Tensor, values: Tensor, parameter: Tensor) -> AdamTable:
+        state = self.state[parameter]
         if not state:
             # Side by side: both moments of a row are fetched from one place.
             moments = weights.new_zeros(len(weights), 2, weights.shape[1])

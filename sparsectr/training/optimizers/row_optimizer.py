@@ -23,14 +23,18 @@ class RowOptimizer(PerParameterOptimizer):
         tables: dict[tuple[int, int], list[Any]] = {}
         for parameter in parameters:
             rows, values = split_gradient(parameter.grad)  # type: ignore[arg-type]
+            weights = parameter
+            if group["columns"] is not None:
+                columns = slice(*group["columns"])
+                weights, values = weights[:, columns], values[:, columns]
             key = rows.data_ptr(), len(rows)
             lookups[key] = rows  # kept until all are updated, or another would get its memory
-            table = self._make_table(parameter, values, group)
+            table = self._make_table(weights, values, parameter)
             tables.setdefault(key, []).append(table)
         for key, rows in lookups.items():
             self._update_tables(tables[key], rows, group)
 
-    def _make_table(self, parameter: Tensor, values: Tensor, group: dict[str, Any]) -> Any:
+    def _make_table(self, weights: Tensor, values: Tensor, parameter: Tensor) -> Any:
         """Return a table, its gradients, and its state, which is made the first time."""
         raise NotImplementedError
 

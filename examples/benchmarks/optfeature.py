@@ -109,9 +109,10 @@ def measure_cost(n_batches=24, batch_size=4096, n_fields=39, n_values=1_000_000)
     ):
         started = time.perf_counter()
         clf._train_weights(task, net, "train", schedule, **options)
-        print(f"{name}: {n_rows / (time.perf_counter() - started):,.0f} training rows/s")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"peak memory {peak:,.0f} MiB, load {os.getloadavg()[0]:.1f}")
+        speed = n_rows / (time.perf_counter() - started)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(f"{name}: {speed:,.0f} training rows/s, peak memory so far {peak:,.0f} MiB")
+    print(f"load {os.getloadavg()[0]:.1f}")
 
 
 def main():

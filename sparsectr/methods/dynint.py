@@ -32,7 +32,12 @@ from sparsectr.parameters import check_choice, check_integer, check_real
 from sparsectr.training.descent import descend
 from sparsectr.training.loop import EpochRecord
 from sparsectr.training.losses import log_loss
-from sparsectr.training.optimizers import OPTIMIZERS, make_optimizers, zero_row_share
+from sparsectr.training.optimizers import (
+    OPTIMIZERS,
+    continuing,
+    make_optimizers,
+    zero_row_share,
+)
 from sparsectr.training.prior import add_embedding_prior
 from sparsectr.training.task import TrainingTask
 
@@ -475,13 +480,9 @@ class DynIntClassifier(BaseInteractionClassifier):
     def _train_net(
         self, task: TrainingTask, net: DynIntNet | None
     ) -> tuple[DynIntNet, list[EpochRecord]]:
-        kind = self.optimizer
+        kind = self.optimizer if net is None else continuing(self.optimizer)
         if net is None:
             net = self._make_net(task)
-        elif kind == "adagrad":
-            # Its sums do not outlive a fit. Without them its steps would be those of fresh
-            # embeddings again, too long for trained ones.
-            kind = "adam"
         optimizers = make_optimizers(
             [net.embedding.weight],
             [p for name, p in net.named_parameters() if not name.startswith("embedding.")],

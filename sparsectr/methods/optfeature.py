@@ -13,7 +13,7 @@ import torch
 from scipy.stats import loguniform
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
-from torch.optim import Adam, Optimizer
+from torch.optim import Optimizer
 
 from sparsectr.base import BaseInteractionClassifier
 from sparsectr.encoding.columns import as_table
@@ -30,7 +30,7 @@ from sparsectr.training.batches import LabelledRows, endless_batches
 from sparsectr.training.descent import descend
 from sparsectr.training.loop import EpochRecord, Schedule
 from sparsectr.training.losses import log_loss
-from sparsectr.training.optimizers import RowAdam
+from sparsectr.training.optimizers import DenseAdam, RowAdam, continuing, make_optimizers
 from sparsectr.training.prior import add_embedding_prior
 from sparsectr.training.task import TrainingTask
 
@@ -97,14 +97,18 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         Widths of the hidden layers of the predictor. Empty: a linear predictor.
     dropout : float, default=0.0
         Share of the hidden units that are dropped in training, in [0, 1).
+    optimizer : {"adagrad", "adam"}, default="adagrad"
+        What trains the embeddings: Adagrad with one step length per row, or Adam on touched rows.
+        All else follows Adam. Where ``partial_fit`` or ``warm_start`` goes on with trained
+        embeddings, "adagrad" gives way to "adam".
     embedding_dim : int, default=16
         Length D of an embedding.
     embedding_l2 : float, default=1e-3
         Weight of ``|e|^2 / 2``, summed over all values, beside the mean log loss.
     learning_rate : float, default=2e-3
-        Step size of embeddings and predictor.
+        Step size of embeddings and predictor; 30 times as large for embeddings under "adagrad".
     weight_decay : float, default=1e-6
-        L2 penalty per step of Adam, for embeddings and predictor.
+        L2 penalty per step of the optimizers, for embeddings and predictor.
     batch_size : int or "auto", default="auto"
         Rows per step. "auto": the power of two that gives about 400 steps per epoch, from 32 to
         4,096.
@@ -208,6 +212,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         "granularity": ["hybrid", "field", "value"],
         "hidden_units": [(), (64, 32), (256, 128)],
         "dropout": [0.0, 0.2, 0.4],
+        "optimizer": ["adagrad", "adam"],
         "embedding_dim": [8, 16, 32],
         "embedding_l2": loguniform(1e-4, 1e-1),
         "learning_rate": loguniform(5e-4, 1e-2),
@@ -231,6 +236,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         alpha_learning_rate: float = 1e-2,
         hidden_units: Sequence[int] = (64, 32),
         dropout: float = 0.0,
+        optimizer: str = "adagrad",
         embedding_dim: int = 16,
         embedding_l2: float = 1e-3,
         learning_rate: float = 2e-3,
@@ -283,6 +289,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         self.alpha_learning_rate = alpha_learning_rate
         self.hidden_units = hidden_units
         self.dropout = dropout
+        self.optimizer = optimizer
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
@@ -305,6 +312,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         for width in self.hidden_units:
             check_integer("every entry of hidden_units", width, 1)
         check_real("dropout", self.dropout, 0, 1, open_high=True)
+        check_choice("optimizer", self.optimizer, ["adagrad", "adam"])
 
     def _most_epochs(self) -> int | None:
         if not isinstance(self.max_epochs, int) or not isinstance(self.search_epochs, int):
@@ -316,7 +324,8 @@ class OptFeatureClassifier(BaseInteractionClassifier):
     ) -> tuple[OptFeatureNet, list[EpochRecord]]:
         if net is not None:
             net.mlp.seed_dropout(task.new_generator())
-            return net, self._train_weights(task, net, "train")
+            kind = continuing(self.optimizer)
+            return net, self._train_weights(task, net, "train", kind=kind)
         net = self._make_net(task)
         weights_generator = task.new_generator()
         start = weights_generator.get_state()
@@ -421,6 +430,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         phase: str,
         schedule: Schedule | None = None,
         *,
+        kind: str | None = None,
         before: Callable[[], None] | None = None,
         selection: Sequence[Optimizer] = (),
     ) -> list[EpochRecord]:
@@ -429,7 +439,14 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         Gates stay as they are, apart from what ``before`` does to them ahead of every step; or
         they are trained on the same batches by the ``selection`` optimizers.
         """
-        of_weights = self._weight_optimizers(net)
+        of_weights = make_optimizers(
+            [net.embedding.weight],
+            [*net.mlp.parameters(), *(net.outer.parameters() if net.outer else ())],
+            kind or self.optimizer,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            columns=(0, self.embedding_dim),
+        )
         add_embedding_prior(of_weights, net.embedding, task.train.codes, self.embedding_l2)
         optimizers = [*of_weights, *selection]
 
@@ -446,15 +463,6 @@ class OptFeatureClassifier(BaseInteractionClassifier):
 
         return task.run(net, step, phase=phase, schedule=schedule, annealed=optimizers)
 
-    def _weight_optimizers(self, net: OptFeatureNet) -> list[Optimizer]:
-        dense = [*net.mlp.parameters(), *(net.outer.parameters() if net.outer else ())]
-        lr, decay = self.learning_rate, self.weight_decay
-        columns = (0, self.embedding_dim)
-        return [
-            RowAdam([net.embedding.weight], lr=lr, weight_decay=decay, columns=columns),
-            Adam(dense, lr=lr, weight_decay=decay, fused=True),
-        ]
-
     def _selection_optimizers(self, net: OptFeatureNet) -> list[Optimizer]:
         vectors, alphas, networks = net.selection_parameters()
         rate = self.selection_learning_rate
@@ -464,7 +472,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
             # NOTE[DIFF] see NETWORK_PACE.
             {"params": networks, "lr": NETWORK_PACE * rate},
         ]
-        optimizers: list[Optimizer] = [Adam([group for group in groups if group["params"]])]
+        optimizers: list[Optimizer] = [DenseAdam([group for group in groups if group["params"]])]
         if net.widths[1]:
             columns = (net.widths[0], sum(net.widths))
             optimizers.append(RowAdam([net.embedding.weight], lr=rate, columns=columns))

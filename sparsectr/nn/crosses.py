@@ -11,6 +11,10 @@ from math import comb
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
+
+# Numbers of the Gram matrices that exist at one time.
+NUMBERS_AT_ONCE = 1 << 19
 
 
 def take_columns(x: Tensor, columns: Tensor) -> Tensor:
@@ -44,15 +48,68 @@ def inner_crosses(vectors: Tensor, order: int, scale: Tensor | None = None) -> T
     -------
     Tensor of shape (..., P), P = F choose t
     """
-    scaled = vectors if scale is None else vectors * scale
     if order == 2:
-        return upper_triangle(scaled @ vectors.mT)
+        rows = vectors.reshape(-1, *vectors.shape[-2:])
+        pairs: Tensor = _Pairs.apply(rows, scale)  # type: ignore[no-untyped-call]
+        return pairs.view(*vectors.shape[:-2], pairs.shape[1])
+    scaled = vectors if scale is None else vectors * scale
     # One block per first field: at most F * F numbers per row at a time.
     blocks = []
     for first in range(vectors.shape[-2] - 2):
         later = vectors[..., first + 1 :, :]
         blocks.append(upper_triangle((scaled[..., first : first + 1, :] * later) @ later.mT))
     return torch.cat(blocks, -1)
+
+
+class _Pairs(torch.autograd.Function):
+    """The entries above the diagonal of the Gram matrix of every row, some rows at a time.
+
+    The matrices of all rows would be several times as large as everything else that a step keeps.
+    """
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, vectors: Tensor, scale: Tensor | None) -> Tensor:
+        ctx.save_for_backward(vectors, scale)  # type: ignore[arg-type]
+        n_rows, n_fields, _ = vectors.shape
+        above, _ = _triangles(n_fields, vectors.device)
+        pairs = vectors.new_empty(n_rows, len(above))
+        size = _rows_at_once(n_fields)
+        for some, of_some in zip(vectors.split(size), pairs.split(size), strict=True):
+            scaled = some if scale is None else some * scale
+            gram = (scaled @ some.mT).flatten(1)
+            torch.gather(gram, 1, above.expand(len(some), -1), out=of_some)
+        return pairs
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        vectors, scale = ctx.saved_tensors  # type: ignore[attr-defined]
+        n_rows, n_fields, _ = vectors.shape
+        of_vectors = torch.empty_like(vectors)
+        of_scale = None if scale is None else torch.zeros_like(scale)
+        triangles = _triangles(n_fields, vectors.device)
+        size = _rows_at_once(n_fields)
+        gram = vectors.new_zeros(min(size, n_rows), n_fields * n_fields)
+        parts = (tensor.split(size) for tensor in (vectors, gradients[0], of_vectors))
+        for some, of_pairs, of_some in zip(*parts, strict=True):
+            matrices = gram[: len(some)]  # symmetric; the diagonal stays zero
+            for triangle in triangles:
+                matrices.scatter_(1, triangle.expand(len(some), -1), of_pairs)
+            torch.bmm(matrices.unflatten(1, (n_fields, -1)), some, out=of_some)
+            if of_scale is not None:
+                of_scale += (some * of_some).sum((0, 1)) / 2
+        if scale is not None:
+            of_vectors *= scale
+        return of_vectors, of_scale
+
+
+def _triangles(n_fields: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return where the pairs i < j and where j > i stand in a matrix that is laid flat."""
+    rows, columns = torch.triu_indices(n_fields, n_fields, 1, device=device)
+    return rows * n_fields + columns, columns * n_fields + rows
+
+
+def _rows_at_once(n_fields: int) -> int:
+    return max(1, NUMBERS_AT_ONCE // n_fields**2)
 
 
 class OuterCrosses(nn.Module):

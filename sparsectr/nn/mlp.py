@@ -12,6 +12,11 @@ from torch.nn import functional
 
 from sparsectr.nn.linear import UndrawnLinear
 
+# In the backward pass, products with rows that do not begin at multiples of so many numbers take up
+# to half as long again. From so many inputs on, it pays to fill them up.
+ALIGNED = 16
+WIDE = 256
+
 
 class Dropout(nn.Module):
     """Set a random share of the inputs to zero in training, and scale up the others.
@@ -96,9 +101,17 @@ class MLP(nn.Module):
         """Draw the dropout of all further training from a generator."""
         self.dropout.generator = generator
 
+    @property
+    def n_fill(self) -> int:
+        """How many zeros behind the inputs make a step of training faster."""
+        n_inputs = self.first.in_features
+        return -n_inputs % ALIGNED if self.training and n_inputs >= WIDE else 0
+
     def forward(self, x: Tensor) -> Tensor:
-        """Return outputs (..., n_outputs) of inputs (..., n_inputs)."""
-        return self.after_first(self.first(x))
+        """Return outputs (..., n_outputs) of inputs (..., n_inputs), with or without the fill."""
+        n_fill = x.shape[-1] - self.first.in_features
+        weight = functional.pad(self.first.weight, (0, n_fill)) if n_fill else self.first.weight
+        return self.after_first(functional.linear(x, weight, self.first.bias))
 
     def after_first(self, x: Tensor) -> Tensor:
         """Return the outputs, given what the first linear layer returned.
@@ -107,7 +120,8 @@ class MLP(nn.Module):
         weight: whoever tries many such changes needs only the rest of the network.
         """
         for layer in self.layers[1:]:
-            x = layer(self.dropout(functional.relu(x)))
+            # In training nobody else needs what the layer before returned.
+            x = layer(self.dropout(functional.relu(x, inplace=self.training)))
         return x
 
     @torch.no_grad()

@@ -190,7 +190,7 @@ class OptFeatureNet(nn.Module):
     def gates(self, vectors: Tensor) -> Tensor | None:
         """Return the gates of the net's crosses, (B, P') or (P',); None if all are open."""
         if self.chosen is None:
-            return torch.cat([selection(vectors) for selection in self._selections], -1)
+            return _join([selection(vectors) for selection in self._selections])
         if not self.chosen.by_value:
             return None
         return take_columns(self.chosen_gates(vectors), self.kept).to(vectors.dtype)
@@ -202,7 +202,7 @@ class OptFeatureNet(nn.Module):
     def chosen_scores(self, vectors: Tensor) -> Tensor:
         """Return the scores behind the chosen gates of all crosses, (B, P): open if > 0."""
         scores = [selection.chosen_scores(vectors) for selection in self._selections]
-        return torch.cat(scores, -1).expand(len(vectors), -1)
+        return _join(scores).expand(len(vectors), -1)
 
     @torch.no_grad()
     def follows_fields(self) -> Tensor:
@@ -239,18 +239,17 @@ class OptFeatureNet(nn.Module):
         return logits
 
     def inputs(self, embeddings: Tensor, gates: Tensor | None) -> Tensor:
-        """Return the inputs of the predictor: embeddings, then gated crosses."""
+        """Return the inputs of the predictor: embeddings, gated crosses, in training the fill."""
         if self.outer is not None:
             crosses = self.outer(embeddings)
         else:
-            crosses = torch.cat(
-                [inner_crosses(embeddings, order) for order in self.config.orders], -1
-            )
+            crosses = _join([inner_crosses(embeddings, order) for order in self.config.orders])
         if len(self.kept) < self.n_crosses:
             crosses = take_columns(crosses, self.kept)
         if gates is not None:
             crosses = crosses * gates
-        return torch.cat([embeddings.flatten(1), crosses], 1)
+        fill = crosses.new_zeros(len(crosses), self.mlp.n_fill)
+        return torch.cat([embeddings.flatten(1), crosses, fill], 1)
 
     def crosses(self) -> list[tuple[int, ...]]:
         """List the fields of all crosses, in the order of their positions."""
@@ -290,3 +289,8 @@ class OptFeatureNet(nn.Module):
         columns = torch.cat([torch.arange(n_embedded, device=kept.device), n_embedded + kept])
         net.mlp = self.mlp.without_inputs(columns)
         return net
+
+
+def _join(blocks: Sequence[Tensor]) -> Tensor:
+    """Put blocks (..., n) of several orders side by side; one alone is not copied."""
+    return torch.cat(list(blocks), -1) if len(blocks) > 1 else blocks[0]

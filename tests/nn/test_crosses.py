@@ -1,8 +1,10 @@
 import itertools
 
 import numpy as np
+import pytest
 import torch
 
+from sparsectr.nn import crosses as crosses_module
 from sparsectr.nn.crosses import OuterCrosses, inner_crosses
 
 
@@ -17,6 +19,17 @@ def test_inner_crosses_agree_with_gathered_sets():
         gathered = vectors.numpy()[:, sets]  # (B, P, order, D)
         expected = (gathered.prod(axis=2) * scale.numpy()).sum(-1)
         np.testing.assert_allclose(inner_crosses(vectors, order, scale), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("order", [2, 3])
+@pytest.mark.parametrize("numbers_at_once", [1, 50, 10_000])
+def test_gradients_of_inner_crosses(monkeypatch, order, numbers_at_once):
+    monkeypatch.setattr(crosses_module, "NUMBERS_AT_ONCE", numbers_at_once)
+    vectors, scale = draw(3, 5, 4).requires_grad_(), draw(4, seed=1).requires_grad_()
+    assert torch.autograd.gradcheck(lambda v, s: inner_crosses(v, order, s), (vectors, scale))
+    assert torch.autograd.gradcheck(lambda v: inner_crosses(v, order), (vectors,))
+    one = inner_crosses(vectors[0], order, scale)
+    torch.testing.assert_close(one, inner_crosses(vectors, order, scale)[0])
 
 
 def test_outer_crosses_agree_with_gathered_pairs():

@@ -5,8 +5,8 @@ import torch
 from sparsectr.nn.mlp import MLP
 
 
-def make_mlp(hidden_units=(5, 3), n_outputs=2, dropout=0.0, seed=0):
-    mlp = MLP(4, hidden_units, n_outputs, dropout).double()
+def make_mlp(hidden_units=(5, 3), n_outputs=2, dropout=0.0, seed=0, n_inputs=4):
+    mlp = MLP(n_inputs, hidden_units, n_outputs, dropout).double()
     mlp.reset_parameters(torch.Generator().manual_seed(seed), output_bias=0.5)
     return mlp
 
@@ -32,6 +32,19 @@ def test_it_agrees_with_numpy(hidden_units):
 def test_the_rest_of_the_network_completes_the_first_layer():
     mlp, x = make_mlp(), draw(7, 4)
     assert torch.equal(mlp.after_first(mlp.layers[0](x)), mlp(x))
+
+
+@pytest.mark.parametrize(("n_inputs", "n_fill"), [(30, 0), (300, 4), (304, 0)])
+def test_zeros_behind_the_inputs_change_nothing(n_inputs, n_fill):
+    mlp, x = make_mlp(n_inputs=n_inputs), draw(7, n_inputs)
+    assert mlp.eval().n_fill == 0
+    assert mlp.train().n_fill == n_fill
+    filled = torch.cat([x, x.new_zeros(7, n_fill)], 1)
+    plain, with_fill = (
+        (logits, *torch.autograd.grad(logits.sum(), mlp.first.weight))
+        for logits in (mlp(x), mlp(filled))
+    )
+    torch.testing.assert_close(with_fill, plain)
 
 
 def test_the_output_bias_is_what_a_network_of_zeros_returns():

@@ -1,7 +1,12 @@
 """Optimizers for one huge embedding table and a few small dense parameters."""
 
 from sparsectr.training.optimizers.dense_adam import DenseAdam
-from sparsectr.training.optimizers.factory import OPTIMIZERS, make_optimizers, set_batch_rows
+from sparsectr.training.optimizers.factory import (
+    OPTIMIZERS,
+    continuing,
+    make_optimizers,
+    set_batch_rows,
+)
 from sparsectr.training.optimizers.ftrl import FTRL
 from sparsectr.training.optimizers.group_ftrl import GroupFTRL, zero_row_share
 from sparsectr.training.optimizers.row_adagrad import RowAdagrad
@@ -14,6 +19,7 @@ __all__ = [
     "OPTIMIZERS",
     "RowAdagrad",
     "RowAdam",
+    "continuing",
     "make_optimizers",
     "set_batch_rows",
     "zero_row_share",

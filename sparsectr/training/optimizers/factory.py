@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
@@ -26,10 +26,11 @@ LARGE = 100_000
 def make_optimizers(
     tables: Sequence[nn.Parameter],
     others: Sequence[nn.Parameter],
-    kind: Literal["adam", "adagrad", "ftrl"],
+    kind: str,
     *,
     learning_rate: float,
     weight_decay: float = 0.0,
+    columns: tuple[int, int] | None = None,
 ) -> list[Optimizer]:
     """Make the optimizers of one net.
 
@@ -47,6 +48,8 @@ def make_optimizers(
         Learning rate of both, `ADAGRAD_PACE` times as large for `RowAdagrad`.
     weight_decay : float, default=0.0
         L2 penalty of "adam" and "adagrad". FTRL has its own penalties and does not use it.
+    columns : pair of int, optional
+        First column of the tables to train and the one behind the last; with "adam" and "adagrad".
 
     Returns
     -------
@@ -62,25 +65,31 @@ def make_optimizers(
         known = ", ".join(map(repr, OPTIMIZERS))
         raise ValueError(f"optimizer must be one of {known}, got {kind!r}.")
     optimizers: list[Optimizer] = []
-    if kind != "ftrl":
-        options: dict[str, Any] = {"lr": learning_rate, "weight_decay": weight_decay}
-        if tables and kind == "adam":
-            optimizers.append(RowAdam(tables, **options))
-        elif tables:
-            faster = options | {"lr": ADAGRAD_PACE * learning_rate}
-            optimizers.append(RowAdagrad(tables, **faster))
-        if others:
-            if others[0].is_cuda or sum(map(torch.numel, others)) > LARGE:
-                # fused: a third of the time of the default, also on a CPU.
-                optimizers.append(torch.optim.Adam(others, fused=True, **options))
-            else:
-                optimizers.append(DenseAdam(others, **options))
-    else:
+    if kind == "ftrl":
         if tables:
             optimizers.append(GroupFTRL(tables, lr=learning_rate))
         if others:
             optimizers.append(FTRL(others, lr=learning_rate))
+        return optimizers
+    options: dict[str, Any] = {"lr": learning_rate, "weight_decay": weight_decay}
+    if tables and kind == "adam":
+        optimizers.append(RowAdam(tables, **options, columns=columns))
+    elif tables:
+        faster = options | {"lr": ADAGRAD_PACE * learning_rate}
+        optimizers.append(RowAdagrad(tables, **faster, columns=columns))
+    if others and (others[0].is_cuda or sum(map(torch.numel, others)) > LARGE):
+        # fused: a third of the time of the default, also on a CPU.
+        optimizers.append(torch.optim.Adam(others, fused=True, **options))
+    elif others:
+        optimizers.append(DenseAdam(others, **options))
     return optimizers
+
+
+def continuing(kind: str) -> str:
+    """Return the kind of optimizers that goes on with trained embeddings."""
+    # The sums of Adagrad do not outlive a fit. Without them its steps would be those of fresh
+    # embeddings again, too long for trained ones.
+    return "adam" if kind == "adagrad" else kind
 
 
 def set_batch_rows(optimizers: Iterable[Optimizer], n_rows: int) -> None:

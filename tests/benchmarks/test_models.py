@@ -2,9 +2,15 @@
 
 import importlib.util
 
+import numpy as np
 import pytest
+from sklearn.model_selection import train_test_split
+from suite.averaged import AveragedDynInt
 from suite.datasets import SOURCES
 from suite.models import CHOSEN, MODELS, find_settings, make_model, validation_cost
+
+from sparsectr import DynIntClassifier
+from sparsectr.datasets import make_clicks
 
 
 def is_installed(name):
@@ -67,3 +73,16 @@ def test_tuned_settings_are_the_best_on_validation_rows():
     assert validation_cost(tuned[3], "frappe") < validation_cost(tuned[2], "frappe")
     with pytest.raises(ValueError, match="must be tuned"):
         find_settings("amazon", "lr", "tuned", tuned)
+
+
+def test_means_are_those_of_fits_with_other_seeds():
+    clicks = make_clicks(600, 3, 4, crosses=[(0, 1)], random_state=0)
+    X, X_val, y, y_val = train_test_split(clicks.X, clicks.y, random_state=0)
+    mean = AveragedDynInt(max_epochs=1, random_state=1).fit(X, y, X_val=X_val, y_val=y_val)
+    singles = [
+        DynIntClassifier(max_epochs=1, random_state=seed).fit(X, y, X_val=X_val, y_val=y_val)
+        for seed in range(5, 10)
+    ]
+    expected = np.mean([clf.predict_proba(X_val) for clf in singles], axis=0)
+    np.testing.assert_allclose(mean.predict_proba(X_val), expected, rtol=1e-12)
+    assert mean.n_iter_ == 5

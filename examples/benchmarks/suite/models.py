@@ -57,6 +57,21 @@ MODELS = (
             "dynint-crossed",
             ours=True,
         ),
+        # With the settings of a single fit.
+        "dynint-pin-mean": Model(
+            "DynInt pin, mean of 5 fits",
+            "suite.averaged:AveragedDynInt",
+            {"variant": "pin"},
+            "dynint-pin",
+            ours=True,
+        ),
+        "dynint-crossed-mean": Model(
+            "DynInt on its crosses, mean of 5 fits",
+            "suite.averaged:AveragedCrossedDynInt",
+            {},
+            "dynint-crossed",
+            ours=True,
+        ),
         "lr": Model("logistic regression, one-hot", "suite.peers.linear:OneHotLogistic", {}, "lr"),
         "lightgbm": Model("LightGBM", "suite.peers.lightgbm_trees:LightGBMPeer", {}, "lightgbm"),
         "catboost": Model("CatBoost", "suite.peers.catboost_trees:CatBoostPeer", {}, "catboost"),

@@ -1,0 +1,54 @@
+"""Means over several fits of one net, which differ in their seeds."""
+
+from typing import Any, ClassVar, Self
+
+import sklearn
+from sklearn.base import BaseEstimator
+from sklearn.ensemble import VotingClassifier
+
+from sparsectr import DynIntClassifier
+from suite.crossed import CrossedDynInt
+
+N_FITS = 5
+
+
+class _Averaged(BaseEstimator):
+    """Fit five times and average the probabilities: scikit-learn's `VotingClassifier`."""
+
+    single: ClassVar[type[BaseEstimator]]
+
+    def fit(self, X: Any, y: Any, *, X_val: Any, y_val: Any) -> Self:
+        """Fit all; validation rows stop each of them."""
+        settings = self.get_params(deep=False)
+        first = N_FITS * settings.pop("random_state")  # no two means share a fit
+        fits = [
+            (f"seed {seed}", self.single(**settings, random_state=seed))
+            for seed in range(first, first + N_FITS)
+        ]
+        with sklearn.config_context(enable_metadata_routing=True):
+            for _, clf in fits:
+                clf.set_fit_request(X_val=True, y_val=True)
+            self.voting_ = VotingClassifier(fits, voting="soft")
+            self.voting_.fit(X, y, X_val=X_val, y_val=y_val)
+        members = self.voting_.estimators_
+        self.classes_ = self.voting_.classes_
+        self.n_iter_ = sum(clf.n_iter_ for clf in members)
+        self.n_parameters_ = {"all": sum(sum(clf.n_parameters_.values()) for clf in members)}
+        self.batch_size_ = members[0].batch_size_
+        return self
+
+    def predict_proba(self, X: Any) -> Any:
+        """Predict the probability of every class."""
+        return self.voting_.predict_proba(X)
+
+
+class AveragedDynInt(_Averaged, DynIntClassifier):
+    """The mean of five fits of `DynIntClassifier`."""
+
+    single = DynIntClassifier
+
+
+class AveragedCrossedDynInt(_Averaged, CrossedDynInt):
+    """The mean of five fits of `CrossedDynInt`."""
+
+    single = CrossedDynInt

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 
 from sparsectr.kernels.dispatch import fused_kernels
+from sparsectr.kernels.ftrl import group_ftrl_rows_
 from sparsectr.kernels.pin import polynomial_sums
-from sparsectr.kernels.rows import AdamTable, adam_rows_
+from sparsectr.kernels.rows import AdagradTable, AdamTable, adagrad_rows_, adam_rows_
 from sparsectr.methods.dynint import DynIntConfig, DynIntNet
 from sparsectr.nn.cross_products import WeightedCrosses
 from sparsectr.nn.profit_net import ProfitConfig, ProfitNet
@@ -87,15 +88,34 @@ def time_case(function, inputs):
     return 1e3 * (middle - start), 1e3 * (time.process_time() - middle)
 
 
-def time_adam(batches, values):
-    """Return the CPU milliseconds of Adam on the rows of a batch, after a first step."""
-    table, mean, square = torch.randn(V, D), torch.zeros(V, D), torch.zeros(V, D)
-    step = torch.zeros(V, dtype=torch.int32)
+def make_updates(values):
+    """Return a function per optimizer that takes the rows of a batch and updates its table."""
+
+    def zeros(*shape):
+        return torch.zeros(shape)
+
+    adam = AdamTable(
+        torch.randn(V, D), zeros(V, D), zeros(V, D), torch.zeros(V, dtype=torch.int32), values
+    )
+    adagrad = AdagradTable(torch.randn(V, D), zeros(V), values)
+    ftrl = torch.randn(V, D), zeros(V, D), zeros(V, D)
+    of_adam = {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0}
+    of_ftrl = {"lr": 0.05, "beta": 1.0, "l1": 0.1, "l2": 0.1, "gradient_scale": B}
+    return {
+        "Adam": lambda rows: adam_rows_([adam], rows, **of_adam),
+        "row-wise Adagrad": lambda rows: adagrad_rows_(
+            [adagrad], rows, lr=0.1, eps=1e-10, weight_decay=0.0
+        ),
+        "group FTRL": lambda rows: group_ftrl_rows_(*ftrl, rows, values, **of_ftrl),
+    }
+
+
+def time_update(update, batches):
+    """Return the CPU milliseconds of the fastest of several updates."""
     best = np.inf
     for rows in batches:
         start = time.process_time()
-        options = {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0}
-        adam_rows_([AdamTable(table, mean, square, step, values)], rows, **options)
+        update(rows)
         best = min(best, 1e3 * (time.process_time() - start))
     return best
 
@@ -125,16 +145,16 @@ def main():
     rng = np.random.default_rng(0)
     ranks = np.minimum(rng.zipf(1.1, (30, B * F)), V // F) - 1
     batches = [torch.from_numpy(r + np.tile(np.arange(F) * (V // F), B)) for r in ranks]
-    values = torch.randn(B * F, D)
-    found = {}
-    for on in (True, False):
-        with fused_kernels(on):
-            found[on] = time_adam(batches, values)
     distinct = len(batches[0].unique())
-    print(
-        f"{f'Adam, {distinct} distinct rows':30}{found[False]:16.1f}{found[True]:16.1f}"
-        f"{found[False] / found[True]:7.1f}"
-    )
+    for name, update in make_updates(torch.randn(B * F, D)).items():
+        found = {}
+        for on in (True, False):
+            with fused_kernels(on):
+                found[on] = time_update(update, batches)
+        print(
+            f"{f'{name}, {distinct} distinct rows':38}{found[False]:8.1f}{found[True]:16.1f}"
+            f"{found[False] / found[True]:7.1f}"
+        )
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sparsectr.kernels.rows import sum_rows
+from sparsectr.kernels.dispatch import fused_version
+from sparsectr.kernels.rows import decay_lookups, sum_rows
 
 
 def ftrl_(
@@ -61,6 +62,8 @@ def group_ftrl_rows_(
     l1: float,
     l2: float,
     gradient_scale: float,
+    lookup_decay: Tensor | None = None,
+    n_rows: int = 1,
 ) -> None:
     """Take one group-lasso FTRL step on the rows of a batch and leave all other rows alone.
 
@@ -76,7 +79,26 @@ def group_ftrl_rows_(
         Gradient of every look-up.
     lr, beta, l1, l2, gradient_scale : float
         As in `sparsectr.training.optimizers.GroupFTRL`.
+    lookup_decay, n_rows
+        As in `sparsectr.kernels.rows.decay_lookups`.
     """
+    if fused := fused_version("ftrl", table, linear, accumulator, values):
+        fused.group_ftrl_rows_(
+            table,
+            linear,
+            accumulator,
+            rows,
+            values,
+            lr=lr,
+            beta=beta,
+            l1=l1,
+            l2=l2,
+            gradient_scale=gradient_scale,
+            lookup_decay=lookup_decay,
+            n_rows=n_rows,
+        )
+        return
+    values = decay_lookups(table, rows, values, lookup_decay, n_rows)
     rows, gradient = sum_rows(rows, values)
     n = accumulator.index_select(0, rows)
     z = linear.index_select(0, rows)

@@ -49,12 +49,12 @@ def adam_rows_(
     n_rows: int = 1,
 ) -> None:
     """Take one Adam step on the rows of a batch; see the reference."""
-    _run(
+    update_parts(
         _adam_part,
         rows,
-        tuple(tuple(_flatten(tensor) for tensor in table[:3]) for table in tables),
+        tuple(tuple(flatten(tensor) for tensor in table[:3]) for table in tables),
         tuple(table.step.numpy() for table in tables),
-        _gradients(tables),
+        tuple(gradient_of(table.values, table.lookup_decay) for table in tables),
         _first_corrections(betas),
         # 1 - beta needs its own rounding: that of 0.999 is 1e-5 of 0.001.
         np.array([lr, 1 - betas[0], 1 - betas[1], eps, weight_decay, 1 / n_rows], np.float32),
@@ -72,17 +72,17 @@ def adagrad_rows_(
     n_rows: int = 1,
 ) -> None:
     """Take one step of row-wise Adagrad on the rows of a batch; see the reference."""
-    _run(
+    update_parts(
         _adagrad_part,
         rows,
-        tuple(_flatten(table.weights) for table in tables),
+        tuple(flatten(table.weights) for table in tables),
         tuple(table.square_sum.numpy() for table in tables),
-        _gradients(tables),
+        tuple(gradient_of(table.values, table.lookup_decay) for table in tables),
         np.array([lr, eps, weight_decay, 1 / n_rows], np.float32),
     )
 
 
-def _run(function: Any, rows: Tensor, *arguments: Any) -> None:
+def update_parts(function: Any, rows: Tensor, *arguments: Any) -> None:
     """Call a function for every part of the tables that some look-ups touch."""
     if not len(rows):
         return
@@ -91,15 +91,12 @@ def _run(function: Any, rows: Tensor, *arguments: Any) -> None:
     run_parts(function, n_parts, _part_ends(numbers, n_parts), numbers, *arguments)
 
 
-def _gradients(tables: Sequence[AdamTable] | Sequence[AdagradTable]) -> Any:
-    """Return the gradients of every table's look-ups, their length, and the decay per look-up."""
-    return tuple(
-        (
-            *_flatten(t.values if t.values.stride(1) == 1 else t.values.contiguous()),
-            t.weights.shape[1],
-            np.empty(0, np.float32) if t.lookup_decay is None else t.lookup_decay.numpy(),
-        )
-        for t in tables
+def gradient_of(values: Tensor, lookup_decay: Tensor | None) -> Any:
+    """Return the gradients of a table's look-ups, flat, their length, and the decay per look-up."""
+    return (
+        *flatten(values if values.stride(1) == 1 else values.contiguous()),
+        values.shape[1],
+        np.empty(0, np.float32) if lookup_decay is None else lookup_decay.numpy(),
     )
 
 
@@ -126,7 +123,7 @@ def _part_ends(rows: Any, n_parts: int) -> Any:
     return np.concatenate([[0], inner, [last]])
 
 
-def _flatten(table: Tensor) -> tuple[Any, int]:
+def flatten(table: Tensor) -> tuple[Any, int]:
     """Return the memory of a table, from its first number on, and the distance of its rows."""
     length = (table.shape[0] - 1) * table.stride(0) + table.shape[1]
     flat = table.detach().as_strided((max(length, 0),), (1,))
@@ -146,9 +143,9 @@ def _adam_part(
     log_betas: Any,
 ) -> None:
     """Update the rows of one part of all tables."""
-    lookups, slots, distinct, n_lookups = _find_rows(rows, ends[part], ends[part + 1], steps[0])
+    lookups, slots, distinct, n_lookups = find_rows(rows, ends[part], ends[part + 1], steps[0], 1)
     for t in range(len(tables)):
-        sums = _add_up(lookups, slots, len(distinct), gradients[t])
+        sums = add_up(lookups, slots, len(distinct), gradients[t])
         _adam(
             distinct,
             n_lookups,
@@ -170,9 +167,9 @@ def _adagrad_part(
     """Update the rows of one part of all tables."""
     # A number that is not negative has no sign bit: so does the integer of the same bits.
     counters = square_sums[0].view(np.int32)
-    lookups, slots, distinct, n_lookups = _find_rows(rows, ends[part], ends[part + 1], counters)
+    lookups, slots, distinct, n_lookups = find_rows(rows, ends[part], ends[part + 1], counters, 1)
     for t in range(len(tables)):
-        sums = _add_up(lookups, slots, len(distinct), gradients[t])
+        sums = add_up(lookups, slots, len(distinct), gradients[t])
         decay, dim = gradients[t][3], gradients[t][2]
         _adagrad(distinct, n_lookups, sums, tables[t], square_sums[t], decay, dim, options)
 
@@ -258,11 +255,12 @@ def _adagrad(
 
 
 @compiled
-def _find_rows(rows: Any, first: int, end: int, counters: Any) -> Any:
+def find_rows(rows: Any, first: int, end: int, counters: Any, stride: int) -> Any:
     """Find the look-ups of the rows from first to end.
 
     Needs neither sorting nor memory of the size of the table: for the time being a row's own
-    counter, which is never negative, holds its number among the distinct rows, below zero.
+    counter, ``counters[row * stride]``, which is never negative, holds its number among the
+    distinct rows, below zero.
 
     Returns
     -------
@@ -284,25 +282,25 @@ def _find_rows(rows: Any, first: int, end: int, counters: Any) -> Any:
     n_distinct = 0
     for i in range(n):
         if i + AHEAD < n:
-            prefetch(counters, rows[lookups[i + AHEAD]])
+            prefetch(counters, rows[lookups[i + AHEAD]] * stride)
         row = rows[lookups[i]]
-        slot = -1 - counters[row]
+        slot = -1 - counters[row * stride]
         # The bits of NaN may be those of a negative number, which is then no row's number.
         if slot < 0 or slot >= n_distinct or distinct[slot] != row:
             slot = n_distinct
             distinct[slot] = row
-            before[slot] = counters[row]
-            counters[row] = -1 - slot
+            before[slot] = counters[row * stride]
+            counters[row * stride] = -1 - slot
             n_distinct += 1
         n_lookups[slot] += 1
         slots[i] = slot
     for slot in range(n_distinct):
-        counters[distinct[slot]] = before[slot]
+        counters[distinct[slot] * stride] = before[slot]
     return lookups[:n], slots, distinct[:n_distinct], n_lookups[:n_distinct]
 
 
 @compiled
-def _add_up(lookups: Any, slots: Any, n_distinct: int, gradients: Any) -> Any:
+def add_up(lookups: Any, slots: Any, n_distinct: int, gradients: Any) -> Any:
     """Return the sums of the gradients of equal rows, one row after the other."""
     values, stride, dim, _ = gradients
     sums = np.zeros(n_distinct * dim, np.float32)

@@ -11,7 +11,7 @@ from torch.nn import functional
 from torch.optim.optimizer import ParamsT
 
 from sparsectr.kernels.ftrl import group_ftrl_rows_
-from sparsectr.kernels.rows import decay_lookups, split_gradient
+from sparsectr.kernels.rows import split_gradient
 from sparsectr.training.optimizers.per_parameter import (
     PerParameterOptimizer,
     require_not_negative,
@@ -103,8 +103,6 @@ class GroupFTRL(PerParameterOptimizer):
         self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]
     ) -> None:
         rows, values = split_gradient(gradient)
-        decay = self.lookup_decay.get(parameter)
-        values = decay_lookups(parameter, rows, values, decay, self.n_rows)
         if not state:
             state["linear"] = _linear_of(parameter, group)
             state["accumulator"] = torch.zeros_like(parameter)
@@ -120,6 +118,8 @@ class GroupFTRL(PerParameterOptimizer):
             l1=group["l1"],
             l2=group["l2"],
             gradient_scale=group["gradient_scale"],
+            lookup_decay=self.lookup_decay.get(parameter),
+            n_rows=self.n_rows,
         )
 
 

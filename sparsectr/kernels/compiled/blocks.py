@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from sparsectr.kernels.compiled.jit import compiled, prefetch
+from sparsectr.kernels.compiled.jit import compiled, prefetch_to_read
 from sparsectr.kernels.compiled.matrix import TILE_COLUMNS
 from sparsectr.kernels.compiled.pieces import (
     add_scaled_piece,
@@ -41,7 +41,7 @@ def look_up(codes: Any, offsets: Any, table: Any, dim: int, x: Any) -> None:
     flat, rows = x.ravel(), table.ravel()
     for r in range(n_rows):
         for f in range(n_fields):
-            prefetch(rows, (codes[r, f] + offsets[f]) * table.shape[1])
+            prefetch_to_read(rows, (codes[r, f] + offsets[f]) * table.shape[1])
     for f in range(n_fields):
         for r in range(n_rows):
             row = codes[r, f] + offsets[f]

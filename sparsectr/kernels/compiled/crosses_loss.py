@@ -17,7 +17,7 @@ from sparsectr.kernels.compiled.crosses import (
     products_backward,
     sum_products,
 )
-from sparsectr.kernels.compiled.jit import compiled, prefetch
+from sparsectr.kernels.compiled.jit import compiled, prefetch_to_read
 from sparsectr.kernels.compiled.losses import (
     OnePassLoss,
     lookup_gradient,
@@ -138,7 +138,7 @@ def _loss_part(
         n = min(stop - first, count_block_rows(dim))
         for r in range(n):
             for f in range(n_fields):
-                prefetch(linear, codes[first + r, f] + offsets[f])
+                prefetch_to_read(linear, codes[first + r, f] + offsets[f])
         look_up(codes[first : first + n], offsets, table, dim, x)
         total = sum_products(x, weights, fields, starts)
         for r in range(n):

@@ -12,7 +12,7 @@ from numba.extending import intrinsic
 from torch import Tensor
 
 from sparsectr.kernels.compiled import vectors
-from sparsectr.kernels.compiled.jit import compiled, prefetch
+from sparsectr.kernels.compiled.jit import compiled, prefetch_to_write
 from sparsectr.kernels.compiled.pieces import dot_piece
 from sparsectr.kernels.compiled.rows import (
     AHEAD,
@@ -77,8 +77,8 @@ def _ftrl_part(
     for slot in range(len(distinct)):
         if slot + AHEAD < len(distinct):
             coming = distinct[slot + AHEAD]
-            prefetch(weights, coming * w_stride)
-            prefetch(z, coming * z_stride)
+            prefetch_to_write(weights, coming * w_stride)
+            prefetch_to_write(z, coming * z_stride)
         row = distinct[slot]
         decay = np.float32(0)
         if len(lookup_decay) > 0:

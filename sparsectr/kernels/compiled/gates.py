@@ -12,7 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from sparsectr.kernels.compiled.arrays import as_array
-from sparsectr.kernels.compiled.jit import compiled, prefetch
+from sparsectr.kernels.compiled.jit import compiled, prefetch_to_read
 from sparsectr.kernels.compiled.matrix import TILE_COLUMNS, add_product, set_product
 from sparsectr.kernels.compiled.pieces import add_piece, copy_piece
 
@@ -62,7 +62,7 @@ def gather(codes: Any, offsets: Any, table: Any, inputs: Any) -> None:
     flat, rows = inputs.ravel(), table.ravel()
     for r in range(n_rows):
         for f in range(n_fields):
-            prefetch(rows, (codes[r, f] + offsets[f]) * dim)
+            prefetch_to_read(rows, (codes[r, f] + offsets[f]) * dim)
     for r in range(n_rows):
         for f in range(n_fields):
             place = r * inputs.shape[1] + f * dim

@@ -45,8 +45,7 @@ def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
     return compiled(function, forceinline=True)
 
 
-def _prefetch(typing_context: Any, array: Any, place: Any) -> Any:
-    del typing_context
+def _prefetch(to_write: bool, array: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
@@ -57,13 +56,22 @@ def _prefetch(typing_context: Any, array: Any, place: Any) -> Any:
             [address.type],
             ir.FunctionType(ir.VoidType(), [address.type, number, number, number]),
         )
-        # For writing, to be kept in all caches, data and not code.
-        builder.call(function, [address, number(1), number(3), number(1)])
+        # To be kept in all caches; data and not code.
+        builder.call(function, [address, number(int(to_write)), number(3), number(1)])
         return context.get_dummy_value()
 
     return types.void(array, types.intp), generate
 
 
-# prefetch(array, place) asks for the cache line of array[place], to be changed soon, and does not
-# wait for it.
-prefetch: Any = intrinsic(_prefetch)
+def _prefetch_to_read(_: Any, array: Any, place: Any) -> Any:
+    return _prefetch(False, array)
+
+
+def _prefetch_to_write(_: Any, array: Any, place: Any) -> Any:
+    return _prefetch(True, array)
+
+
+# These ask for the cache line of array[place] and do not wait for it. One that is to be written is
+# taken away from the other threads.
+prefetch_to_read: Any = intrinsic(_prefetch_to_read)
+prefetch_to_write: Any = intrinsic(_prefetch_to_write)

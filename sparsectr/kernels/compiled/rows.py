@@ -19,7 +19,7 @@ from numba.extending import intrinsic
 from torch import Tensor
 
 from sparsectr.kernels.compiled import vectors
-from sparsectr.kernels.compiled.jit import compiled, prefetch
+from sparsectr.kernels.compiled.jit import compiled, prefetch_to_read, prefetch_to_write
 from sparsectr.kernels.compiled.pieces import add_piece, add_scaled_piece, dot_piece
 from sparsectr.kernels.compiled.vectors import SHORT_WIDTH
 from sparsectr.kernels.rows import AdagradTable, AdamTable
@@ -195,10 +195,10 @@ def _adam(
     for slot in range(len(distinct)):
         if slot + AHEAD < len(distinct):
             coming = distinct[slot + AHEAD]
-            prefetch(step, coming)
-            prefetch(weights, coming * weights_stride)
-            prefetch(mean, coming * mean_stride)
-            prefetch(square, coming * square_stride)
+            prefetch_to_write(step, coming)
+            prefetch_to_write(weights, coming * weights_stride)
+            prefetch_to_write(mean, coming * mean_stride)
+            prefetch_to_write(square, coming * square_stride)
         row = distinct[slot]
         count = step[row] + 1
         step[row] = count
@@ -242,8 +242,8 @@ def _adagrad(
     lr, eps, weight_decay, row_share = options
     for slot in range(len(distinct)):
         if slot + AHEAD < len(distinct):
-            prefetch(square_sum, distinct[slot + AHEAD])
-            prefetch(weights, distinct[slot + AHEAD] * stride)
+            prefetch_to_write(square_sum, distinct[slot + AHEAD])
+            prefetch_to_write(weights, distinct[slot + AHEAD] * stride)
         row = distinct[slot]
         decay = weight_decay
         if len(lookup_decay) > 0:
@@ -282,7 +282,7 @@ def find_rows(rows: Any, first: int, end: int, counters: Any, stride: int) -> An
     n_distinct = 0
     for i in range(n):
         if i + AHEAD < n:
-            prefetch(counters, rows[lookups[i + AHEAD]] * stride)
+            prefetch_to_write(counters, rows[lookups[i + AHEAD]] * stride)
         row = rows[lookups[i]]
         slot = -1 - counters[row * stride]
         # The bits of NaN may be those of a negative number, which is then no row's number.
@@ -306,7 +306,7 @@ def add_up(lookups: Any, slots: Any, n_distinct: int, gradients: Any) -> Any:
     sums = np.zeros(n_distinct * dim, np.float32)
     for i in range(len(lookups)):
         if i + AHEAD < len(lookups):
-            prefetch(values, lookups[i + AHEAD] * stride)
+            prefetch_to_read(values, lookups[i + AHEAD] * stride)
         add_piece(values, lookups[i] * stride, sums, slots[i] * dim, dim)
     return sums
 

@@ -11,7 +11,7 @@ from torch.autograd.function import FunctionCtx
 from sparsectr.kernels.compiled import vectors
 from sparsectr.kernels.compiled.arrays import as_array
 from sparsectr.kernels.compiled.blocks import clear
-from sparsectr.kernels.compiled.jit import compiled, prefetch
+from sparsectr.kernels.compiled.jit import compiled, prefetch_to_read
 from sparsectr.kernels.compiled.losses import (
     OnePassLoss,
     lookup_gradient,
@@ -159,8 +159,8 @@ def _loss_part(
         if b + 1 < stop:
             for f in range(n_fields):
                 coming = codes[b + 1, f] + offsets[f]
-                prefetch(rows, coming * dim)
-                prefetch(linear, coming)
+                prefetch_to_read(rows, coming * dim)
+                prefetch_to_read(linear, coming)
         logit = bias[0]
         for f in range(n_fields):
             row = codes[b, f] + offsets[f]

@@ -5,7 +5,8 @@ CPU time of one thread, the best of several steps. The limits are measured in th
 
 - arithmetic: the products of the reference, as torch counts them, at the rate of a large product;
 - memory: the embeddings of all look-ups, read, and their gradients, written, at the rate of a copy;
-- optimizer: gradients read, weights and state of the distinct rows read and written, at that rate.
+- optimizer: gradients read at that rate, weights and state of the distinct rows visited in random
+  order, at the rate at which torch selects such rows.
 
     python examples/benchmarks/roofline.py
 """
@@ -30,8 +31,8 @@ from sparsectr.training.optimizers import make_optimizers, set_batch_rows
 B, F, D, V = 4096, 39, 16, 1_000_000
 N_BATCHES, ROUNDS = 8, 3
 CROSSES = [(f, f + 1, f + 2)[: 2 + f % 2] for f in range(37)] + [(0, 9), (0, 10), (0, 11)]
-# Bytes of weights and state per number, or per row, that an update reads and writes.
-STATE = {"adagrad": 4 * D + 4, "adam": 3 * 4 * D + 4}
+# Places in memory that hold weights and state of one row. Adam's moments lie side by side.
+PLACES = {"adagrad": 2, "adam": 3}
 
 
 def make_nets():
@@ -70,13 +71,15 @@ def loss_of(net, rows, options):
     return log_loss(net(rows.codes), rows) if loss is None else loss
 
 
-def find_limits():
-    """Return floating point operations and bytes per millisecond."""
+def find_limits(rows):
+    """Return floating point operations, bytes and randomly selected rows per millisecond."""
     square, block = torch.randn(2048, 2048), torch.randn(16_000_000)
     target = torch.empty_like(block)
     product = min(timed(lambda: square @ square) for _ in range(5))
     copy = min(timed(lambda: target.copy_(block)) for _ in range(5))
-    return 2 * 2048**3 / product, 2 * 4 * len(block) / copy
+    table, order = torch.randn(V, D), rows[torch.randperm(len(rows))]
+    select = min(timed(lambda: table.index_select(0, order)) for _ in range(5))
+    return 2 * 2048**3 / product, 2 * 4 * len(block) / copy, len(rows) / select
 
 
 def timed(call):
@@ -118,17 +121,12 @@ def measure(net, kind, options, batches):
             best = np.minimum(best, (timed(lambda: backward(rows)), timed(update)))  # noqa: B023
     with fused_kernels(False), FlopCounterMode(display=False) as counter:
         backward(batches[0])
-    return *best, counter.get_total_flops(), sum(table[0, :D].numel() for table in tables)
+    return *best, counter.get_total_flops(), [min(table.shape[1], D) for table in tables]
 
 
 def main():
     """Measure and print one line per net."""
     torch.set_num_threads(1)
-    rate, bandwidth = find_limits()
-    print(
-        f"load {os.getloadavg()[0]:.1f}, product {rate / 1e6:.0f} GFLOP/s, "
-        f"copy {bandwidth / 1e6:.1f} GB/s"
-    )
     rng = np.random.default_rng(0)
     ranks = np.minimum(rng.zipf(1.1, (N_BATCHES, B, F)), V // F) - 1
     targets = rng.integers(2, size=(N_BATCHES, B))
@@ -136,14 +134,19 @@ def main():
         LabelledRows(torch.from_numpy(c), torch.from_numpy(y), torch.ones(B))
         for c, y in zip(ranks.astype(np.int32), targets.astype(np.float32), strict=True)
     ]
-    n_distinct = sum(len(np.unique(column)) for column in ranks[0].T)
+    distinct = torch.from_numpy((ranks[0] + np.arange(F) * (V // F)).ravel()).unique()
+    rate, bandwidth, selected = find_limits(distinct)
+    print(
+        f"load {os.getloadavg()[0]:.1f}, product {rate / 1e6:.0f} GFLOP/s, copy "
+        f"{bandwidth / 1e6:.1f} GB/s, {selected / 1e3:.0f} M random rows/s, {len(distinct)} rows"
+    )
     print(f"{'ms of a step':26}loss + gradients  limit  share   optimizer  limit  share")
     for name, (net, kind, options) in make_nets().items():
-        loss, update, operations, width = measure(net, kind, options, batches)
-        gradients = 4 * B * F * width
+        loss, update, operations, widths = measure(net, kind, options, batches)
+        gradients = 4 * B * F * sum(widths)
         of_loss = operations / rate + 2 * gradients / bandwidth
-        rows = 2 * n_distinct * STATE[kind] * width / D
-        of_update = (gradients + rows) / bandwidth
+        visits = PLACES[kind] * len(widths) * len(distinct)
+        of_update = gradients / bandwidth + visits / selected
         print(
             f"{name:26}{loss:16.1f}{of_loss:7.1f}{of_loss / loss:7.0%}"
             f"{update:12.1f}{of_update:7.1f}{of_update / update:7.0%}"

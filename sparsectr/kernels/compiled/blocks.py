@@ -193,16 +193,3 @@ def scale_back(
             of_values[r, place + i] = dot_piece(flat, k, other, k, dim)
             scale_piece(flat, k, values[r, place + i], target, k, dim)
     clear_columns(of_x, len(values) * dim)
-
-
-@compiled
-def add_scale_back(
-    gradient: Any, x: Any, values: Any, place: int, n: int, dim: int, of_x: Any, of_values: Any
-) -> None:
-    """Like `scale_back`, but add to the gradient of x."""
-    flat, other, target = gradient.ravel(), x.ravel(), of_x.ravel()
-    for i in range(n):
-        for r in range(len(values)):
-            k = i * x.shape[1] + r * dim
-            of_values[r, place + i] = dot_piece(flat, k, other, k, dim)
-            add_scaled_piece(flat, k, values[r, place + i], target, k, dim)

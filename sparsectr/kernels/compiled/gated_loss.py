@@ -23,12 +23,18 @@ from sparsectr.kernels.compiled.blocks import (
     sum_fields,
 )
 from sparsectr.kernels.compiled.gates import compute_gates, gates_backward, gather, pack_networks
+from sparsectr.kernels.compiled.instances import (
+    instance_backward,
+    instance_factor,
+    load_instances,
+    make_instance_rooms,
+)
 from sparsectr.kernels.compiled.jit import compiled
 from sparsectr.kernels.compiled.layers import (
     generated_backward,
     generated_factor,
-    vectors_backward,
-    vectors_factor,
+    scaled_backward,
+    scaled_factor,
 )
 from sparsectr.kernels.compiled.losses import (
     OnePassLoss,
@@ -36,13 +42,13 @@ from sparsectr.kernels.compiled.losses import (
     lookup_gradient,
     lookup_rows,
 )
-from sparsectr.kernels.compiled.matrix import TILE_ROWS, add_up
+from sparsectr.kernels.compiled.matrix import TILE_COLUMNS, TILE_ROWS, add_up
 from sparsectr.kernels.compiled.pin import count_block_rows
 from sparsectr.kernels.compiled.vectors import SHORT_WIDTH
 from sparsectr.kernels.memory import empty
 from sparsectr.kernels.threads import run_parts
 
-# What gates are: u of A = u * (W X_0); u and v of `vectors_factor`; s of `generated_factor`.
+# What gates are: u of A = u * (W X_0); u and v of `instance_factor`; s of `generated_factor`.
 ACTIVATION, VECTORS, GENERATED = range(3)
 KINDS = {"da": ACTIVATION, "dwp": VECTORS, "dgp": GENERATED}
 # Batch rows of a part. Each part sums gradients of the gate networks of its own, which are larger
@@ -118,7 +124,8 @@ class _GatedLoss(OnePassLoss):
     ) -> Tensor:
         kind, n_subspaces, penalty, n_layers, n_factors = settings
         n_of_layers = n_layers * n_factors
-        factors = [_fill_up(flat[k:n_of_layers:n_factors]) for k in range(n_factors)]
+        wide = kind == VECTORS
+        factors = [_fill_up(flat[k:n_of_layers:n_factors], wide) for k in range(n_factors)]
         # The kernel knows "no second factor" by a length of zero.
         factors += [np.zeros((n_layers, 0, 0), np.float32)] * (2 - n_factors)
         networks = [flat[k : k + 4] for k in range(n_of_layers, n_of_layers + 4 * n_layers, 4)]
@@ -186,10 +193,11 @@ def _trim(gradients: Sequence[Any], parameters: Sequence[Tensor]) -> list[Tensor
     return trimmed
 
 
-def _fill_up(weights: Sequence[Tensor]) -> Any:
-    """Stack matrices, and add rows and columns of zeros up to whole tiles."""
+def _fill_up(weights: Sequence[Tensor], wide: bool) -> Any:
+    """Stack matrices, and add rows and columns of zeros up to whole tiles; see `pin.fill_up`."""
     n, m = weights[0].shape
-    filled = np.zeros((len(weights), n + -n % TILE_ROWS, m + -m % TILE_ROWS), np.float32)
+    n_filled = m + -m % (TILE_COLUMNS if wide else TILE_ROWS)
+    filled = np.zeros((len(weights), n + -n % TILE_ROWS, n_filled), np.float32)
     for layer, weight in enumerate(weights):
         filled[layer, :n, :m] = as_array(weight)
     return filled
@@ -242,14 +250,14 @@ def _loss_part(
             output,
             (values, of_values),
             rooms,
-            of_layers[2][part],
+            (of_layers[0][part], of_layers[2][part]),
             of_lookups,
         )
         if kind == VECTORS and penalty > 0:
             losses[part] += _penalise(rank, n, end - group, penalty, values, of_values)
         _close(kind, end - group, values, of_values)
         gates_backward(inputs, networks, hidden, of_values, gate_rooms, of_part)
-    for k in range(n_layers):
+    for k in range(0 if kind == VECTORS else n_layers):
         add_up(rooms[6][k], of_layers[0][part, k])
         add_up(rooms[7][k], of_layers[1][part, k])
 
@@ -260,16 +268,17 @@ def _make_rooms(sizes: Any, layers: Any, n_fields: int, n_group_rows: int) -> An
     kind, rank, _, dim = sizes
     n_block_rows = min(n_group_rows, count_block_rows(n_group_rows, dim))
     n_layers, height, columns = len(layers[0]), layers[0].shape[1], n_columns(n_block_rows, dim)
-    inner_height, n_terms = (layers[0].shape[2], 1) if kind == GENERATED else (height, rank)
+    inner_height = layers[0].shape[2] if kind == GENERATED else height
     return (
         np.zeros((n_layers + 1, height, columns), np.float32),  # X
         np.zeros((n_layers, height, columns), np.float32),  # A
-        np.zeros((n_layers, n_terms, inner_height, columns), np.float32),  # terms of A
+        np.zeros((n_layers, 1, inner_height, columns), np.float32),  # terms of A
         np.zeros((3, height, columns), np.float32),  # gradients of X, X_0 and A
         np.zeros((3, inner_height, columns), np.float32),
         np.empty((n_block_rows, n_fields), np.float32),  # sums of fields
         np.zeros((*layers[0].shape, SHORT_WIDTH), np.float32),  # gradients of both factors of W
         np.zeros((*layers[1].shape, SHORT_WIDTH), np.float32),
+        make_instance_rooms(n_block_rows, height, dim, rank if kind == VECTORS else 0),
     )
 
 
@@ -282,23 +291,25 @@ def _run_layers(
     output: Any,
     gates: Any,
     rooms: Any,
-    of_readout: Any,
+    sums: Any,
     of_lookups: Any,
 ) -> float:
     """Take a group of rows, whose gates are known, through all layers and back."""
     (codes, targets, row_weights), group, end = place
-    x, factors, terms, gradients, scratch, sums, first_sums, second_sums = rooms
+    x, factors, terms, gradients, scratch, of_sums, first_sums, second_sums, instances = rooms
     of_x, of_x0, of_factor = gradients[0], gradients[1], gradients[2]
     dim, n_layers, total = sizes[3], len(factors), 0.0
-    for first in range(group, end, len(sums)):
-        last = min(end, first + len(sums))
+    for first in range(group, end, len(of_sums)):
+        last = min(end, first + len(of_sums))
         here = gates[0][:, first - group : last - group]
         of_here = gates[1][:, first - group : last - group]
         look_up(codes[first:last], embedding[0], embedding[1], dim, x[0])
+        if sizes[0] == VECTORS:
+            load_instances(x[0], last - first, sizes[2], dim, instances)
         for k in range(n_layers):
-            _factor(sizes, layers, k, x[0], here[k], terms[k], scratch[0], factors[k])
+            _factor(sizes, layers, k, x[0], here[k], (terms[k], scratch[0], instances), factors[k])
             grow(x[k], factors[k], x[k + 1])
-        of_fields = sums[: last - first]
+        of_fields = of_sums[: last - first]
         sum_fields(x[n_layers], dim, of_fields)
         total += descend_sums(
             of_fields,
@@ -307,16 +318,16 @@ def _run_layers(
             targets[first:last],
             row_weights[first:last],
             len(codes),
-            of_readout,
+            sums[1],
         )
         spread(of_fields, dim, of_x)
         clear(of_x0)
         for k in range(n_layers - 1, -1, -1):
             step_back(x[k], factors[k], of_x, of_factor)
-            forward = x[0], here[k], terms[k]
-            of_factors = first_sums[k], second_sums[k]
+            state = x[0], here[k], terms[k], instances
+            of_factors = first_sums[k], second_sums[k], sums[0][k]
             _factor_backward(
-                sizes, layers, k, forward, of_factor, scratch, of_factors, of_x0, of_here[k]
+                sizes, layers, k, state, of_factor, scratch, of_factors, of_x0, of_here[k]
             )
         add(of_x, of_x0)
         store(of_x0, dim, of_lookups[first:last])
@@ -324,18 +335,18 @@ def _run_layers(
 
 
 @compiled
-def _factor(
-    sizes: Any, layers: Any, k: int, x0: Any, values: Any, terms: Any, scaled: Any, factor: Any
-) -> None:
+def _factor(sizes: Any, layers: Any, k: int, x0: Any, values: Any, rooms: Any, factor: Any) -> None:
     """Compute A of layer k, and the terms that its way back needs."""
     kind, rank, n, dim = sizes
+    terms, scaled, instances = rooms
+    weight = layers[0][k]
     if kind == GENERATED:
-        generated_factor(
-            layers[0][k], layers[3][k], x0, values, rank, dim, terms[0], scaled, factor
-        )
+        generated_factor(weight, layers[3][k], x0, values, rank, dim, terms[0], scaled, factor)
+    elif kind == VECTORS:
+        left, right = values[:, : rank * n], values[:, rank * n :]
+        instance_factor(weight, x0, left, right, n, dim, instances, factor)
     else:
-        right = values[:, rank * n : 2 * rank * n if kind == VECTORS else rank * n]
-        vectors_factor(layers[0][k], x0, values, right, n, dim, terms, scaled, factor)
+        scaled_factor(weight, x0, values, n, dim, terms, factor)
 
 
 @compiled
@@ -343,7 +354,7 @@ def _factor_backward(
     sizes: Any,
     layers: Any,
     k: int,
-    forward: Any,
+    state: Any,
     of_factor: Any,
     scratch: Any,
     of_factors: Any,
@@ -352,23 +363,27 @@ def _factor_backward(
 ) -> None:
     """Bring the gradient of A of layer k back to all that it is made of."""
     kind, rank, n, dim = sizes
-    x0, values, terms = forward
-    rooms = scratch[0], scratch[1], scratch[2]
+    x0, values, terms, instances = state
+    weight, of_weight = layers[0][k], of_factors[0]
     if kind == GENERATED:
         inputs = layers[2][k], layers[1][k], x0, values, terms[0], of_factor
-        generated_backward(inputs, rooms, rank, dim, of_factors[0], of_factors[1], of_x0, of_values)
-    else:
-        end = 2 * rank * n if kind == VECTORS else rank * n
-        vectors_backward(
-            (values, values[:, rank * n : end], terms, x0, layers[2][k], of_factor),
-            rooms,
+        rooms = scratch[0], scratch[1], scratch[2]
+        generated_backward(inputs, rooms, rank, dim, of_weight, of_factors[1], of_x0, of_values)
+    elif kind == VECTORS:
+        split = rank * n
+        instance_backward(
+            (weight, values[:, :split], values[:, split:], of_factor),
             n,
             dim,
-            of_factors[0],
+            instances,
+            of_factors[2],
             of_x0,
-            of_values,
-            of_values[:, rank * n : end],
+            of_values[:, :split],
+            of_values[:, split:],
         )
+    else:
+        forward = values, terms, x0, layers[2][k], of_factor
+        scaled_backward(forward, scratch[0], n, dim, of_weight, of_x0, of_values)
 
 
 @compiled
@@ -414,16 +429,20 @@ def _penalise(rank: int, n: int, n_rows: int, penalty: float, values: Any, of_va
 @compiled
 def _add_cosine(values: Any, a: int, b: int, n: int, penalty: float, of_values: Any) -> float:
     """Return ``penalty`` times abs(cos) of the vectors from a and from b on; add the gradient."""
-    dot, of_a, of_b = np.float32(0), np.float32(0), np.float32(0)
+    # In float64: of parallel vectors, the gradient is what two equal numbers differ by.
+    dot, of_a, of_b = 0.0, 0.0, 0.0
     for i in range(n):
-        dot += values[a + i] * values[b + i]
-        of_a += values[a + i] * values[a + i]
-        of_b += values[b + i] * values[b + i]
+        u, v = np.float64(values[a + i]), np.float64(values[b + i])
+        dot += u * v
+        of_a += u * u
+        of_b += v * v
     lengths = np.sqrt(of_a) * np.sqrt(of_b)
     if lengths < SHORTEST:
         return 0.0
-    factor = np.float32(penalty if dot > 0 else -penalty) / lengths
+    factor = (penalty if dot > 0 else -penalty) / lengths
+    by_a, by_b = dot / of_a, dot / of_b
     for i in range(n):
-        of_values[a + i] += factor * (values[b + i] - dot / of_a * values[a + i])
-        of_values[b + i] += factor * (values[a + i] - dot / of_b * values[b + i])
+        u, v = np.float64(values[a + i]), np.float64(values[b + i])
+        of_values[a + i] += np.float32(factor * (v - by_a * u))
+        of_values[b + i] += np.float32(factor * (u - by_b * v))
     return penalty * abs(dot) / lengths

@@ -3,8 +3,10 @@
 A is the factor of the layer, X_l = X_{l-1} (1 + A). Two kinds of instance-dependent layers are
 here, with ``values`` (R, g) the numbers that depend on the R batch rows of the block:
 
-* vectors around W: A = sum_p u_p * (W (v_p * X_0)), see `sparsectr.kernels.pin`;
+* scaled rows: A = sum_p u_p * (W X_0), see `sparsectr.kernels.pin`;
 * generated singular values: A = U (s * (V^T X_0)).
+
+The third kind is in `sparsectr.kernels.compiled.instances`.
 """
 
 from __future__ import annotations
@@ -12,7 +14,6 @@ from __future__ import annotations
 from typing import Any
 
 from sparsectr.kernels.compiled.blocks import (
-    add_scale_back,
     add_scaled,
     clear,
     scale,
@@ -23,55 +24,26 @@ from sparsectr.kernels.compiled.matrix import add_outer, add_product, set_produc
 
 
 @compiled
-def vectors_factor(
-    weight: Any,
-    x0: Any,
-    left: Any,
-    right: Any,
-    n: int,
-    dim: int,
-    terms: Any,
-    scaled: Any,
-    factor: Any,
+def scaled_factor(
+    weight: Any, x0: Any, values: Any, n: int, dim: int, terms: Any, factor: Any
 ) -> None:
-    """Compute A and the terms W (v_p * X_0).
-
-    left, right (R, P n): u_p and v_p one after the other; without any ``right``, v is 1.
-    """
+    """Compute A and the terms W X_0; values (R, P n), u_p one after the other."""
     clear(factor)
     for p in range(len(terms)):
-        if right.shape[1] > 0:
-            scale(x0, right, p * n, n, dim, scaled)
-            set_product(weight, scaled, terms[p])
-        else:
-            set_product(weight, x0, terms[p])
-        add_scaled(terms[p], left, p * n, n, dim, factor)
+        set_product(weight, x0, terms[p])
+        add_scaled(terms[p], values, p * n, n, dim, factor)
 
 
 @compiled
-def vectors_backward(
-    inputs: Any,
-    scratch: Any,
-    n: int,
-    dim: int,
-    of_weight: Any,
-    of_x0: Any,
-    of_left: Any,
-    of_right: Any,
+def scaled_backward(
+    inputs: Any, of_term: Any, n: int, dim: int, of_weight: Any, of_x0: Any, of_values: Any
 ) -> None:
-    """Bring the gradient of A back to the vectors, the weight and X_0."""
-    left, right, terms, x0, transposed, of_factor = inputs
-    of_term, scaled, of_scaled = scratch
+    """Bring the gradient of A back to u, W and X_0."""
+    values, terms, x0, transposed, of_factor = inputs
     for p in range(len(terms)):
-        scale_back(of_factor, terms[p], left, p * n, n, dim, of_term, of_left)
-        if right.shape[1] > 0:
-            scale(x0, right, p * n, n, dim, scaled)
-            add_outer(of_term, scaled, of_weight)
-            set_product(transposed, of_term, of_scaled)
-            add_scale_back(of_scaled, x0, right, p * n, n, dim, of_x0, of_right)
-        else:
-            add_outer(of_term, x0, of_weight)
-            add_product(transposed, of_term, of_x0)
+        scale_back(of_factor, terms[p], values, p * n, n, dim, of_term, of_values)
+        add_outer(of_term, x0, of_weight)
+        add_product(transposed, of_term, of_x0)
 
 
 @compiled

@@ -38,6 +38,14 @@ def set_product(weight: Any, x: Any, y: Any) -> None:
 
 
 @compiled
+def set_transposed_product(weight: Any, x: Any, y: Any) -> None:
+    """Store weight.T @ x as y: (n, m) @ (n, C) to (m, C); more columns of weight are left."""
+    for i in range(0, y.shape[0], TILE_ROWS):
+        for c in range(0, y.shape[1], TILE_COLUMNS):
+            _set_transposed_tile(weight, x, y, i, c)
+
+
+@compiled
 def add_outer(a: Any, b: Any, partial_sums: Any) -> None:
     """Add a @ b.T to the sums over the last axis of ``partial_sums``.
 
@@ -59,8 +67,10 @@ def add_up(partial_sums: Any, weight: Any) -> None:
             weight[i, j] = sum_piece(flat, (i * weight.shape[1] + j) * SHORT_WIDTH, SHORT_WIDTH)
 
 
-def _generate_tile(adds: bool, context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    """Write y[i:i+4, c:c+16] = weight[i:i+4] @ x[:, c:c+16], or +=."""
+def _generate_tile(
+    adds: bool, turns: bool, context: Any, builder: Any, signature: Any, arguments: Any
+) -> Any:
+    """Write y[i:i+4, c:c+16] = weight[i:i+4] @ x[:, c:c+16], or +=, or with weight.T."""
     weight, x, y = vectors.open_arrays(context, builder, signature, arguments, 3)
     first_row, column = arguments[3:]
     rows = [builder.add(first_row, first_row.type(k)) for k in range(TILE_ROWS)]
@@ -68,7 +78,8 @@ def _generate_tile(adds: bool, context: Any, builder: Any, signature: Any, argum
     with cgutils.for_range(builder, vectors.length(builder, x, 0)) as loop:
         values = vectors.load(builder, x, loop.index, column)
         for total, row in zip(sums, rows, strict=True):
-            number = vectors.load_repeated(builder, weight, row, loop.index)
+            place = (loop.index, row) if turns else (row, loop.index)
+            number = vectors.load_repeated(builder, weight, *place)
             grown = vectors.multiply_add(builder, number, values, builder.load(total))
             builder.store(grown, total)
     for total, row in zip(sums, rows, strict=True):
@@ -80,11 +91,15 @@ def _generate_tile(adds: bool, context: Any, builder: Any, signature: Any, argum
 
 
 def _add(_: Any, weight: Any, x: Any, y: Any, row: Any, column: Any) -> Any:
-    return types.void(weight, x, y, types.intp, types.intp), partial(_generate_tile, True)
+    return types.void(weight, x, y, types.intp, types.intp), partial(_generate_tile, True, False)
 
 
 def _set(_: Any, weight: Any, x: Any, y: Any, row: Any, column: Any) -> Any:
-    return types.void(weight, x, y, types.intp, types.intp), partial(_generate_tile, False)
+    return types.void(weight, x, y, types.intp, types.intp), partial(_generate_tile, False, False)
+
+
+def _set_transposed(_: Any, weight: Any, x: Any, y: Any, row: Any, column: Any) -> Any:
+    return types.void(weight, x, y, types.intp, types.intp), partial(_generate_tile, False, True)
 
 
 def _generate_outer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -120,3 +135,4 @@ def _outer(_: Any, a: Any, b: Any, sums: Any, i: Any, j: Any, width: Any) -> Any
 _add_outer_tile: Any = intrinsic(_outer)
 _add_tile: Any = intrinsic(_add)
 _set_tile: Any = intrinsic(_set)
+_set_transposed_tile: Any = intrinsic(_set_transposed)

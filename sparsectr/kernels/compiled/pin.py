@@ -29,9 +29,22 @@ from sparsectr.kernels.compiled.blocks import (
     store,
     sum_fields,
 )
+from sparsectr.kernels.compiled.instances import (
+    instance_backward,
+    instance_factor,
+    load_instances,
+    make_instance_rooms,
+)
 from sparsectr.kernels.compiled.jit import compiled
-from sparsectr.kernels.compiled.layers import vectors_backward, vectors_factor
-from sparsectr.kernels.compiled.matrix import TILE_ROWS, add_outer, add_product, add_up, set_product
+from sparsectr.kernels.compiled.layers import scaled_backward, scaled_factor
+from sparsectr.kernels.compiled.matrix import (
+    TILE_COLUMNS,
+    TILE_ROWS,
+    add_outer,
+    add_product,
+    add_up,
+    set_product,
+)
 from sparsectr.kernels.compiled.vectors import SHORT_WIDTH
 from sparsectr.kernels.threads import run_parts
 
@@ -124,7 +137,7 @@ class _PolynomialSums(torch.autograd.Function):
             -(-len(embeddings) // PART_ROWS),
             as_array(embeddings),
             n_subspaces,
-            as_array(fill_up(weights)),
+            as_array(fill_up(weights, wide=right.numel() > 0)),
             as_array(left),
             as_array(right),
             sums.numpy(),
@@ -134,7 +147,7 @@ class _PolynomialSums(torch.autograd.Function):
     @staticmethod
     def backward(ctx: FunctionCtx, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         embeddings, weights, left, right = ctx.saved_tensors  # type: ignore[attr-defined]
-        filled = fill_up(weights)
+        filled = fill_up(weights, wide=right.numel() > 0)
         n_parts = -(-len(embeddings) // PART_ROWS)
         of_embeddings = torch.empty(embeddings.shape)
         of_weights = torch.zeros(n_parts, *filled.shape)
@@ -158,10 +171,12 @@ class _PolynomialSums(torch.autograd.Function):
         return of_embeddings, of_weights.sum(0)[:, :n_rows, :n_rows], of_left, of_right, None
 
 
-def fill_up(weights: Tensor) -> Tensor:
-    """Add rows and columns of zeros up to whole tiles."""
-    n_missing = -weights.shape[1] % TILE_ROWS
-    return functional.pad(weights, (0, n_missing, 0, n_missing))
+def fill_up(weights: Tensor, wide: bool = False) -> Tensor:
+    """Add rows and columns of zeros up to whole tiles; wide ones are a matrix of products, too."""
+    n = weights.shape[1]
+    n_missing = -n % TILE_ROWS
+    n_columns = -n % TILE_COLUMNS if wide else n_missing
+    return functional.pad(weights, (0, n_columns, 0, n_missing))
 
 
 # Parts and blocks of a batch ---------------------------------------------------------------
@@ -182,20 +197,25 @@ def _forward_part(
     start, stop = part * PART_ROWS, min(len(embeddings), (part + 1) * PART_ROWS)
     n_block_rows = count_block_rows(stop - start, dim)
     x = np.zeros((2, weights.shape[1], n_columns(n_block_rows, dim)), np.float32)
-    factor, scaled = np.zeros(x.shape[1:], np.float32), np.zeros(x.shape[1:], np.float32)
+    factor = np.zeros(x.shape[1:], np.float32)
     n = embeddings.shape[1] * n_subspaces
     n_terms = left.shape[2] // n
     terms = np.zeros((n_terms, *x.shape[1:]), np.float32)
+    rooms = make_instance_rooms(n_block_rows, weights.shape[1], dim, right.shape[2] // n)
     for first in range(start, stop, n_block_rows):
         last = min(stop, first + n_block_rows)
         load(embeddings[first:last], dim, x[0])
         copy(x[0], x[1])
+        if right.shape[2] > 0:
+            load_instances(x[0], last - first, n, dim, rooms)
         for layer in range(len(weights)):
+            u, v = left[layer, first:last], right[layer, first:last]
             if n_terms == 0:
                 set_product(weights[layer], x[0], factor)
+            elif right.shape[2] == 0:
+                scaled_factor(weights[layer], x[0], u, n, dim, terms, factor)
             else:
-                u, v = left[layer, first:last], right[layer, first:last]
-                vectors_factor(weights[layer], x[0], u, v, n, dim, terms, scaled, factor)
+                instance_factor(weights[layer], x[0], u, v, n, dim, rooms, factor)
             grow(x[1], factor, x[1])
         sum_fields(x[1], dim, sums[first:last])
 
@@ -260,42 +280,42 @@ def _backward_part(
     n = embeddings.shape[1] * n_subspaces
     n_terms = left.shape[2] // n
     terms = np.zeros((n_layers, n_terms, *x.shape[1:]), np.float32)
-    scratch = np.zeros((6, *x.shape[1:]), np.float32)
-    of_x, of_x0, of_factor = scratch[0], scratch[1], scratch[2]
-    of_term, scaled, of_scaled = scratch[3], scratch[4], scratch[5]
+    rooms = make_instance_rooms(n_block_rows, weights.shape[1], dim, right.shape[2] // n)
+    scratch = np.zeros((4, *x.shape[1:]), np.float32)
+    of_x, of_x0, of_factor, of_term = scratch[0], scratch[1], scratch[2], scratch[3]
     partial_sums = np.zeros((*weights.shape, SHORT_WIDTH), np.float32)
     for first in range(start, stop, n_block_rows):
         last = min(stop, first + n_block_rows)
         load(embeddings[first:last], dim, x[0])
+        if right.shape[2] > 0:
+            load_instances(x[0], last - first, n, dim, rooms)
         for layer in range(n_layers):
+            u, v, of_a = left[layer, first:last], right[layer, first:last], factors[layer]
             if n_terms == 0:
-                set_product(weights[layer], x[0], factors[layer])
+                set_product(weights[layer], x[0], of_a)
+            elif right.shape[2] == 0:
+                scaled_factor(weights[layer], x[0], u, n, dim, terms[layer], of_a)
             else:
-                u, v, of_a = left[layer, first:last], right[layer, first:last], factors[layer]
-                vectors_factor(weights[layer], x[0], u, v, n, dim, terms[layer], scaled, of_a)
+                instance_factor(weights[layer], x[0], u, v, n, dim, rooms, of_a)
             grow(x[layer], factors[layer], x[layer + 1])
         spread(gradient[first:last], dim, of_x)
         clear(of_x0)
         for layer in range(n_layers - 1, -1, -1):
             step_back(x[layer], factors[layer], of_x, of_factor)
+            u, v = left[layer, first:last], right[layer, first:last]
+            of_u, of_v = of_left[layer, first:last], of_right[layer, first:last]
             if n_terms == 0:
                 add_outer(of_factor, x[0], partial_sums[layer])
                 add_product(transposed[layer], of_factor, of_x0)
-                continue
-            u, v = left[layer, first:last], right[layer, first:last]
-            vectors_backward(
-                (u, v, terms[layer], x[0], transposed[layer], of_factor),
-                (of_term, scaled, of_scaled),
-                n,
-                dim,
-                partial_sums[layer],
-                of_x0,
-                of_left[layer, first:last],
-                of_right[layer, first:last],
-            )
+            elif right.shape[2] == 0:
+                state = u, terms[layer], x[0], transposed[layer], of_factor
+                scaled_backward(state, of_term, n, dim, partial_sums[layer], of_x0, of_u)
+            else:
+                inputs, of_weight = (weights[layer], u, v, of_factor), of_weights[part, layer]
+                instance_backward(inputs, n, dim, rooms, of_weight, of_x0, of_u, of_v)
         add(of_x, of_x0)
         store(of_x0, dim, of_embeddings[first:last])
-    for layer in range(n_layers):
+    for layer in range(n_layers if right.shape[2] == 0 else 0):
         add_up(partial_sums[layer], of_weights[part, layer])
 
 

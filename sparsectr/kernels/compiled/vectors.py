@@ -62,6 +62,11 @@ def load_repeated(builder: Any, array: Any, i: Any, j: Any) -> Any:
     return repeat(builder, builder.load(address(builder, array, i, j)), VECTOR)
 
 
+def load_repeated_short(builder: Any, array: Any, i: Any, j: Any) -> Any:
+    """Return a short vector that holds array[i, j] 8 times."""
+    return repeat(builder, builder.load(address(builder, array, i, j)), SHORT_VECTOR)
+
+
 def load_flat(builder: Any, array: Any, place: Any) -> Any:
     """Return the short vector array[place : place + 8] of an array with one axis."""
     return _load(builder, builder.gep(array.data, [place]), SHORT_VECTOR)

@@ -7,6 +7,7 @@ from sparsectr.interactions.constraints import to_interaction_constraints
 from sparsectr.interactions.display import InteractionDisplay
 from sparsectr.interactions.features import InteractionFeatures
 from sparsectr.interactions.interaction import Interaction
+from sparsectr.interactions.listed import ListedInteractions
 from sparsectr.interactions.stability import interaction_stability
 from sparsectr.methods.dynint import DynIntClassifier
 from sparsectr.methods.optfeature import OptFeatureClassifier
@@ -23,6 +24,7 @@ __all__ = [
     "Interaction",
     "InteractionDisplay",
     "InteractionFeatures",
+    "ListedInteractions",
     "interaction_stability",
     "screen_interactions",
     "to_interaction_constraints",

@@ -5,6 +5,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sparsectr import (
     DynIntClassifier,
     InteractionFeatures,
+    ListedInteractions,
     OptFeatureClassifier,
     ProfitClassifier,
 )
@@ -34,6 +35,15 @@ def test_scikit_learn_checks(estimator, check):
         )
         for encoder in ("target", "onehot", "codes")
     ]
+    + [InteractionFeatures(ListedInteractions(), n_interactions=None)]
 )
 def test_scikit_learn_checks_of_the_transformer(estimator, check):
+    check(estimator)
+
+
+@parametrize_with_checks(
+    [ListedInteractions()],
+    expected_failed_checks=lambda estimator: {"check_complex_data": "reads names, no values"},
+)
+def test_scikit_learn_checks_of_the_list(estimator, check):
     check(estimator)

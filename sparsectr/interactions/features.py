@@ -46,9 +46,11 @@ class InteractionFeatures(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
     Parameters
     ----------
     estimator : estimator
-        A classifier that lists crosses in ``selected_interactions_``.
-    n_interactions : int, default=20
-        Number of crosses, the strongest ones; fewer if the estimator finds fewer.
+        A classifier that lists crosses in ``selected_interactions_``; or `ListedInteractions`,
+        which lists all of them.
+    n_interactions : int or None, default=20
+        Number of crosses, the strongest ones; fewer if the estimator finds fewer. None takes all
+        that it lists.
     orders : collection of int or None, default=None
         Take only crosses of so many fields, such as ``[2]``. None takes all.
     encoder : {"target", "onehot", "codes", "category"} or transformer, default="target"
@@ -113,7 +115,7 @@ class InteractionFeatures(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         self,
         estimator: Any,
         *,
-        n_interactions: int = 20,
+        n_interactions: int | None = 20,
         orders: Collection[int] | None = None,
         encoder: Any = "target",
         keep_original: bool = True,
@@ -288,7 +290,9 @@ class InteractionFeatures(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         return columns, numbers
 
     def _check_parameters(self) -> None:
-        check_integer("n_interactions", self.n_interactions, 0)
+        if self.n_interactions is not None:
+            check_integer("n_interactions", self.n_interactions, 0)
+            self._check_estimator_lists(self.n_interactions)
         if self.orders is not None and not isinstance(self.orders, Collection):
             raise TypeError(f"orders must be None or a collection of ints, got {self.orders!r}.")
         for order in () if self.orders is None else self.orders:
@@ -304,11 +308,13 @@ class InteractionFeatures(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         if self.hash_buckets is not None:
             check_integer("hash_buckets", self.hash_buckets, 1, np.iinfo(np.int32).max - 2)
         check_integer("cv", self.cv, 2)
-        listed = getattr(self.estimator, "n_interactions", self.n_interactions)
-        if listed < self.n_interactions:
+
+    def _check_estimator_lists(self, n_interactions: int) -> None:
+        listed = getattr(self.estimator, "n_interactions", n_interactions)
+        if listed < n_interactions:
             raise ValueError(
                 "n_interactions must not be larger than the estimator's own n_interactions, "
-                f"{listed}, got {self.n_interactions}; raise estimator__n_interactions as well."
+                f"{listed}, got {n_interactions}; raise estimator__n_interactions as well."
             )
 
     def _fit_estimator(self, X: Any, y: Any, fit_params: dict[str, Any]) -> Any:

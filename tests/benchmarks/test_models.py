@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.model_selection import train_test_split
 from suite.averaged import AveragedDynInt
+from suite.cross_statistics import StatisticsDynInt
 from suite.datasets import SOURCES
 from suite.models import CHOSEN, MODELS, find_settings, make_model, validation_cost
 
@@ -86,3 +87,19 @@ def test_means_are_those_of_fits_with_other_seeds():
     expected = np.mean([clf.predict_proba(X_val) for clf in singles], axis=0)
     np.testing.assert_allclose(mean.predict_proba(X_val), expected, rtol=1e-12)
     assert mean.n_iter_ == 5
+
+
+def test_statistics_of_all_crosses_stand_beside_the_fields():
+    clicks = make_clicks(600, 3, 4, crosses=[(0, 1)], random_state=0)
+    X, X_val, y, y_val = train_test_split(clicks.X, clicks.y, random_state=0)
+    clf = StatisticsDynInt(max_order=3, random_state=0).fit(X, y, X_val=X_val, y_val=y_val)
+    columns = clf.model_.feature_names_in_
+    assert [name.split("__")[1] for name in columns] == [
+        *("f0", "f1", "f2"),
+        *("f0 × f1", "f0 × f2", "f1 × f2", "f0 × f1 × f2"),
+    ]
+    # The order of the rows is theirs, and no row depends on the others.
+    together = clf.predict_proba(X_val)
+    np.testing.assert_array_equal(clf.predict_proba(X_val[::-1])[::-1], together)
+    alone = DynIntClassifier(random_state=0).fit(X, y, X_val=X_val, y_val=y_val)
+    assert not np.allclose(alone.predict_proba(X_val), together, atol=0.01)

@@ -77,6 +77,10 @@ def fit(clicks, **parameters):
         ({"orders": [3], "keep_original": False}, ["f1 × f2 × f3"]),
         ({"orders": {2}, "n_interactions": 2, "keep_original": False}, ["f0 × f1", "f2 × f3"]),
         ({"n_interactions": 0}, ["f0", "f1", "f2", "f3"]),
+        (
+            {"n_interactions": None, "keep_original": False},
+            ["f0 × f1", "f1 × f2 × f3", "f2 × f3"],
+        ),
     ],
 )
 @pytest.mark.parametrize("encoder", ["target", "codes", "category"])

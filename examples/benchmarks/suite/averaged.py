@@ -7,6 +7,7 @@ from sklearn.base import BaseEstimator
 from sklearn.ensemble import VotingClassifier
 
 from sparsectr import DynIntClassifier
+from suite.cross_statistics import StatisticsDynInt
 from suite.crossed import CrossedDynInt
 
 N_FITS = 5
@@ -52,3 +53,9 @@ class AveragedCrossedDynInt(_Averaged, CrossedDynInt):
     """The mean of five fits of `CrossedDynInt`."""
 
     single = CrossedDynInt
+
+
+class AveragedStatisticsDynInt(_Averaged, StatisticsDynInt):
+    """The mean of five fits of `StatisticsDynInt`."""
+
+    single = StatisticsDynInt

@@ -9,8 +9,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sparsectr import (
     DynIntClassifier,
     FieldEncoder,
-    Interaction,
     InteractionFeatures,
+    ListedInteractions,
     screen_interactions,
 )
 
@@ -85,10 +85,8 @@ class CrossedDynInt(ClassifierMixin, BaseEstimator):
         lacking = lacking["fields"][:n_screened]
         if len(lacking):
             self.statistics_ = InteractionFeatures(
-                ListedCrosses(lacking).fit(crossed, y),
-                n_interactions=len(lacking),
+                ListedInteractions(lacking),
                 keep_original=False,
-                prefit=True,
                 random_state=self.random_state,
             )
             crossed = self._add(crossed, self.statistics_.fit_transform(crossed, y))
@@ -112,23 +110,3 @@ class CrossedDynInt(ClassifierMixin, BaseEstimator):
     def _add(self, crossed: pd.DataFrame, statistics: Any) -> pd.DataFrame:
         names = [f"mean by {name}" for name in self.statistics_.get_feature_names_out()]
         return crossed.assign(**dict(zip(names, statistics.T, strict=True)))
-
-
-class ListedCrosses(BaseEstimator):
-    """List given crosses, as a fitted estimator lists what it has found.
-
-    Parameters
-    ----------
-    crosses : iterable of tuple of str
-        Names of the fields of each.
-    """
-
-    def __init__(self, crosses: Any) -> None:
-        self.crosses = crosses
-
-    def fit(self, X: Any, y: Any) -> Self:
-        """List the crosses."""
-        self.selected_interactions_ = [
-            Interaction(tuple(fields), len(fields), 0.0) for fields in self.crosses
-        ]
-        return self

@@ -57,6 +57,13 @@ MODELS = (
             "dynint-crossed",
             ours=True,
         ),
+        "dynint-statistics": Model(
+            "DynInt with statistics of all crosses",
+            "suite.cross_statistics:StatisticsDynInt",
+            {},
+            "dynint-statistics",
+            ours=True,
+        ),
         # With the settings of a single fit.
         "dynint-pin-mean": Model(
             "DynInt pin, mean of 5 fits",
@@ -70,6 +77,13 @@ MODELS = (
             "suite.averaged:AveragedCrossedDynInt",
             {},
             "dynint-crossed",
+            ours=True,
+        ),
+        "dynint-statistics-mean": Model(
+            "DynInt with statistics of all crosses, mean of 5 fits",
+            "suite.averaged:AveragedStatisticsDynInt",
+            {},
+            "dynint-statistics",
             ours=True,
         ),
         "lr": Model("logistic regression, one-hot", "suite.peers.linear:OneHotLogistic", {}, "lr"),

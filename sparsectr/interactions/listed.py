@@ -1,0 +1,113 @@
+"""Crosses that need no search: all of them, or those that are known."""
+
+import math
+from collections.abc import Collection, Iterable
+from itertools import combinations
+from typing import Any, Self
+
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import validate_data
+
+from sparsectr.encoding.columns import as_table
+from sparsectr.interactions.interaction import Interaction
+from sparsectr.parameters import check_integer
+
+
+class ListedInteractions(BaseEstimator):
+    """List all crosses of a table's fields, or given ones, without any search.
+
+    For `InteractionFeatures`, in the place of an estimator that discovers crosses: where the fields
+    are few, statistics of every pair cost little and may be worth more than a choice of twenty;
+    and crosses that somebody knows need no discovery.
+
+    Parameters
+    ----------
+    interactions : iterable of collections of str or None, default=None
+        The crosses, each by the names of two or more of its fields. None lists every set of two to
+        ``max_order`` fields.
+    max_order : int, default=2
+        Most fields in a cross if all are listed: n fields have n (n - 1) / 2 pairs.
+
+    Attributes
+    ----------
+    selected_interactions_ : list of Interaction
+        The crosses, with fields in column order: given ones as they were given, all of them by
+        order and then by columns. Their strength is NaN, since nothing was measured.
+    n_features_in_ : int
+        Number of fields.
+    feature_names_in_ : ndarray of str, shape (n_fields,)
+        Names of the columns, if all are strings. Without them fields are ``x0``, ``x1``, ...
+
+    See Also
+    --------
+    InteractionFeatures : Makes columns of crosses.
+    screen_interactions : Finds crosses that a classifier has not learnt.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sparsectr import ListedInteractions
+    >>> X = pd.DataFrame({"month": ["1", "2"], "day": ["1", "1"], "carrier": ["UA", "B6"]})
+    >>> [cross.fields for cross in ListedInteractions().fit(X).selected_interactions_]
+    [('month', 'day'), ('month', 'carrier'), ('day', 'carrier')]
+    """
+
+    def __init__(
+        self,
+        interactions: Iterable[Collection[str]] | None = None,
+        *,
+        max_order: int = 2,
+    ) -> None:
+        self.interactions = interactions
+        self.max_order = max_order
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """List the crosses of a table.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_rows, n_fields)
+            Only its columns matter.
+        y : object, default=None
+            Ignored.
+
+        Returns
+        -------
+        ListedInteractions
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If a cross has fewer than two different fields or one that the table has not.
+        """
+        check_integer("max_order", self.max_order, 2)
+        table = as_table(X)
+        validate_data(self, table, skip_check_array=True)
+        default = [f"x{j}" for j in range(self.n_features_in_)]
+        names = [str(name) for name in getattr(self, "feature_names_in_", default)]
+        if self.interactions is None:
+            highest = min(self.max_order, len(names))
+            listed = [c for order in range(2, highest + 1) for c in combinations(names, order)]
+        else:
+            listed = [_in_order(fields, names) for fields in self.interactions]
+        self.selected_interactions_ = [
+            Interaction(fields, len(fields), math.nan) for fields in listed
+        ]
+        return self
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        tags.input_tags.allow_nan = True
+        return tags
+
+
+def _in_order(fields: Collection[str], names: list[str]) -> tuple[str, ...]:
+    """Return the fields of a cross in column order."""
+    if isinstance(fields, str) or len(set(fields)) < max(2, len(fields)):
+        raise ValueError(f"a cross must have two or more different fields, got {fields!r}.")
+    if strangers := sorted(set(fields) - set(names)):
+        raise ValueError(f"X must have the columns {strangers} of a cross, it has {names}.")
+    return tuple(name for name in names if name in fields)

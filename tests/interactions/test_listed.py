@@ -1,0 +1,78 @@
+"""Crosses without a search: which are listed, and how they become columns."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sparsectr import InteractionFeatures, ListedInteractions
+
+
+@pytest.fixture
+def table():
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(rng.integers(0, 3, (60, 4)).astype(str), columns=list("dacb"))
+
+
+def fields_of(lister, X):
+    return [cross.fields for cross in lister.fit(X).selected_interactions_]
+
+
+def test_lists_all_pairs_in_column_order(table):
+    expected = [("d", "a"), ("d", "c"), ("d", "b"), ("a", "c"), ("a", "b"), ("c", "b")]
+    assert fields_of(ListedInteractions(), table) == expected
+
+
+@pytest.mark.parametrize(("max_order", "n"), [(2, 6), (3, 10), (4, 11), (9, 11)])
+def test_lists_every_set_of_fields_once(table, max_order, n):
+    listed = fields_of(ListedInteractions(max_order=max_order), table)
+    assert len(listed) == len(set(listed)) == n
+    assert [len(fields) for fields in listed] == sorted(len(fields) for fields in listed)
+
+
+def test_lists_what_it_is_given(table):
+    lister = ListedInteractions([("b", "d"), {"c", "a", "b"}])
+    assert fields_of(lister, table) == [("d", "b"), ("a", "c", "b")]
+    assert all(math.isnan(cross.strength) for cross in lister.selected_interactions_)
+
+
+def test_columns_without_names(table):
+    assert fields_of(ListedInteractions(), table.to_numpy()[:, :2]) == [("x0", "x1")]
+
+
+def test_one_column_has_no_cross(table):
+    assert fields_of(ListedInteractions(), table[["a"]]) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ([("a",)], r"two or more different fields, got \('a',\)"),
+        ([("a", "a")], "two or more different fields"),
+        (["ab"], "two or more different fields, got 'ab'"),
+        ([("a", "z")], r"columns \['z'\] of a cross"),
+    ],
+)
+def test_what_is_no_cross(table, given, message):
+    with pytest.raises(ValueError, match=message):
+        ListedInteractions(given).fit(table)
+
+
+def test_max_order_is_checked(table):
+    with pytest.raises(ValueError, match="max_order must be an int >= 2, got 1"):
+        ListedInteractions(max_order=1).fit(table)
+
+
+def test_all_of_them_become_columns(table):
+    y = np.arange(len(table)) % 2
+    features = InteractionFeatures(
+        ListedInteractions(max_order=3), n_interactions=None, encoder="codes", keep_original=False
+    )
+    codes = features.fit_transform(table, y)
+    assert codes.shape == (60, 10)
+    assert list(features.get_feature_names_out()[:2]) == ["d × a", "d × c"]
+    # Two rows have the same code exactly if they have the same values.
+    joined = table["d"] + "," + table["a"] + "," + table["c"]
+    column = codes[:, list(features.get_feature_names_out()).index("d × a × c")]
+    assert (pd.factorize(column)[0] == pd.factorize(joined)[0]).all()

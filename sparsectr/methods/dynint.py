@@ -8,11 +8,13 @@ from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.stats import loguniform
 from torch import Tensor, nn
 
 from sparsectr.base import BaseInteractionClassifier
 from sparsectr.encoding.field_encoder import FieldEncoder
+from sparsectr.kernels.dispatch import fused_version
 from sparsectr.nn.contributions import contributions_of, strongest_crosses
 from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.nn.linear import UndrawnLinear
@@ -23,11 +25,11 @@ from sparsectr.nn.pin import (
     PinLayer,
     WeightedLayer,
     gated_loss,
-    polynomial_logits,
     polynomial_loss,
     split_subspaces,
     sum_fields,
 )
+from sparsectr.nn.views import TensorViews
 from sparsectr.parameters import check_choice, check_integer, check_real
 from sparsectr.training.descent import descend
 from sparsectr.training.loop import EpochRecord
@@ -150,6 +152,15 @@ class DynIntNet(nn.Module):
             if layer.gate_size
         )
         self.output = UndrawnLinear(self.n_fields, n_outputs)
+        self._views = TensorViews(
+            [
+                (self.embedding, "offsets"),
+                (self.embedding, "weight"),
+                (self.output, "weight"),
+                (self.output, "bias"),
+                *((layer, "weight") for layer in layers if config.variant == "pin"),
+            ]
+        )
 
     @torch.no_grad()
     def reset_parameters(
@@ -169,12 +180,15 @@ class DynIntNet(nn.Module):
         embeddings = self.embedding(codes)
         return self.combine(embeddings, self.compute_gates(embeddings))
 
-    def logits_by_row(self, codes: Tensor) -> Tensor | None:
+    def logits_by_row(self, codes: Tensor) -> NDArray[np.float32] | None:
         """Return logits (B, K), every row by itself in one pass; None where that is not built."""
-        if self.config.variant != "pin":
+        fused = fused_version("pin", self.embedding.weight)
+        if self.config.variant != "pin" or fused is None:
             return None
-        layers = cast("Sequence[PinLayer]", self.layers)
-        return polynomial_logits(layers, self.embedding, self.output, codes, self.n_subspaces)
+        logits: NDArray[np.float32] = fused.polynomial_logits(
+            codes, *self._views.arrays(), n_subspaces=self.n_subspaces
+        )
+        return logits
 
     def loss_in_one_pass(
         self, codes: Tensor, targets: Tensor, weights: Tensor, penalty: float = 0.0

@@ -212,28 +212,6 @@ def sum_fields(
     return polynomial_sums(embeddings, weights, left, right, n_subspaces)
 
 
-def polynomial_logits(
-    layers: Sequence[PinLayer],
-    embedding: FieldEmbedding,
-    output: nn.Linear,
-    codes: Tensor,
-    n_subspaces: int,
-) -> Tensor | None:
-    """Return the logits (B, K) of codes (B, F) in one pass; None where that is not possible."""
-    fused = fused_version("pin", embedding.weight)
-    if fused is None:
-        return None
-    return fused.polynomial_logits(  # type: ignore[no-any-return]
-        codes,
-        embedding.offsets,
-        embedding.weight,
-        [layer.weight for layer in layers],
-        output.weight,
-        output.bias,
-        n_subspaces,
-    )
-
-
 def polynomial_loss(
     layers: Sequence[PinLayer],
     embedding: FieldEmbedding,

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sparsectr.kernels.dispatch import fused_version
@@ -14,6 +16,7 @@ from sparsectr.nn.cross_products import Cross, WeightedCrosses
 from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.nn.mlp import MLP
 from sparsectr.nn.search_net import EMBEDDING_STD, CrossSearchNet
+from sparsectr.nn.views import TensorViews
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,25 @@ class ProfitNet(nn.Module):
                 config.dropout,
             )
             self.predictor = MLPPredictor(vocabulary_sizes, n_outputs, mlp)
+        self._views = self._make_views()
+
+    def _make_views(self) -> TensorViews | None:
+        """Return what `logits_by_row` reads, or None where it is not built."""
+        if not isinstance(self.predictor, LinearPredictor):
+            return None
+        linear = self.predictor.linear
+        return TensorViews(
+            [
+                (self.embedding, "offsets"),
+                (self.embedding, "weight"),
+                (linear.table, "weight"),
+                (self.architecture, "weight"),
+                (self.architecture.products, "all_fields"),
+                (self.architecture.products, "starts"),
+                (self.predictor.readout, "weight"),
+                (linear, "bias"),
+            ]
+        )
 
     @torch.no_grad()
     def reset_parameters(
@@ -127,21 +149,13 @@ class ProfitNet(nn.Module):
             return self.predictor.add_up(codes, self.architecture.sum(embeddings))
         return self.predictor(codes, embeddings, self.architecture(embeddings))
 
-    def logits_by_row(self, codes: Tensor) -> Tensor | None:
+    def logits_by_row(self, codes: Tensor) -> NDArray[np.float32] | None:
         """Return logits (B, K), every row by itself in one pass; None where that is not built."""
         fused = fused_version("crosses", self.embedding.weight)
-        if fused is None or not isinstance(self.predictor, LinearPredictor):
+        if self._views is None or fused is None:
             return None
-        linear = self.predictor.linear
-        return fused.linear_logits(  # type: ignore[no-any-return]
-            codes,
-            self.embedding.offsets,
-            (self.embedding.weight, linear.table.weight),
-            self.architecture.weight,
-            *self.architecture.products.listed,
-            self.predictor.readout.weight,
-            linear.bias,
-        )
+        logits: NDArray[np.float32] = fused.linear_logits(codes, *self._views.arrays())
+        return logits
 
     def loss_in_one_pass(self, codes: Tensor, targets: Tensor, weights: Tensor) -> Tensor | None:
         """Return the log loss of a batch, its gradients with it; None where that is not built."""

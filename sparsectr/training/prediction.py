@@ -13,7 +13,6 @@ CPU_BATCH = 256
 DEVICE_BATCH = 4096
 
 
-@torch.inference_mode()
 def predict_logits(net: nn.Module, codes: Tensor) -> npt.NDArray[np.float64]:
     """Compute the logits of all rows in evaluation mode.
 
@@ -21,7 +20,7 @@ def predict_logits(net: nn.Module, codes: Tensor) -> npt.NDArray[np.float64]:
     ----------
     net : nn.Module
         Codes (B, F) to logits (B, K). Left in evaluation mode. A method ``logits_by_row``, if it
-        has one and that does not return None, does the same with no batches at all.
+        has one and that does not return None, gives an array with no batches at all.
     codes : Tensor of shape (n_rows, n_fields)
         Codes on the net's device.
 
@@ -31,11 +30,13 @@ def predict_logits(net: nn.Module, codes: Tensor) -> npt.NDArray[np.float64]:
     """
     if net.training:
         net.eval()
-    if (by_row := getattr(net, "logits_by_row", None)) and (logits := by_row(codes)) is not None:
-        return np.asarray(logits.numpy(), np.float64)
+    by_row = getattr(net, "logits_by_row", None)
+    if by_row and (logits := by_row(codes)) is not None:
+        return np.asarray(logits, np.float64)
     size = CPU_BATCH if codes.device.type == "cpu" else DEVICE_BATCH
-    batches = [net(_fill_up(batch, size)) for batch in codes.split(size)]
-    return torch.cat(batches)[: len(codes)].cpu().numpy().astype(np.float64)
+    with torch.inference_mode():
+        batches = [net(_fill_up(batch, size)) for batch in codes.split(size)]
+        return torch.cat(batches)[: len(codes)].cpu().numpy().astype(np.float64)
 
 
 def _fill_up(codes: Tensor, size: int) -> Tensor:

@@ -44,38 +44,48 @@ def sum_crosses(embeddings: Tensor, weights: Tensor, fields: Tensor, starts: Ten
 
 def linear_logits(
     codes: Tensor,
-    offsets: Tensor,
-    tables: tuple[Tensor, Tensor],
-    weights: Tensor,
-    fields: Tensor,
-    starts: Tensor,
-    readout: Tensor,
-    bias: Tensor,
-) -> Tensor:
+    offsets: Any,
+    embeddings: Any,
+    linear: Any,
+    weights: Any,
+    fields: Any,
+    starts: Any,
+    readout: Any,
+    bias: Any,
+) -> Any:
     """Compute logits from codes in one pass, every row by itself.
 
     Parameters
     ----------
     codes : Tensor of shape (B, F)
-    offsets : Tensor of shape (F,)
+    offsets : ndarray of shape (F,)
         First row of every field.
-    tables : pair of tensors of shapes (V, D) and (V, K)
-        Embeddings and linear term.
-    weights, fields, starts
+    embeddings : ndarray of shape (V, D)
+    linear : ndarray of shape (V, K)
+        Linear term of every value.
+    weights, fields, starts : ndarray
         As in `sum_crosses`.
-    readout : Tensor of shape (K, D)
-    bias : Tensor of shape (K,)
+    readout : ndarray of shape (K, D)
+    bias : ndarray of shape (K,)
 
     Returns
     -------
-    Tensor of shape (B, K)
+    ndarray of shape (B, K), float32
     """
-    logits = torch.empty(len(codes), len(bias))
+    logits = np.empty((len(codes), len(bias)), np.float32)
     run_parts(
         _logits_part,
         -(-len(codes) // PART_ROWS),
-        *(as_array(t) for t in (codes, offsets, *tables, weights, fields, starts, readout, bias)),
-        logits.numpy(),
+        as_array(codes),
+        offsets,
+        embeddings,
+        linear,
+        weights,
+        fields,
+        starts,
+        readout,
+        bias,
+        logits,
     )
     return logits
 

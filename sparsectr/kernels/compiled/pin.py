@@ -77,44 +77,46 @@ def polynomial_sums(
 
 def polynomial_logits(
     codes: Tensor,
-    offsets: Tensor,
-    table: Tensor,
-    weights: list[Tensor],
-    readout: Tensor,
-    bias: Tensor,
+    offsets: Any,
+    table: Any,
+    readout: Any,
+    bias: Any,
+    *weights: Any,
     n_subspaces: int,
-) -> Tensor:
+) -> Any:
     """Compute logits from codes in one pass, every row by itself.
 
     Parameters
     ----------
     codes : Tensor of shape (B, F)
-    offsets : Tensor of shape (F,)
+    offsets : ndarray of shape (F,)
         First row of every field.
-    table : Tensor of shape (V, D)
-    weights : list of L tensors of shape (n, n)
-    readout : Tensor of shape (K, F)
-    bias : Tensor of shape (K,)
+    table : ndarray of shape (V, D)
+    readout : ndarray of shape (K, F)
+    bias : ndarray of shape (K,)
+    *weights : L arrays of shape (n, n)
     n_subspaces : int
 
     Returns
     -------
-    Tensor of shape (B, K)
+    ndarray of shape (B, K), float32
     """
-    n, logits = len(weights[0]), torch.empty(len(codes), len(bias))
+    n, logits = len(weights[0]), np.empty((len(codes), len(bias)), np.float32)
     # Not `fill_up`: for a single row it would take as long as everything else.
     filled = np.zeros((len(weights), n + -n % TILE_ROWS, n + -n % TILE_ROWS), np.float32)
     for layer, weight in enumerate(weights):
-        filled[layer, :n, :n] = weight.detach().numpy()
+        filled[layer, :n, :n] = weight
     run_parts(
         _logits_part,
         -(-len(codes) // PART_ROWS),
-        *(as_array(t) for t in (codes, offsets, table)),
+        as_array(codes),
+        offsets,
+        table,
         filled,
-        as_array(readout),
-        as_array(bias),
+        readout,
+        bias,
         n_subspaces,
-        logits.numpy(),
+        logits,
     )
     return logits
 

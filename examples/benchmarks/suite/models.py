@@ -108,6 +108,7 @@ CHOSEN: dict[str, dict[str, Settings]] = {
     "ml1m": {"dynint-pin": {"batch_size": 1024}},
     "frappe": {
         "dynint-pin": {"embedding_dim": 32},
+        "dynint-statistics": {"max_order": 3, "n_folds": 20, "embedding_dim": 8},
         "optfeature-hybrid": _OPTFEATURE_ON_FRAPPE,
         "optfeature-field": _OPTFEATURE_ON_FRAPPE,
         "optfeature-value": _OPTFEATURE_ON_FRAPPE,

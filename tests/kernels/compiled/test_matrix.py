@@ -28,6 +28,22 @@ def test_add_product_agrees_with_numpy(seed, m, n, columns):
 @settings(deadline=None)
 @given(
     seed=st.integers(0, 2**32),
+    m=st.integers(1, 5),
+    n=st.integers(0, 21),
+    columns=st.integers(1, 4),
+    more=st.integers(0, 3),
+)
+def test_set_transposed_product_agrees_with_numpy(seed, m, n, columns, more):
+    weight, x = draw(seed, n, 4 * m + more), draw(seed + 1, n, 16 * columns)
+    y = np.full((4 * m, 16 * columns), np.nan, np.float32)
+    matrix.set_transposed_product(weight, x, y)
+    expected = weight[:, : 4 * m].T.astype(float) @ x.astype(float)
+    np.testing.assert_allclose(y, expected, rtol=0, atol=1e-5)
+
+
+@settings(deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
     m=st.integers(1, 4),
     n=st.integers(1, 6),
     columns=st.integers(0, 5),

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from sparsectr.base import BaseInteractionClassifier
 from sparsectr.encoding.field_encoder import FieldEncoder
-from sparsectr.kernels.dispatch import fused_version
 from sparsectr.nn.contributions import contributions_of, strongest_crosses
 from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.nn.linear import UndrawnLinear
@@ -25,6 +24,7 @@ from sparsectr.nn.pin import (
     PinLayer,
     WeightedLayer,
     gated_loss,
+    polynomial_logits,
     polynomial_loss,
     split_subspaces,
     sum_fields,
@@ -182,13 +182,9 @@ class DynIntNet(nn.Module):
 
     def logits_by_row(self, codes: Tensor) -> NDArray[np.float32] | None:
         """Return logits (B, K), every row by itself in one pass; None where that is not built."""
-        fused = fused_version("pin", self.embedding.weight)
-        if self.config.variant != "pin" or fused is None:
+        if self.config.variant != "pin":
             return None
-        logits: NDArray[np.float32] = fused.polynomial_logits(
-            codes, *self._views.arrays(), n_subspaces=self.n_subspaces
-        )
-        return logits
+        return polynomial_logits(self.embedding, self._views, codes, self.n_subspaces)
 
     def loss_in_one_pass(
         self, codes: Tensor, targets: Tensor, weights: Tensor, penalty: float = 0.0

@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -19,6 +21,7 @@ from sparsectr.kernels.dispatch import fused_version
 from sparsectr.kernels.pin import polynomial_sums
 from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.nn.linear import UndrawnLinear
+from sparsectr.nn.views import TensorViews
 
 # Standard deviation of fresh interaction weights, as a share of their mean.
 INITIAL_SPREAD = 0.1
@@ -210,6 +213,23 @@ def sum_fields(
     )
     weights = torch.stack([layer.weight for layer in around])
     return polynomial_sums(embeddings, weights, left, right, n_subspaces)
+
+
+def polynomial_logits(
+    embedding: FieldEmbedding, views: TensorViews, codes: Tensor, n_subspaces: int
+) -> NDArray[np.float32] | None:
+    """Return the logits (B, K) of codes (B, F) in one pass; None where that is not possible.
+
+    ``views`` are of offsets and weight of the embedding, weight and bias of the output, and the
+    weights of the layers.
+    """
+    fused = fused_version("pin", embedding.weight)
+    if fused is None:
+        return None
+    logits: NDArray[np.float32] = fused.polynomial_logits(
+        codes, *views.arrays(), n_subspaces=n_subspaces
+    )
+    return logits
 
 
 def polynomial_loss(

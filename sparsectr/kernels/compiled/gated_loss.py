@@ -43,6 +43,7 @@ from sparsectr.kernels.compiled.losses import (
     lookup_rows,
 )
 from sparsectr.kernels.compiled.matrix import TILE_COLUMNS, TILE_ROWS, add_up
+from sparsectr.kernels.compiled.penalty import penalise
 from sparsectr.kernels.compiled.pin import count_block_rows
 from sparsectr.kernels.compiled.vectors import SHORT_WIDTH
 from sparsectr.kernels.memory import empty
@@ -56,8 +57,6 @@ KINDS = {"da": ACTIVATION, "dwp": VECTORS, "dgp": GENERATED}
 PART_ROWS = 512
 # Batch rows that go through the gate networks together.
 GATE_ROWS = 64
-# Vectors whose lengths have a smaller product have no direction.
-SHORTEST = 1e-24
 
 
 def gated_loss(
@@ -254,7 +253,7 @@ def _loss_part(
             of_lookups,
         )
         if kind == VECTORS and penalty > 0:
-            losses[part] += _penalise(rank, n, end - group, penalty, values, of_values)
+            losses[part] += penalise(rank, n, end - group, penalty, values, of_values)
         _close(kind, end - group, values, of_values)
         gates_backward(inputs, networks, hidden, of_values, gate_rooms, of_part)
     for k in range(0 if kind == VECTORS else n_layers):
@@ -412,37 +411,3 @@ def _close(kind: int, n_rows: int, values: Any, of_values: Any) -> None:
                     of_values[k, r, i] *= values[k, r, i] * (
                         np.float32(1) - values[k, r, i] / np.float32(2)
                     )
-
-
-@compiled
-def _penalise(rank: int, n: int, n_rows: int, penalty: float, values: Any, of_values: Any) -> float:
-    """Return the penalty of all pairs of vectors u, and of vectors v; add its gradients."""
-    total = 0.0
-    for k in range(values.shape[0]):
-        for r in range(n_rows):
-            for p in range(2 * rank):
-                for q in range(p // rank * rank, p):
-                    total += _add_cosine(values[k, r], p * n, q * n, n, penalty, of_values[k, r])
-    return total
-
-
-@compiled
-def _add_cosine(values: Any, a: int, b: int, n: int, penalty: float, of_values: Any) -> float:
-    """Return ``penalty`` times abs(cos) of the vectors from a and from b on; add the gradient."""
-    # In float64: of parallel vectors, the gradient is what two equal numbers differ by.
-    dot, of_a, of_b = 0.0, 0.0, 0.0
-    for i in range(n):
-        u, v = np.float64(values[a + i]), np.float64(values[b + i])
-        dot += u * v
-        of_a += u * u
-        of_b += v * v
-    lengths = np.sqrt(of_a) * np.sqrt(of_b)
-    if lengths < SHORTEST:
-        return 0.0
-    factor = (penalty if dot > 0 else -penalty) / lengths
-    by_a, by_b = dot / of_a, dot / of_b
-    for i in range(n):
-        u, v = np.float64(values[a + i]), np.float64(values[b + i])
-        of_values[a + i] += np.float32(factor * (v - by_a * u))
-        of_values[b + i] += np.float32(factor * (u - by_b * v))
-    return penalty * abs(dot) / lengths

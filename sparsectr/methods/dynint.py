@@ -23,6 +23,7 @@ from sparsectr.nn.pin import (
     GeneratedLayer,
     PinLayer,
     WeightedLayer,
+    gated_logits,
     gated_loss,
     polynomial_logits,
     polynomial_loss,
@@ -182,9 +183,17 @@ class DynIntNet(nn.Module):
 
     def logits_by_row(self, codes: Tensor) -> NDArray[np.float32] | None:
         """Return logits (B, K), every row by itself in one pass; None where that is not built."""
-        if self.config.variant != "pin":
-            return None
-        return polynomial_logits(self.embedding, self._views, codes, self.n_subspaces)
+        if self.config.variant == "pin":
+            return polynomial_logits(self.embedding, self._views, codes, self.n_subspaces)
+        return gated_logits(
+            self.config.variant,
+            cast("Sequence[PinLayer | GeneratedLayer]", self.layers),
+            cast("Sequence[GateNetwork]", self.gates),
+            self.embedding,
+            self.output,
+            codes,
+            self.n_subspaces,
+        )
 
     def loss_in_one_pass(
         self, codes: Tensor, targets: Tensor, weights: Tensor, penalty: float = 0.0

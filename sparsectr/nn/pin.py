@@ -232,6 +232,32 @@ def polynomial_logits(
     return logits
 
 
+def gated_logits(
+    variant: str,
+    layers: Sequence[PinLayer | GeneratedLayer],
+    gates: Sequence[GateNetwork],
+    embedding: FieldEmbedding,
+    output: nn.Linear,
+    codes: Tensor,
+    n_subspaces: int,
+) -> NDArray[np.float32] | None:
+    """Return the logits of `polynomial_logits` for layers with gates."""
+    fused = fused_version("gated_logits", embedding.weight)
+    if fused is None:
+        return None
+    logits: NDArray[np.float32] = fused.gated_logits(
+        codes,
+        embedding.offsets,
+        embedding.weight,
+        variant,
+        *_parameters_of(layers, gates),
+        output.weight,
+        output.bias,
+        n_subspaces,
+    )
+    return logits
+
+
 def polynomial_loss(
     layers: Sequence[PinLayer],
     embedding: FieldEmbedding,
@@ -276,8 +302,7 @@ def gated_loss(
         embedding.offsets,
         embedding.weight,
         variant,
-        [tuple(layer.parameters()) for layer in layers],
-        [tuple(network.parameters()) for network in gates],
+        *_parameters_of(layers, gates),
         output.weight,
         output.bias,
         n_subspaces,
@@ -286,6 +311,10 @@ def gated_loss(
     if variant == "dgp" and penalty:
         loss = loss + penalty * torch.stack([layer.penalty(None) for layer in layers]).sum()
     return loss
+
+
+def _parameters_of(*modules: Sequence[nn.Module]) -> list[list[tuple[Tensor, ...]]]:
+    return [[tuple(module.parameters()) for module in group] for group in modules]
 
 
 def column_cosines(vectors: Tensor) -> Tensor:

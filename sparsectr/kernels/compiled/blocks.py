@@ -93,6 +93,16 @@ def sum_fields(x: Any, dim: int, sums: Any) -> None:
 
 
 @compiled
+def read_out(sums: Any, readout: Any, bias: Any, logits: Any) -> None:
+    """Compute logits (R, K) from sums (R, F) of fields by a linear layer."""
+    for r in range(logits.shape[0]):
+        for k in range(logits.shape[1]):
+            logits[r, k] = bias[k]
+            for f in range(sums.shape[1]):
+                logits[r, k] += readout[k, f] * sums[r, f]
+
+
+@compiled
 def spread(gradient: Any, dim: int, x: Any) -> None:
     """Give every coordinate the gradient of its field's sum; the transpose of `sum_fields`."""
     n_rows, n_fields = gradient.shape

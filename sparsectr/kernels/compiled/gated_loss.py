@@ -22,41 +22,38 @@ from sparsectr.kernels.compiled.blocks import (
     store,
     sum_fields,
 )
+from sparsectr.kernels.compiled.gated import (
+    ACTIVATION,
+    GENERATED,
+    KINDS,
+    PART_ROWS,
+    VECTORS,
+    compute_factor,
+    count_group_rows,
+    find_rank,
+    open_gates,
+    pack_layers,
+)
 from sparsectr.kernels.compiled.gates import compute_gates, gates_backward, gather, pack_networks
 from sparsectr.kernels.compiled.instances import (
     instance_backward,
-    instance_factor,
     load_instances,
     make_instance_rooms,
 )
 from sparsectr.kernels.compiled.jit import compiled
-from sparsectr.kernels.compiled.layers import (
-    generated_backward,
-    generated_factor,
-    scaled_backward,
-    scaled_factor,
-)
+from sparsectr.kernels.compiled.layers import generated_backward, scaled_backward
 from sparsectr.kernels.compiled.losses import (
     OnePassLoss,
     descend_sums,
     lookup_gradient,
     lookup_rows,
 )
-from sparsectr.kernels.compiled.matrix import TILE_COLUMNS, TILE_ROWS, add_up
+from sparsectr.kernels.compiled.matrix import add_up
 from sparsectr.kernels.compiled.penalty import penalise
 from sparsectr.kernels.compiled.pin import count_block_rows
 from sparsectr.kernels.compiled.vectors import SHORT_WIDTH
 from sparsectr.kernels.memory import empty
 from sparsectr.kernels.threads import run_parts
-
-# What gates are: u of A = u * (W X_0); u and v of `instance_factor`; s of `generated_factor`.
-ACTIVATION, VECTORS, GENERATED = range(3)
-KINDS = {"da": ACTIVATION, "dwp": VECTORS, "dgp": GENERATED}
-# Batch rows of a part. Each part sums gradients of the gate networks of its own, which are larger
-# than everything else.
-PART_ROWS = 512
-# Batch rows that go through the gate networks together.
-GATE_ROWS = 64
 
 
 def gated_loss(
@@ -123,19 +120,16 @@ class _GatedLoss(OnePassLoss):
     ) -> Tensor:
         kind, n_subspaces, penalty, n_layers, n_factors = settings
         n_of_layers = n_layers * n_factors
-        wide = kind == VECTORS
-        factors = [_fill_up(flat[k:n_of_layers:n_factors], wide) for k in range(n_factors)]
-        # The kernel knows "no second factor" by a length of zero.
-        factors += [np.zeros((n_layers, 0, 0), np.float32)] * (2 - n_factors)
+        layers = [flat[k : k + n_factors] for k in range(0, n_of_layers, n_factors)]
+        packed_layers = pack_layers(kind, layers)
         networks = [flat[k : k + 4] for k in range(n_of_layers, n_of_layers + 4 * n_layers, 4)]
         packed = pack_networks(networks)  # type: ignore[arg-type]
         n_gates = networks[0][2].shape[0]
-        n = codes.shape[1] * n_subspaces
-        rank = n_gates if kind == GENERATED else max(1, n_gates // (2 * n))
+        rank = find_rank(kind, n_gates, codes.shape[1] * n_subspaces)
         n_parts = -(-len(codes) // PART_ROWS)
         losses = np.zeros(n_parts)
         of_lookups = empty(codes.numel(), table.shape[1])
-        of_factors = [np.zeros((n_parts, *factor.shape), np.float32) for factor in factors]
+        of_factors = [np.zeros((n_parts, *f.shape), np.float32) for f in packed_layers[:2]]
         n_hidden, n_inputs = packed[1].shape[1], packed[0].shape[1]
         of_networks = [
             np.zeros((n_parts, *shape), np.float32)
@@ -153,7 +147,7 @@ class _GatedLoss(OnePassLoss):
             tuple(as_array(t) for t in (codes, targets, row_weights)),
             (as_array(offsets), as_array(table)),
             (kind, rank, n_subspaces, penalty / len(codes)),
-            (*factors, *(np.ascontiguousarray(f.swapaxes(1, 2)) for f in factors)),
+            packed_layers,
             packed,
             (as_array(readout), as_array(bias)),
             losses,
@@ -192,16 +186,6 @@ def _trim(gradients: Sequence[Any], parameters: Sequence[Tensor]) -> list[Tensor
     return trimmed
 
 
-def _fill_up(weights: Sequence[Tensor], wide: bool) -> Any:
-    """Stack matrices, and add rows and columns of zeros up to whole tiles; see `pin.fill_up`."""
-    n, m = weights[0].shape
-    n_filled = m + -m % (TILE_COLUMNS if wide else TILE_ROWS)
-    filled = np.zeros((len(weights), n + -n % TILE_ROWS, n_filled), np.float32)
-    for layer, weight in enumerate(weights):
-        filled[layer, :n, :m] = as_array(weight)
-    return filled
-
-
 @compiled
 def _loss_part(
     part: int,
@@ -222,25 +206,21 @@ def _loss_part(
     n_layers, n = len(layers[0]), codes.shape[1] * n_subspaces
     sizes = kind, rank, n, table.shape[1] // n_subspaces
     start, stop = part * PART_ROWS, min(len(codes), (part + 1) * PART_ROWS)
-    n_group_rows = min(GATE_ROWS, -(-(stop - start) // TILE_ROWS) * TILE_ROWS)
+    n_group_rows = count_group_rows(stop - start)
     n_hidden, n_gates = networks[2].shape[1:]
     inputs = np.zeros((n_group_rows, networks[0].shape[1]), np.float32)
     panel = np.empty((n_group_rows, networks[0].shape[2]), np.float32)
     hidden = np.empty((n_layers, n_group_rows, n_hidden), np.float32)
     values = np.empty((n_layers, n_group_rows, n_gates), np.float32)
     of_values = np.zeros(values.shape, np.float32)
-    gate_rooms = (
-        np.empty(hidden.shape[1:], np.float32),
-        np.empty((n_hidden, n_group_rows), np.float32),
-        np.empty((n_gates, n_group_rows), np.float32),
-    )
+    of_hidden = np.empty(hidden.shape[1:], np.float32)
     of_part = of_networks[0][part], of_networks[1][part], of_networks[2][part], of_networks[3][part]
     rooms = _make_rooms(sizes, layers, codes.shape[1], n_group_rows)
     for group in range(start, stop, n_group_rows):
         end = min(stop, group + n_group_rows)
         gather(codes[group:end], offsets, table, inputs)
         compute_gates(inputs, networks, panel, hidden, values)
-        _open(kind, rank, values)
+        open_gates(kind, rank, values)
         losses[part] += _run_layers(
             (rows, group, end),
             embedding,
@@ -255,7 +235,7 @@ def _loss_part(
         if kind == VECTORS and penalty > 0:
             losses[part] += penalise(rank, n, end - group, penalty, values, of_values)
         _close(kind, end - group, values, of_values)
-        gates_backward(inputs, networks, hidden, of_values, gate_rooms, of_part)
+        gates_backward(inputs, networks, hidden, of_values, of_hidden, of_part)
     for k in range(0 if kind == VECTORS else n_layers):
         add_up(rooms[6][k], of_layers[0][part, k])
         add_up(rooms[7][k], of_layers[1][part, k])
@@ -306,7 +286,9 @@ def _run_layers(
         if sizes[0] == VECTORS:
             load_instances(x[0], last - first, sizes[2], dim, instances)
         for k in range(n_layers):
-            _factor(sizes, layers, k, x[0], here[k], (terms[k], scratch[0], instances), factors[k])
+            compute_factor(
+                sizes, layers, k, x[0], here[k], (terms[k], scratch[0], instances), factors[k]
+            )
             grow(x[k], factors[k], x[k + 1])
         of_fields = of_sums[: last - first]
         sum_fields(x[n_layers], dim, of_fields)
@@ -331,21 +313,6 @@ def _run_layers(
         add(of_x, of_x0)
         store(of_x0, dim, of_lookups[first:last])
     return total
-
-
-@compiled
-def _factor(sizes: Any, layers: Any, k: int, x0: Any, values: Any, rooms: Any, factor: Any) -> None:
-    """Compute A of layer k, and the terms that its way back needs."""
-    kind, rank, n, dim = sizes
-    terms, scaled, instances = rooms
-    weight = layers[0][k]
-    if kind == GENERATED:
-        generated_factor(weight, layers[3][k], x0, values, rank, dim, terms[0], scaled, factor)
-    elif kind == VECTORS:
-        left, right = values[:, : rank * n], values[:, rank * n :]
-        instance_factor(weight, x0, left, right, n, dim, instances, factor)
-    else:
-        scaled_factor(weight, x0, values, n, dim, terms, factor)
 
 
 @compiled
@@ -383,19 +350,6 @@ def _factor_backward(
     else:
         forward = values, terms, x0, layers[2][k], of_factor
         scaled_backward(forward, scratch[0], n, dim, of_weight, of_x0, of_values)
-
-
-@compiled
-def _open(kind: int, rank: int, gates: Any) -> None:
-    """Turn the outputs of the gate networks into u, into u and v, or into s, in place."""
-    flat = gates.ravel()
-    if kind == ACTIVATION:
-        for k in range(len(flat)):
-            flat[k] = np.float32(2) / (np.float32(1) + np.exp(-flat[k]))
-    else:
-        offset = np.float32(1 if kind == GENERATED else rank**-0.5)
-        for k in range(len(flat)):
-            flat[k] += offset
 
 
 @compiled

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sparsectr.kernels.compiled.arrays import as_array
 from sparsectr.kernels.compiled.jit import compiled, prefetch_to_read
-from sparsectr.kernels.compiled.matrix import TILE_COLUMNS, add_product, set_product
+from sparsectr.kernels.compiled.matrix import TILE_COLUMNS, add_transposed_product, set_product
 from sparsectr.kernels.compiled.pieces import add_piece, copy_piece
 
 
@@ -99,11 +99,10 @@ def gates_backward(
     networks: Any,
     hidden: Any,
     of_gates: Any,
-    scratch: Any,
+    of_hidden: Any,
     of_networks: Any,
 ) -> None:
     """Add the gradients of all weights; the inputs get none."""
-    of_hidden, turned_hidden, turned_gates = scratch
     of_first, of_first_bias, of_second, of_second_bias = of_networks
     for layer in range(len(hidden)):
         set_product(of_gates[layer], networks[3][layer], of_hidden)
@@ -111,16 +110,15 @@ def gates_backward(
             for c in range(of_hidden.shape[1]):
                 if hidden[layer, r, c] == 0:
                     of_hidden[r, c] = 0
-        _turn(of_hidden, turned_hidden, of_first_bias[layer])
-        add_product(turned_hidden, inputs, of_first[layer])
-        _turn(of_gates[layer], turned_gates, of_second_bias[layer])
-        add_product(turned_gates, hidden[layer], of_second[layer])
+        add_transposed_product(of_hidden, inputs, of_first[layer])
+        _sum_rows(of_hidden, of_first_bias[layer])
+        add_transposed_product(of_gates[layer], hidden[layer], of_second[layer])
+        _sum_rows(of_gates[layer], of_second_bias[layer])
 
 
 @compiled
-def _turn(x: Any, turned: Any, sums: Any) -> None:
-    """Store x on its side, and add its columns up."""
+def _sum_rows(x: Any, sums: Any) -> None:
+    """Add the rows of x to the sums."""
+    flat = x.ravel()
     for r in range(x.shape[0]):
-        for c in range(x.shape[1]):
-            turned[c, r] = x[r, c]
-            sums[c] += x[r, c]
+        add_piece(flat, r * x.shape[1], sums, 0, x.shape[1])

@@ -59,7 +59,7 @@ def make_instance_rooms(n_rows: int, height: int, dim: int, n_terms: int) -> Any
 
 @compiled
 def load_instances(x0: Any, n_rows: int, n: int, dim: int, rooms: Any) -> None:
-    """Keep the transposes of the batch rows of a block."""
+    """Keep the transposes of the batch rows of a block, for the way back."""
     turned = rooms[0]
     for r in range(n_rows):
         for d in range(dim):

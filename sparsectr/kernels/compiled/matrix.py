@@ -46,6 +46,14 @@ def set_transposed_product(weight: Any, x: Any, y: Any) -> None:
 
 
 @compiled
+def add_transposed_product(weight: Any, x: Any, y: Any) -> None:
+    """Add weight.T @ x to y; sizes as for `set_transposed_product`."""
+    for i in range(0, y.shape[0], TILE_ROWS):
+        for c in range(0, y.shape[1], TILE_COLUMNS):
+            _add_transposed_tile(weight, x, y, i, c)
+
+
+@compiled
 def add_outer(a: Any, b: Any, partial_sums: Any) -> None:
     """Add a @ b.T to the sums over the last axis of ``partial_sums``.
 
@@ -102,6 +110,10 @@ def _set_transposed(_: Any, weight: Any, x: Any, y: Any, row: Any, column: Any) 
     return types.void(weight, x, y, types.intp, types.intp), partial(_generate_tile, False, True)
 
 
+def _add_transposed(_: Any, weight: Any, x: Any, y: Any, row: Any, column: Any) -> Any:
+    return types.void(weight, x, y, types.intp, types.intp), partial(_generate_tile, True, True)
+
+
 def _generate_outer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     """Write partial_sums[i:i+4, j:j+2] += a[i:i+4, c] * b[j:j+2, c], 8 columns c at a time."""
     a, b, sums = vectors.open_arrays(context, builder, signature, arguments, 3)
@@ -135,4 +147,5 @@ def _outer(_: Any, a: Any, b: Any, sums: Any, i: Any, j: Any, width: Any) -> Any
 _add_outer_tile: Any = intrinsic(_outer)
 _add_tile: Any = intrinsic(_add)
 _set_tile: Any = intrinsic(_set)
+_add_transposed_tile: Any = intrinsic(_add_transposed)
 _set_transposed_tile: Any = intrinsic(_set_transposed)

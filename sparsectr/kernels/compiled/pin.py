@@ -24,6 +24,7 @@ from sparsectr.kernels.compiled.blocks import (
     load,
     look_up,
     n_columns,
+    read_out,
     spread,
     step_back,
     store,
@@ -208,8 +209,6 @@ def _forward_part(
         last = min(stop, first + n_block_rows)
         load(embeddings[first:last], dim, x[0])
         copy(x[0], x[1])
-        if right.shape[2] > 0:
-            load_instances(x[0], last - first, n, dim, rooms)
         for layer in range(len(weights)):
             u, v = left[layer, first:last], right[layer, first:last]
             if n_terms == 0:
@@ -250,11 +249,7 @@ def _logits_part(
             set_product(weights[layer], x[0], factor)
             grow(x[1], factor, x[1])
         sum_fields(x[1], dim, sums[:n])
-        for r in range(n):
-            for k in range(len(bias)):
-                logits[first + r, k] = bias[k]
-                for f in range(n_fields):
-                    logits[first + r, k] += readout[k, f] * sums[r, f]
+        read_out(sums[:n], readout, bias, logits[first : first + n])
 
 
 @compiled

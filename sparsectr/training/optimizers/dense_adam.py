@@ -1,4 +1,4 @@
-"""Adam for small dense parameters, in one thread."""
+"""Adam for dense parameters, in one thread."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class DenseAdam(PerParameterOptimizer):
 
     The same numbers as `torch.optim.Adam`, but for rounding. That wakes all threads of torch for
     every parameter, however small; they then wait in a loop, for longer than the update takes, on
-    cores that the next kernel needs. For large parameters and on a GPU it is faster.
+    cores that the next kernel needs. On a GPU it is faster.
 
     Examples
     --------

@@ -19,8 +19,6 @@ from sparsectr.training.optimizers.row_adam import RowAdam
 OPTIMIZERS = ["adam", "adagrad", "ftrl"]
 # Adagrad's steps shorten by themselves, as one over the root of their number.
 ADAGRAD_PACE = 30.0
-# Numbers from which an update is worth a second thread.
-LARGE = 100_000
 
 
 def make_optimizers(
@@ -41,7 +39,7 @@ def make_optimizers(
     others : sequence of nn.Parameter
         Parameters with dense gradients; may be empty.
     kind : {"adam", "adagrad", "ftrl"}
-        "adam": `RowAdam`, and `DenseAdam` or for large nets `torch.optim.Adam`. "adagrad": the same
+        "adam": `RowAdam` and `DenseAdam`, on a GPU `torch.optim.Adam`. "adagrad": the same
         with `RowAdagrad` for the tables. "ftrl": `GroupFTRL` and `FTRL` with their default
         penalties, which hold for the sum loss: see `set_batch_rows`.
     learning_rate : float
@@ -77,8 +75,8 @@ def make_optimizers(
     elif tables:
         faster = options | {"lr": ADAGRAD_PACE * learning_rate}
         optimizers.append(RowAdagrad(tables, **faster, columns=columns))
-    if others and (others[0].is_cuda or sum(map(torch.numel, others)) > LARGE):
-        # fused: a third of the time of the default, also on a CPU.
+    if others and others[0].is_cuda:
+        # fused: a third of the time of the default.
         optimizers.append(torch.optim.Adam(others, fused=True, **options))
     elif others:
         optimizers.append(DenseAdam(others, **options))

@@ -55,12 +55,6 @@ def test_every_parameter_has_one_optimizer(kind, classes):
         assert kind == "ftrl" or group["weight_decay"] == 0.5
 
 
-def test_large_nets_have_the_adam_of_torch():
-    others = [torch.nn.Parameter(torch.zeros(300, 400))]
-    (optimizer,) = make_optimizers([], others, "adam", learning_rate=0.1)
-    assert type(optimizer) is torch.optim.Adam
-
-
 @pytest.mark.parametrize("kind", OPTIMIZERS)
 def test_a_step_moves_every_parameter_downhill(kind):
     tables, others = make_parameters()

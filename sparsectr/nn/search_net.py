@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sparsectr.kernels.dispatch import fused_version
@@ -140,6 +142,21 @@ class CrossSearchNet(nn.Module):
     def combine(self, linear: Tensor, embeddings: Tensor) -> Tensor:
         """Return logits (B, K) of the linear term (B, K) and embeddings (B, F, D)."""
         return linear + self.readout(self.space.sum_orders(embeddings, self.order))
+
+    def logits_by_row(self, codes: Tensor) -> NDArray[np.float32] | None:
+        """Return logits (B, 1), every row by itself in one pass; None where that is not built."""
+        fused = fused_version("symmetric_loss", self.embedding.weight)
+        betas = self.space.symmetric_betas(self.order)
+        if fused is None or betas is None or len(self.linear.bias) > 1:
+            return None
+        logits: NDArray[np.float32] = fused.symmetric_logits(
+            codes,
+            self.embedding.offsets,
+            (self.embedding.weight, self.linear.table.weight),
+            self.linear.bias,
+            betas,
+        )
+        return logits
 
     def loss_in_one_pass(
         self, codes: Tensor, targets: Tensor, weights: Tensor, *, of_space: bool

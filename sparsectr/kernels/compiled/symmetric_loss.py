@@ -1,4 +1,4 @@
-"""The log loss of a search for crosses, and its gradients, in one pass from codes on."""
+"""The logits of a search for crosses, its log loss and gradients, in one pass from codes on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.autograd.function import FunctionCtx
 from sparsectr.kernels.compiled import vectors
 from sparsectr.kernels.compiled.arrays import as_array
 from sparsectr.kernels.compiled.blocks import clear
-from sparsectr.kernels.compiled.jit import compiled, prefetch_to_read
+from sparsectr.kernels.compiled.jit import compiled, inlined, prefetch_to_read
 from sparsectr.kernels.compiled.losses import (
     OnePassLoss,
     lookup_gradient,
@@ -32,6 +32,30 @@ from sparsectr.kernels.compiled.symmetric import (
 )
 from sparsectr.kernels.memory import empty
 from sparsectr.kernels.threads import run_parts
+
+
+def symmetric_logits(
+    codes: Tensor,
+    offsets: Tensor,
+    tables: tuple[Tensor, Tensor],
+    bias: Tensor,
+    betas: list[Tensor],
+) -> Any:
+    """Compute the logits that `symmetric_loss` is the loss of, (B, 1), float32."""
+    logits = np.empty((len(codes), 1), np.float32)
+    run_parts(
+        _logits_part,
+        -(-len(codes) // PART_ROWS),
+        as_array(codes),
+        as_array(offsets),
+        as_array(tables[0]),
+        as_array(tables[1]).ravel(),
+        as_array(bias),
+        join_betas(betas),
+        as_type(len(betas)),
+        logits,
+    )
+    return logits
 
 
 def symmetric_loss(
@@ -124,6 +148,54 @@ class _SymmetricLoss(OnePassLoss):
         return targets.new_tensor(losses.sum())
 
 
+@inlined
+def take_row(codes: Any, b: int, stop: int, offsets: Any, table: Any, linear: Any, x: Any) -> Any:
+    """Copy the embeddings of row b to x; return the sum of its linear terms.
+
+    The row after it, if it comes before ``stop``, is asked for.
+    """
+    n_fields, dim = codes.shape[1], table.shape[1]
+    flat, rows, total = x.ravel(), table.ravel(), np.float32(0)
+    if b + 1 < stop:
+        for f in range(n_fields):
+            coming = codes[b + 1, f] + offsets[f]
+            prefetch_to_read(rows, coming * dim)
+            prefetch_to_read(linear, coming)
+    for f in range(n_fields):
+        row = codes[b, f] + offsets[f]
+        total += linear[row]
+        copy_piece(rows, row * dim, flat, f * x.shape[1], dim)
+    return total
+
+
+@compiled
+def _logits_part(
+    part: int,
+    codes: Any,
+    offsets: Any,
+    table: Any,
+    linear: Any,
+    bias: Any,
+    betas: Any,
+    orders: Any,
+    logits: Any,
+) -> None:
+    """Compute the logits of the rows of one part."""
+    n_fields, rank = codes.shape[1], len(betas) // len(orders)
+    # Filled up with zeros to whole vectors.
+    x = np.zeros((n_fields, -(-table.shape[1] // vectors.WIDTH) * vectors.WIDTH), np.float32)
+    sums = np.empty((1, x.shape[1]), np.float32)
+    kept = np.empty((rank * len(orders) ** 2, vectors.WIDTH), np.float32)
+    stop = min(len(codes), (part + 1) * PART_ROWS)
+    for b in range(part * PART_ROWS, stop):
+        logit = bias[0] + take_row(codes, b, stop, offsets, table, linear, x)
+        clear(sums)
+        for column in range(0, x.shape[1], vectors.WIDTH):
+            for r in range(rank):
+                add_polynomials(betas, x, sums, kept, orders, (r, rank, 0, column))
+        logits[b, 0] = logit + sum_piece(sums.ravel(), 0, x.shape[1])
+
+
 @compiled
 def _loss_part(
     part: int,
@@ -153,19 +225,10 @@ def _loss_part(
     lower = np.empty(
         (x.shape[1] // vectors.WIDTH, rank * len(orders) ** 2, vectors.WIDTH), np.float32
     )
-    flat, of_flat, rows = x.ravel(), of_x.ravel(), table.ravel()
+    of_flat = of_x.ravel()
     stop = min(len(codes), (part + 1) * PART_ROWS)
     for b in range(part * PART_ROWS, stop):
-        if b + 1 < stop:
-            for f in range(n_fields):
-                coming = codes[b + 1, f] + offsets[f]
-                prefetch_to_read(rows, coming * dim)
-                prefetch_to_read(linear, coming)
-        logit = bias[0]
-        for f in range(n_fields):
-            row = codes[b, f] + offsets[f]
-            logit += linear[row]
-            copy_piece(rows, row * dim, flat, f * x.shape[1], dim)
+        logit = bias[0] + take_row(codes, b, stop, offsets, table, linear, x)
         clear(sums)
         for column in range(0, x.shape[1], vectors.WIDTH):
             for r in range(rank):

@@ -3,9 +3,10 @@
 import importlib.util
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.model_selection import train_test_split
-from suite.averaged import AveragedDynInt
+from suite.averaged import AllRowsDynInt, AveragedDynInt
 from suite.cross_statistics import StatisticsDynInt
 from suite.datasets import SOURCES
 from suite.models import CHOSEN, MODELS, find_settings, make_model, validation_cost
@@ -16,7 +17,8 @@ from sparsectr.datasets import make_clicks
 
 def is_installed(name):
     # The nets are imported when they are trained.
-    return name not in ("lightgbm", "catboost") or importlib.util.find_spec(name) is not None
+    library = MODELS[name].mean_of or name
+    return library not in ("lightgbm", "catboost") or importlib.util.find_spec(library) is not None
 
 
 def trial(dataset, number, log_loss, roc_auc):
@@ -72,6 +74,8 @@ def test_tuned_settings_are_the_best_on_validation_rows():
     assert find_settings("adult", "lr", "tuned", tuned) == {"penalties": [2]}
     assert find_settings("frappe", "lr", "tuned", tuned) == {"penalties": [4]}  # by AUC
     assert validation_cost(tuned[3], "frappe") < validation_cost(tuned[2], "frappe")
+    tuned.append(tuned[0] | {"model": "dynint-pin"})
+    assert find_settings("adult", "dynint-pin-mean", "tuned", tuned) == {"penalties": [1]}
     with pytest.raises(ValueError, match="must be tuned"):
         find_settings("amazon", "lr", "tuned", tuned)
 
@@ -89,6 +93,19 @@ def test_means_are_those_of_fits_with_other_seeds():
     assert mean.n_iter_ == 5
 
 
+def test_fits_on_all_rows_have_validation_rows_of_their_own():
+    clicks = make_clicks(600, 3, 4, crosses=[(0, 1)], random_state=0)
+    X, X_val, y, y_val = train_test_split(clicks.X, clicks.y, random_state=0)
+    mean = AllRowsDynInt(max_epochs=2, random_state=0).fit(X, y, X_val=X_val, y_val=y_val)
+    X_all, y_all = pd.concat([X, X_val]), np.concatenate([y, y_val])
+    singles = [
+        DynIntClassifier(max_epochs=2, random_state=seed).fit(X_all, y_all) for seed in range(5)
+    ]
+    expected = np.mean([clf.predict_proba(X_val) for clf in singles], axis=0)
+    np.testing.assert_allclose(mean.predict_proba(X_val), expected, rtol=1e-12)
+    assert [clf.early_stopping_ for clf in mean.voting_.estimators_] == [True] * 5
+
+
 def test_statistics_of_all_crosses_stand_beside_the_fields():
     clicks = make_clicks(600, 3, 4, crosses=[(0, 1)], random_state=0)
     X, X_val, y, y_val = train_test_split(clicks.X, clicks.y, random_state=0)
@@ -101,5 +118,7 @@ def test_statistics_of_all_crosses_stand_beside_the_fields():
     # The order of the rows is theirs, and no row depends on the others.
     together = clf.predict_proba(X_val)
     np.testing.assert_array_equal(clf.predict_proba(X_val[::-1])[::-1], together)
+    clf.fit(clicks.X, clicks.y)  # a tenth of the rows stops it
+    assert clf.model_.early_stopping_
     alone = DynIntClassifier(random_state=0).fit(X, y, X_val=X_val, y_val=y_val)
     assert not np.allclose(alone.predict_proba(X_val), together, atol=0.01)

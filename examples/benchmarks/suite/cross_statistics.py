@@ -67,8 +67,8 @@ class StatisticsDynInt(ClassifierMixin, BaseEstimator):
         self.monitor = monitor
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any, *, X_val: Any, y_val: Any) -> Self:
-        """Make the statistics and fit the net; validation rows stop it."""
+    def fit(self, X: Any, y: Any, *, X_val: Any = None, y_val: Any = None) -> Self:
+        """Make the statistics and fit the net; validation rows, or a tenth of its own, stop it."""
         settings = self.get_params(deep=False)
         max_order, smooth, n_folds = (
             settings.pop(name) for name in ("max_order", "smooth", "n_folds")
@@ -83,8 +83,9 @@ class StatisticsDynInt(ClassifierMixin, BaseEstimator):
         )
         self.features_ = make_union("passthrough", statistics).set_output(transform="pandas")
         table = self.features_.fit_transform(X, y)
+        table_val = None if X_val is None else self.features_.transform(X_val)
         self.model_ = DynIntClassifier(**settings)
-        self.model_.fit(table, y, X_val=self.features_.transform(X_val), y_val=y_val)
+        self.model_.fit(table, y, X_val=table_val, y_val=y_val)
         self.classes_ = self.model_.classes_
         self.n_iter_ = self.model_.n_iter_
         self.n_parameters_ = self.model_.n_parameters_

@@ -17,6 +17,7 @@ class Model(NamedTuple):
     parameters: Settings
     family: str  # models of one family share their settings
     ours: bool = False
+    mean_of: str = ""  # the model whose fits it averages, with the settings of a single fit
 
     @property
     def estimator_class(self) -> type:
@@ -45,7 +46,7 @@ def _nets(library: str, prefix: str, *architectures: str) -> dict[str, Model]:
     }
 
 
-MODELS = (
+_SINGLE = (
     _ours("OptFeature", "sparsectr:OptFeatureClassifier", "granularity", "hybrid", "field", "value")
     | _ours("PROFIT", "sparsectr:ProfitClassifier", "predictor", "linear", "mlp")
     | _ours("DynInt", "sparsectr:DynIntClassifier", "variant", "pin", "da", "dgp", "dwp")
@@ -64,28 +65,6 @@ MODELS = (
             "dynint-statistics",
             ours=True,
         ),
-        # With the settings of a single fit.
-        "dynint-pin-mean": Model(
-            "DynInt pin, mean of 5 fits",
-            "suite.averaged:AveragedDynInt",
-            {"variant": "pin"},
-            "dynint-pin",
-            ours=True,
-        ),
-        "dynint-crossed-mean": Model(
-            "DynInt on its crosses, mean of 5 fits",
-            "suite.averaged:AveragedCrossedDynInt",
-            {},
-            "dynint-crossed",
-            ours=True,
-        ),
-        "dynint-statistics-mean": Model(
-            "DynInt with statistics of all crosses, mean of 5 fits",
-            "suite.averaged:AveragedStatisticsDynInt",
-            {},
-            "dynint-statistics",
-            ours=True,
-        ),
         "lr": Model("logistic regression, one-hot", "suite.peers.linear:OneHotLogistic", {}, "lr"),
         "lightgbm": Model("LightGBM", "suite.peers.lightgbm_trees:LightGBMPeer", {}, "lightgbm"),
         "catboost": Model("CatBoost", "suite.peers.catboost_trees:CatBoostPeer", {}, "catboost"),
@@ -93,6 +72,39 @@ MODELS = (
     | _nets("deepctr", "DeepCTR-Torch", "FM", "DeepFM", "DCN-V2", "xDeepFM", "AutoInt")
     | _nets("deepctr", "DeepCTR-Torch", "AFN", "FiBiNET", "PNN")
     | _nets("fuxictr", "FuxiCTR layers", "FM", "DCN-V2", "two-stream MLP")
+)
+
+
+def _means(name: str, title: str, paths: dict[str, str]) -> dict[str, Model]:
+    """Make rows of means: of which single row, and where their classes are."""
+    return {
+        f"{single}-{name}": _SINGLE[single]._replace(
+            title=f"{_SINGLE[single].title}, {title}", path=path, mean_of=single
+        )
+        for single, path in paths.items()
+    }
+
+
+MODELS = (
+    _SINGLE
+    | _means(
+        "mean",
+        "mean of 5 fits",
+        {
+            "dynint-pin": "suite.averaged:AveragedDynInt",
+            "dynint-crossed": "suite.averaged:AveragedCrossedDynInt",
+            "dynint-statistics": "suite.averaged:AveragedStatisticsDynInt",
+        },
+    )
+    | _means(
+        "all-rows",
+        "mean of 5 fits on all rows",
+        {
+            "dynint-pin": "suite.averaged:AllRowsDynInt",
+            "dynint-statistics": "suite.averaged:AllRowsStatisticsDynInt",
+            "catboost": "suite.peers.averaged_trees:AllRowsCatBoost",
+        },
+    )
 )
 
 _DEEP_ON_FRAPPE = {"dropout": 0.2, "batch_size": 4096, "embedding_l2": 1e-2, "learning_rate": 3e-3}
@@ -138,9 +150,10 @@ def find_settings(
         return {}
     if kind == "chosen":
         return CHOSEN.get(dataset, {}).get(MODELS[model].family, {})
-    trials = [row for row in tuned if (row["dataset"], row["model"]) == (dataset, model)]
+    searched = MODELS[model].mean_of or model
+    trials = [row for row in tuned if (row["dataset"], row["model"]) == (dataset, searched)]
     if not trials:
-        raise ValueError(f"{model} must be tuned on {dataset} first: run `bench.py tune`.")
+        raise ValueError(f"{searched} must be tuned on {dataset} first: run `bench.py tune`.")
     return min(trials, key=lambda row: validation_cost(row, dataset))["parameters"]
 
 

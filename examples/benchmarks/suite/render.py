@@ -36,7 +36,8 @@ another in its net and its settings only. "default" are the defaults of the clas
 library, at our embedding length, batch size and stopping rule), "chosen" were found by hand on
 validation rows, "tuned" is the best of {n_trials} trials on validation rows of seed 0, the defaults
 among them; our estimators and the peers get equally many, from the spaces in their
-`param_distributions`. A number after ± is the standard deviation over the seeds.
+`param_distributions`. Fits "on all rows" take training and validation rows together, and each is
+stopped by a tenth of its own. A number after ± is the standard deviation over the seeds.
 
 **Cost.** Every fit ran in a process of its own, with {threads}. "fit s" is the wall time of `fit`,
 validation and search included; "rows/s" is the best of several predictions of all test rows,

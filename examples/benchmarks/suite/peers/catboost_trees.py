@@ -7,6 +7,7 @@ import pandas as pd
 from catboost import CatBoostClassifier
 from scipy.stats import loguniform
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.model_selection import train_test_split
 
 from suite.peers.trees import N_THREADS, PATIENCE, find_categories
 
@@ -50,8 +51,12 @@ class CatBoostPeer(ClassifierMixin, BaseEstimator):
         self.iterations = iterations
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any, *, X_val: Any, y_val: Any) -> Self:
-        """Fit on the training rows, stop on the validation rows."""
+    def fit(self, X: Any, y: Any, *, X_val: Any = None, y_val: Any = None) -> Self:
+        """Fit on the training rows, stop on the validation rows or on a tenth of its own."""
+        if X_val is None:
+            X, X_val, y, y_val = train_test_split(
+                X, y, test_size=0.1, stratify=y, random_state=self.random_state
+            )
         self.categories_ = find_categories(X)
         self.model_ = CatBoostClassifier(
             **self.get_params(),

@@ -23,8 +23,12 @@ from sparsectr.training.cross_search import CrossSearch, SearchSettings, make_we
 from sparsectr.training.descent import descend
 from sparsectr.training.loop import EpochRecord
 from sparsectr.training.losses import log_loss
+from sparsectr.training.optimizers import continuing
 from sparsectr.training.prior import add_embedding_prior
 from sparsectr.training.task import TrainingTask
+
+# Adagrad's share of the learning rate: whole steps are too long for plain sums of products.
+ADAGRAD_SHARE = 0.5
 
 
 class ProfitClassifier(BaseInteractionClassifier):
@@ -80,14 +84,20 @@ class ProfitClassifier(BaseInteractionClassifier):
         Share of its hidden units dropped in training, in [0, 1).
     retrain_weights : {"learn", "fixed", "ones"}, default="learn"
         Weights of the kept crosses: trained from the searched values, kept at them, or 1.
-    retrain_from : {"search", "scratch"}, default="search"
-        Where the kept net starts: at the searched embeddings or at random.
+    retrain_from : {"auto", "search", "scratch"}, default="auto"
+        Where the kept net starts: at the searched embeddings or at random. "auto": at random with
+        "adagrad", at the searched ones with "adam".
+    optimizer : {"adagrad", "adam"}, default="adagrad"
+        What trains the embeddings of the kept net: Adagrad with one step length per row, or Adam
+        on touched rows. All else follows Adam. Where training goes on with trained embeddings, by
+        ``retrain_from="search"``, ``partial_fit`` or ``warm_start``, "adagrad" gives way to "adam".
     embedding_dim : int, default=16
         Length of an embedding.
     embedding_l2 : float, default=1e-4
         Weight of ``|e|^2 / 2``, summed over all values, beside the mean log loss.
     learning_rate : float, default=5e-3
-        Learning rate of Adam, for everything but the betas.
+        Learning rate of Adam, for everything but the betas. Under "adagrad" the kept net has half
+        of it, and its embeddings 30 times that half.
     weight_decay : float, default=1e-6
         L2 penalty per touch.
     batch_size : int or "auto", default="auto"
@@ -182,6 +192,7 @@ class ProfitClassifier(BaseInteractionClassifier):
         "predictor": ["linear", "mlp"],
         "hidden_units": [(64, 32), (256, 128)],
         "dropout": [0.0, 0.2, 0.4],
+        "optimizer": ["adagrad", "adam"],
         "embedding_dim": [8, 16, 32],
         # A sum of crosses wants a weak prior, a perceptron a strong one.
         "embedding_l2": loguniform(1e-5, 1e-1),
@@ -208,7 +219,8 @@ class ProfitClassifier(BaseInteractionClassifier):
         hidden_units: Sequence[int] = (64, 32),
         dropout: float = 0.0,
         retrain_weights: str = "learn",
-        retrain_from: str = "search",
+        retrain_from: str = "auto",
+        optimizer: str = "adagrad",
         embedding_dim: int = 16,
         embedding_l2: float = 1e-4,
         learning_rate: float = 5e-3,
@@ -264,6 +276,7 @@ class ProfitClassifier(BaseInteractionClassifier):
         self.dropout = dropout
         self.retrain_weights = retrain_weights
         self.retrain_from = retrain_from
+        self.optimizer = optimizer
 
     def interaction_table(self) -> pd.DataFrame:
         """Return the kept crosses as a table.
@@ -307,7 +320,8 @@ class ProfitClassifier(BaseInteractionClassifier):
             check_integer("every number of hidden_units", width, 1)
         check_real("dropout", self.dropout, 0, 1, open_high=True)
         check_choice("retrain_weights", self.retrain_weights, ["learn", "fixed", "ones"])
-        check_choice("retrain_from", self.retrain_from, ["search", "scratch"])
+        check_choice("retrain_from", self.retrain_from, ["auto", "search", "scratch"])
+        check_choice("optimizer", self.optimizer, ["adagrad", "adam"])
 
     def _most_epochs(self) -> int | None:
         return None  # the search may end an order early
@@ -322,6 +336,7 @@ class ProfitClassifier(BaseInteractionClassifier):
         self, task: TrainingTask, net: ProfitNet | None
     ) -> tuple[ProfitNet, list[EpochRecord]]:
         history: list[EpochRecord] = []
+        kind = continuing(self.optimizer)
         if net is None:
             search = self._make_search(task)
             history = search.run()
@@ -330,7 +345,11 @@ class ProfitClassifier(BaseInteractionClassifier):
                 value.detach().cpu().numpy() for value in search.net.space.architecture
             ]
             net = self._keep_crosses(task, search)
-        return net, history + self._retrain(task, net)
+            if self._starts_at_search():
+                net.take_over(search.net)
+            else:
+                kind = self.optimizer
+        return net, history + self._retrain(task, net, kind)
 
     def _make_search(self, task: TrainingTask) -> CrossSearch:
         n_fields = len(task.vocabulary_sizes)
@@ -385,12 +404,16 @@ class ProfitClassifier(BaseInteractionClassifier):
         ones = self.retrain_weights == "ones"
         weights = torch.tensor([1.0 if ones else cross.weight for cross in ranked])
         net.reset_parameters(task.new_generator(), task.prior_logits(), weights)
-        if self.retrain_from == "search":
-            net.take_over(search.net)
         return net
 
-    def _retrain(self, task: TrainingTask, net: ProfitNet) -> list[EpochRecord]:
-        optimizers = make_weight_optimizers(net, self.learning_rate, self.weight_decay)
+    def _starts_at_search(self) -> bool:
+        if self.retrain_from == "auto":
+            return self.optimizer == "adam"
+        return self.retrain_from == "search"
+
+    def _retrain(self, task: TrainingTask, net: ProfitNet, kind: str) -> list[EpochRecord]:
+        rate = self.learning_rate * (ADAGRAD_SHARE if kind == "adagrad" else 1)
+        optimizers = make_weight_optimizers(net, rate, self.weight_decay, kind)
         net.predictor.seed(task.new_generator())
         add_embedding_prior(optimizers, net.embedding, task.train.codes, self.embedding_l2)
 

@@ -219,14 +219,14 @@ class CrossSearch:
 
 
 def make_weight_optimizers(
-    net: nn.Module, learning_rate: float, weight_decay: float
+    net: nn.Module, learning_rate: float, weight_decay: float, kind: str = "adam"
 ) -> list[Optimizer]:
-    """Make Adam for the tables of a net and for its other weights that want gradients."""
+    """Make optimizers for the tables of a net and for its other weights that want gradients."""
     tables = [module.weight for module in net.modules() if isinstance(module, FieldEmbedding)]
     in_tables = {id(table) for table in tables}
     others = [p for p in net.parameters() if p.requires_grad and id(p) not in in_tables]
     return make_optimizers(
-        tables, others, "adam", learning_rate=learning_rate, weight_decay=weight_decay
+        tables, others, kind, learning_rate=learning_rate, weight_decay=weight_decay
     )
 
 

@@ -33,7 +33,7 @@ class Oracle(ProfitClassifier):
         crosses = ((0, 1), (1, 2), (3, 4), (2, 5, 6), (7, 8, 9))
         net = ProfitNet(task.vocabulary_sizes, self.embedding_dim, 1, ProfitConfig(crosses))
         net.reset_parameters(task.new_generator(), task.prior_logits())
-        return net, self._retrain(task, net)
+        return net, self._retrain(task, net, self.optimizer)
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +95,23 @@ def test_the_table_agrees_with_the_net(planted):
     assert clf.search_history_ == [r for r in clf.history_ if r["phase"] == "search"]
     assert [beta.shape for beta in clf.architecture_] == [(4, 12)] * 3
     assert clf.n_parameters_["architecture"] == len(table)
+
+
+def test_the_kept_net_starts_where_its_optimizer_wants(small):
+    def probabilities(**changes):
+        clf = ProfitClassifier(n_crosses=3, **QUICK, **changes)
+        return clf.fit(small.X, small.y).predict_proba(small.X)
+
+    # Fresh embeddings for Adagrad, searched ones for Adam, which takes over where they are given.
+    fresh = probabilities(optimizer="adagrad")
+    searched = probabilities(optimizer="adam")
+    again = probabilities(optimizer="adagrad", retrain_from="scratch")
+    np.testing.assert_array_equal(again, fresh)
+    for name in ("adam", "adagrad"):
+        again = probabilities(optimizer=name, retrain_from="search")
+        np.testing.assert_array_equal(again, searched)
+    others = fresh, probabilities(optimizer="adam", retrain_from="scratch")
+    assert all(np.abs(other - searched).max() > 0.01 for other in others)
 
 
 @pytest.mark.parametrize("space", ["cp", "full"])

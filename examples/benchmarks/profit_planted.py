@@ -33,7 +33,7 @@ class ToldClassifier(ProfitClassifier):
         config = ProfitConfig(self.told)
         net = ProfitNet(task.vocabulary_sizes, self.embedding_dim, task.n_outputs, config)
         net.reset_parameters(task.new_generator(), task.prior_logits())
-        return net, self._retrain(task, net)
+        return net, self._retrain(task, net, self.optimizer)
 
 
 def draw_crosses(seed, n_fields):

@@ -34,7 +34,7 @@ class _Averaged(BaseEstimator):
         self.classes_ = self.voting_.classes_
         self.n_iter_ = sum(clf.n_iter_ for clf in members)
         self.n_parameters_ = {"all": sum(sum(clf.n_parameters_.values()) for clf in members)}
-        self.batch_size_ = members[0].batch_size_
+        self.batch_size_ = getattr(members[0], "batch_size_", None)  # trees have none
         return self
 
     def _fit_all(self, X: Any, y: Any, X_val: Any, y_val: Any) -> None:

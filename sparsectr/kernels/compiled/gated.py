@@ -1,4 +1,4 @@
-"""The way forth through layers that gates steer: layout, gates, factors; for compiled functions."""
+"""What loss and prediction of nets with gates share: layouts, gates, the factors of the layers."""
 
 from __future__ import annotations
 

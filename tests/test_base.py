@@ -267,12 +267,14 @@ def test_random_state_instances_go_on():
     assert not np.array_equal(first.predict_proba(FRAME), second.predict_proba(FRAME))
 
 
-def test_a_small_fit_does_not_import_the_compiler_of_torch():
+def test_fits_do_not_import_the_compiler_of_torch():
     code = (
-        "import sys; from sparsectr import DynIntClassifier; "
+        "import sys; from sparsectr import DynIntClassifier, OptFeatureClassifier; "
         "from sparsectr.datasets import make_clicks; "
         "clicks = make_clicks(200, 3, 4, crosses=[(0, 1)], random_state=0); "
-        "DynIntClassifier(max_epochs=1, random_state=0).fit(clicks.X, clicks.y); "
+        "settings = {'max_epochs': 1, 'random_state': 0}; "
+        "DynIntClassifier(**settings).fit(clicks.X, clicks.y); "
+        "OptFeatureClassifier(hidden_units=(400, 400), **settings).fit(clicks.X, clicks.y); "
         "print([name for name in ('sympy', 'torch._dynamo') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -143,11 +144,17 @@ class CrossSearchNet(nn.Module):
         """Return logits (B, K) of the linear term (B, K) and embeddings (B, F, D)."""
         return linear + self.readout(self.space.sum_orders(embeddings, self.order))
 
+    def _one_pass(self) -> tuple[ModuleType | None, list[Tensor] | None]:
+        """Return the kernels from codes to logits and losses, None if not built, and the betas."""
+        betas = self.space.symmetric_betas(self.order)
+        if betas is None or len(self.linear.bias) > 1:
+            return None, None
+        return fused_version("symmetric_loss", self.embedding.weight), betas
+
     def logits_by_row(self, codes: Tensor) -> NDArray[np.float32] | None:
         """Return logits (B, 1), every row by itself in one pass; None where that is not built."""
-        fused = fused_version("symmetric_loss", self.embedding.weight)
-        betas = self.space.symmetric_betas(self.order)
-        if fused is None or betas is None or len(self.linear.bias) > 1:
+        fused, betas = self._one_pass()
+        if fused is None:
             return None
         logits: NDArray[np.float32] = fused.symmetric_logits(
             codes,
@@ -170,9 +177,8 @@ class CrossSearchNet(nn.Module):
         of_space : bool
             Whether the gradient is that of the space, or that of everything else.
         """
-        fused = fused_version("symmetric_loss", self.embedding.weight)
-        betas = self.space.symmetric_betas(self.order)
-        if fused is None or betas is None or len(self.linear.bias) > 1:
+        fused, betas = self._one_pass()
+        if fused is None:
             return None
         return fused.symmetric_loss(  # type: ignore[no-any-return]
             codes,

@@ -1,7 +1,8 @@
 """Fused version of `sparsectr.nn.cross_products.WeightedCrosses.sum`, and prediction with it.
 
 A block of R batch rows lies in the cache as x[f, r D + d], so that a cross is a product of rows
-of x, with long inner loops.
+of x. All crosses are taken for 32 columns before the next 32: products and their sum then stay in
+registers.
 """
 
 from __future__ import annotations
@@ -10,17 +11,26 @@ from typing import Any
 
 import numpy as np
 import torch
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
+from sparsectr.kernels.compiled import vectors
 from sparsectr.kernels.compiled.arrays import as_array
-from sparsectr.kernels.compiled.blocks import load, look_up, store
-from sparsectr.kernels.compiled.jit import compiled
+from sparsectr.kernels.compiled.blocks import clear, load, look_up, store
+from sparsectr.kernels.compiled.jit import compiled, prefetch_to_read
+from sparsectr.kernels.compiled.pieces import copy_piece, dot_piece, empty_lines, fill_piece
 from sparsectr.kernels.threads import run_parts
 
 # Columns of a block; batch rows of a part, over which gradients of weights are summed first.
 BLOCK_COLUMNS = 256
 PART_ROWS = 512
+# Columns for which all crosses are taken at a time, in this many vectors: to find the fields of a
+# cross takes as long as to multiply them.
+N_VECTORS = 2
+STEP_COLUMNS = N_VECTORS * vectors.WIDTH
 
 
 def sum_crosses(embeddings: Tensor, weights: Tensor, fields: Tensor, starts: Tensor) -> Tensor:
@@ -107,15 +117,32 @@ class _SumCrosses(torch.autograd.Function):
         embeddings, weights = saved[:2]
         n_parts = -(-len(embeddings) // PART_ROWS)
         of_embeddings = torch.empty(embeddings.shape)
-        of_weights = torch.zeros(n_parts, len(weights))
+        of_weights = start_of_weights(n_parts, weights)
         arrays = [as_array(t) for t in (*saved, gradients[0])]
-        run_parts(_backward_part, n_parts, *arrays, of_embeddings.numpy(), of_weights.numpy())
-        return of_embeddings, of_weights.sum(0), None, None
+        run_parts(_backward_part, n_parts, *arrays, of_embeddings.numpy(), of_weights)
+        return of_embeddings, total_of_weights(of_weights), None, None
+
+
+def start_of_weights(n_parts: int, weights: Any) -> Any:
+    """Return zeros for the gradients of all weights: 32 sums per weight and part."""
+    return np.zeros((n_parts, len(weights), STEP_COLUMNS), np.float32)
+
+
+def total_of_weights(of_weights: Any) -> Tensor:
+    """Add the sums up to the gradient of the weights."""
+    return torch.from_numpy(of_weights.sum((0, 2)))
 
 
 @compiled
 def count_block_rows(dim: int) -> int:
+    """Return the number of batch rows of a block."""
     return max(1, BLOCK_COLUMNS // dim)
+
+
+@compiled
+def count_columns(n_rows: int, dim: int) -> int:
+    """Return the number of columns of a block, filled up to whole steps."""
+    return -(-n_rows * dim // STEP_COLUMNS) * STEP_COLUMNS
 
 
 @compiled
@@ -124,15 +151,15 @@ def _forward_part(
 ) -> None:
     """Compute the sums of the rows of one part."""
     n_fields, dim = embeddings.shape[1:]
+    n_block_rows, flat = count_block_rows(dim), sums.ravel()
+    n_columns = count_columns(n_block_rows, dim)
+    x, total = empty_lines(n_fields * n_columns).reshape(n_fields, n_columns), empty_lines(n_columns)
     stop = min(len(embeddings), (part + 1) * PART_ROWS)
-    for first in range(part * PART_ROWS, stop, count_block_rows(dim)):
-        last = min(stop, first + count_block_rows(dim))
-        x = np.empty((n_fields, (last - first) * dim), np.float32)
+    for first in range(part * PART_ROWS, stop, n_block_rows):
+        last = min(stop, first + n_block_rows)
         load(embeddings[first:last], dim, x)
-        total = sum_products(x, weights, fields, starts)
-        for r in range(last - first):
-            for d in range(dim):
-                sums[first + r, d] = total[r * dim + d]
+        sum_products(x, weights, fields, starts, total)
+        copy_piece(total, 0, flat, first * dim, (last - first) * dim)
 
 
 @compiled
@@ -150,43 +177,38 @@ def _logits_part(
     logits: Any,
 ) -> None:
     """Compute the logits of the rows of one part."""
-    n_fields, dim = codes.shape[1], table.shape[1]
-    stop = min(len(codes), (part + 1) * PART_ROWS)
-    for first in range(part * PART_ROWS, stop, count_block_rows(dim)):
-        last = min(stop, first + count_block_rows(dim))
-        x = np.empty((n_fields, (last - first) * dim), np.float32)
+    n_fields, dim, n_outputs = codes.shape[1], table.shape[1], len(bias)
+    first_row, stop = part * PART_ROWS, min(len(codes), (part + 1) * PART_ROWS)
+    n_block_rows = min(count_block_rows(dim), stop - first_row)
+    n_columns = count_columns(n_block_rows, dim)
+    x, total = empty_lines(n_fields * n_columns).reshape(n_fields, n_columns), empty_lines(n_columns)
+    of_readout, of_values = readout.ravel(), linear.ravel()
+    for first in range(first_row, stop, n_block_rows):
+        last = min(stop, first + n_block_rows)
+        ask_for_linear(codes[first:last], offsets, of_values, n_outputs)
         look_up(codes[first:last], offsets, table, dim, x)
+        sum_products(x, weights, fields, starts, total)
         for r in range(last - first):
-            for k in range(len(bias)):
-                logits[first + r, k] = bias[k]
-            for f in range(n_fields):
-                row = codes[first + r, f] + offsets[f]
-                for k in range(len(bias)):
-                    logits[first + r, k] += linear[row, k]
-        total = sum_products(x, weights, fields, starts)
-        for r in range(last - first):
-            for k in range(len(bias)):
-                for d in range(dim):
-                    logits[first + r, k] += readout[k, d] * total[r * dim + d]
+            for k in range(n_outputs):
+                logit = bias[k] + dot_piece(of_readout, k * dim, total, r * dim, dim)
+                for f in range(n_fields):
+                    logit += of_values[(codes[first + r, f] + offsets[f]) * n_outputs + k]
+                logits[first + r, k] = logit
 
 
 @compiled
-def sum_products(x: Any, weights: Any, fields: Any, starts: Any) -> Any:
-    """Return the weighted sum of the products of rows of x, (C,)."""
-    n_columns = x.shape[1]
-    total = np.zeros(n_columns, np.float32)
-    product = np.empty(n_columns, np.float32)
-    for c in range(len(weights)):
-        row = x[fields[starts[c]]]
-        for j in range(n_columns):
-            product[j] = weights[c] * row[j]
-        for place in range(starts[c] + 1, starts[c + 1]):
-            row = x[fields[place]]
-            for j in range(n_columns):
-                product[j] *= row[j]
-        for j in range(n_columns):
-            total[j] += product[j]
-    return total
+def ask_for_linear(codes: Any, offsets: Any, of_values: Any, n_outputs: int) -> None:
+    """Ask for the linear terms of some rows."""
+    for r in range(codes.shape[0]):
+        for f in range(codes.shape[1]):
+            prefetch_to_read(of_values, (codes[r, f] + offsets[f]) * n_outputs)
+
+
+@compiled
+def sum_products(x: Any, weights: Any, fields: Any, starts: Any, total: Any) -> None:
+    """Store the weighted sum of the products of rows of x, (C,)."""
+    for column in range(0, x.shape[1], STEP_COLUMNS):
+        _sum_products(x, weights, fields, starts, total, column)
 
 
 @compiled
@@ -202,50 +224,157 @@ def _backward_part(
 ) -> None:
     """Compute the gradients of the rows of one part."""
     n_fields, dim = embeddings.shape[1:]
+    n_block_rows, flat = count_block_rows(dim), gradient.ravel()
+    n_columns, left = count_columns(n_block_rows, dim), make_left(starts)
+    x = empty_lines(n_fields * n_columns).reshape(n_fields, n_columns)
+    of_x, direction = empty_lines(x.size).reshape(x.shape), empty_lines(n_columns)
+    fill_piece(direction, 0, np.float32(0), n_columns)
     stop = min(len(embeddings), (part + 1) * PART_ROWS)
-    for first in range(part * PART_ROWS, stop, count_block_rows(dim)):
-        last = min(stop, first + count_block_rows(dim))
-        n_columns = (last - first) * dim
-        x = np.empty((n_fields, n_columns), np.float32)
-        of_x = np.zeros((n_fields, n_columns), np.float32)
-        direction = np.empty(n_columns, np.float32)
+    for first in range(part * PART_ROWS, stop, n_block_rows):
+        last = min(stop, first + n_block_rows)
         load(embeddings[first:last], dim, x)
-        for r in range(last - first):
-            for d in range(dim):
-                direction[r * dim + d] = gradient[first + r, d]
-        products_backward(x, weights, fields, starts, direction, of_x, of_weights[part])
+        # Columns of rows that are missing in the last block keep a direction, of zeros in x.
+        copy_piece(flat, first * dim, direction, 0, (last - first) * dim)
+        clear(of_x)
+        products_backward(x, weights, fields, starts, direction, left, of_x, of_weights[part])
         store(of_x, dim, of_embeddings[first:last])
 
 
 @compiled
+def make_left(starts: Any) -> Any:
+    """Return room for the direction times the first k factors, for every k below the order."""
+    longest = 1
+    for c in range(len(starts) - 1):
+        longest = max(longest, starts[c + 1] - starts[c])
+    return empty_lines(longest * STEP_COLUMNS).reshape(longest, STEP_COLUMNS)
+
+
+@compiled
 def products_backward(
-    x: Any, weights: Any, fields: Any, starts: Any, direction: Any, of_x: Any, of_weights: Any
+    x: Any,
+    weights: Any,
+    fields: Any,
+    starts: Any,
+    direction: Any,
+    left: Any,
+    of_x: Any,
+    of_weights: Any,
 ) -> None:
-    """Add the gradients of all products of a block."""
-    n_columns = x.shape[1]
-    max_order = 0
-    for c in range(len(weights)):
-        max_order = max(max_order, starts[c + 1] - starts[c])
-    # left[k]: direction times the first k factors; right: product of the factors behind k.
-    left = np.empty((max_order + 1, n_columns), np.float32)
-    right = np.empty(n_columns, np.float32)
-    for j in range(n_columns):
-        left[0, j] = direction[j]
-    for c in range(len(weights)):
-        order = starts[c + 1] - starts[c]
-        for k in range(order):
-            before, after, row = left[k], left[k + 1], x[fields[starts[c] + k]]
-            for j in range(n_columns):
-                after[j] = before[j] * row[j]
-        product = left[order]
-        total = np.float32(0)
-        for j in range(n_columns):
-            total += product[j]
-            right[j] = weights[c]
-        of_weights[c] += total
-        for k in range(order - 1, -1, -1):
-            field = fields[starts[c] + k]
-            before, row, result = left[k], x[field], of_x[field]
-            for j in range(n_columns):
-                result[j] += before[j] * right[j]
-                right[j] *= row[j]
+    """Add the gradients of all products of a block, those of the weights to 32 sums each."""
+    for column in range(0, x.shape[1], STEP_COLUMNS):
+        _descend_products(x, weights, fields, starts, direction, left, of_x, of_weights, column)
+
+
+# The innermost loops -------------------------------------------------------------------------
+
+
+def _read(builder: Any, array: Any, place: Any) -> Any:
+    """Return one number of an array with one axis."""
+    return builder.load(builder.gep(array.data, [place]))
+
+
+def _steps(builder: Any, column: Any) -> list[Any]:
+    """Return the first column of every vector of a step."""
+    return [builder.add(column, column.type(k)) for k in range(0, STEP_COLUMNS, vectors.WIDTH)]
+
+
+def _generate_sum(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    """Write total = sum_c w_c prod_{m in c} x_m for the columns of a step."""
+    x, weights, fields, starts, total = vectors.open_arrays(
+        context, builder, signature, arguments, 5
+    )
+    columns = _steps(builder, arguments[5])
+    one = arguments[5].type(1)
+    sums, products = (vectors.zero_variables(builder, N_VECTORS) for _ in range(2))
+    with cgutils.for_range(builder, vectors.length(builder, weights, 0)) as cross:
+        weight = vectors.repeat(builder, _read(builder, weights, cross.index), vectors.VECTOR)
+        for product in products:
+            builder.store(weight, product)
+        first = _read(builder, starts, cross.index)
+        end = _read(builder, starts, builder.add(cross.index, one))
+        with cgutils.for_range_slice(builder, first, end, one, one.type) as (place, _):
+            field = _read(builder, fields, place)
+            for product, column in zip(products, columns, strict=True):
+                factor = vectors.load(builder, x, field, column)
+                builder.store(vectors.multiply(builder, builder.load(product), factor), product)
+        for result, product in zip(sums, products, strict=True):
+            builder.store(builder.fadd(builder.load(result), builder.load(product)), result)
+    for result, column in zip(sums, columns, strict=True):
+        vectors.store_flat(builder, builder.load(result), total, column)
+    return context.get_dummy_value()
+
+
+def _generate_descent(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    """Write the gradients of all products for the columns of a step.
+
+    That of a factor is the direction, the factors before it and those behind it. The former are
+    kept on the way through the factors, the latter grow on the way back.
+    """
+    x, weights, fields, starts, direction, left, of_x, of_weights = vectors.open_arrays(
+        context, builder, signature, arguments, 8
+    )
+    column = arguments[8]
+    zero, one = column.type(0), column.type(1)
+    befores, behinds = (vectors.zero_variables(builder, N_VECTORS) for _ in range(2))
+    # Columns of the block, and where a vector is in memory of the length of a step.
+    places = list(zip(_steps(builder, column), _steps(builder, zero), strict=True))
+    directions = [vectors.load_flat(builder, direction, k, vectors.VECTOR) for k, _ in places]
+    with cgutils.for_range(builder, vectors.length(builder, weights, 0)) as cross:
+        first = _read(builder, starts, cross.index)
+        order = builder.sub(_read(builder, starts, builder.add(cross.index, one)), first)
+        for before, given in zip(befores, directions, strict=True):
+            builder.store(given, before)
+        with cgutils.for_range(builder, order) as factor:
+            field = _read(builder, fields, builder.add(first, factor.index))
+            for before, (column, place) in zip(befores, places, strict=True):
+                product = builder.load(before)
+                vectors.store(builder, product, left, factor.index, place)
+                values = vectors.load(builder, x, field, column)
+                builder.store(vectors.multiply(builder, product, values), before)
+        weight = vectors.repeat(builder, _read(builder, weights, cross.index), vectors.VECTOR)
+        for before, behind, (_, place) in zip(befores, behinds, places, strict=True):
+            total = vectors.load(builder, of_weights, cross.index, place)
+            total = builder.fadd(total, builder.load(before))
+            vectors.store(builder, total, of_weights, cross.index, place)
+            builder.store(weight, behind)
+        with cgutils.for_range(builder, order) as factor:
+            k = builder.sub(builder.sub(order, one), factor.index)
+            field = _read(builder, fields, builder.add(first, k))
+            for behind, (column, place) in zip(behinds, places, strict=True):
+                product = builder.load(behind)
+                gradient = vectors.multiply_add(
+                    builder,
+                    vectors.load(builder, left, k, place),
+                    product,
+                    vectors.load(builder, of_x, field, column),
+                )
+                vectors.store(builder, gradient, of_x, field, column)
+                values = vectors.load(builder, x, field, column)
+                builder.store(vectors.multiply(builder, product, values), behind)
+    return context.get_dummy_value()
+
+
+def _sum(
+    _: Any, x: Any, weights: Any, fields: Any, starts: Any, total: Any, column: Any
+) -> Any:
+    return types.void(x, weights, fields, starts, total, types.intp), _generate_sum
+
+
+def _descent(
+    _: Any,
+    x: Any,
+    weights: Any,
+    fields: Any,
+    starts: Any,
+    direction: Any,
+    left: Any,
+    of_x: Any,
+    of_weights: Any,
+    column: Any,
+) -> Any:
+    arrays = x, weights, fields, starts, direction, left, of_x, of_weights
+    return types.void(*arrays, types.intp), _generate_descent
+
+
+_sum_products: Any = intrinsic(_sum)
+_descend_products: Any = intrinsic(_descent)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
@@ -13,18 +12,23 @@ from sparsectr.kernels.compiled.arrays import as_array
 from sparsectr.kernels.compiled.blocks import clear, look_up, store
 from sparsectr.kernels.compiled.crosses import (
     PART_ROWS,
+    ask_for_linear,
     count_block_rows,
+    count_columns,
+    make_left,
     products_backward,
+    start_of_weights,
     sum_products,
+    total_of_weights,
 )
-from sparsectr.kernels.compiled.jit import compiled, prefetch_to_read
+from sparsectr.kernels.compiled.jit import compiled
 from sparsectr.kernels.compiled.losses import (
     OnePassLoss,
     lookup_gradient,
     lookup_rows,
     weighted_log_loss,
 )
-from sparsectr.kernels.compiled.pieces import fill_piece, sum_piece
+from sparsectr.kernels.compiled.pieces import empty_lines, fill_piece, sum_piece
 from sparsectr.kernels.memory import empty
 from sparsectr.kernels.threads import run_parts
 
@@ -84,7 +88,7 @@ class _CrossesLoss(OnePassLoss):
         n_parts = -(-len(codes) // PART_ROWS)
         losses, of_bias = np.zeros((2, n_parts))
         of_lookups, of_linear = empty(codes.numel(), table.shape[1]), empty(codes.numel(), 1)
-        of_weights = np.zeros((n_parts, len(weights)), np.float32)
+        of_weights = start_of_weights(n_parts, weights)
         run_parts(
             _loss_part,
             n_parts,
@@ -102,7 +106,7 @@ class _CrossesLoss(OnePassLoss):
             *(None,) * 6,
             lookup_gradient(rows, of_lookups, table.shape),
             lookup_gradient(rows, of_linear, linear.shape),
-            torch.from_numpy(of_weights.sum(0)) if weights.requires_grad else None,
+            total_of_weights(of_weights) if weights.requires_grad else None,
             bias.new_tensor([of_bias.sum()]),
         )
         return targets.new_tensor(losses.sum())
@@ -128,19 +132,18 @@ def _loss_part(
     of_weights: Any,
 ) -> None:
     """Compute the loss of the rows of one part, and all gradients."""
-    n_fields, dim = codes.shape[1], table.shape[1]
-    n_columns = count_block_rows(dim) * dim
-    x = np.zeros((n_fields, n_columns), np.float32)
-    of_x = np.empty(x.shape, np.float32)
-    direction = np.empty(n_columns, np.float32)
+    n_fields, dim, n_block_rows = codes.shape[1], table.shape[1], count_block_rows(table.shape[1])
+    n_columns, left = count_columns(n_block_rows, dim), make_left(starts)
+    x = empty_lines(n_fields * n_columns).reshape(n_fields, n_columns)
+    of_x = empty_lines(x.size).reshape(x.shape)
+    total, direction = empty_lines(n_columns), empty_lines(n_columns)
+    fill_piece(direction, 0, np.float32(0), n_columns)
     stop = min(len(codes), (part + 1) * PART_ROWS)
-    for first in range(part * PART_ROWS, stop, count_block_rows(dim)):
-        n = min(stop - first, count_block_rows(dim))
-        for r in range(n):
-            for f in range(n_fields):
-                prefetch_to_read(linear, codes[first + r, f] + offsets[f])
+    for first in range(part * PART_ROWS, stop, n_block_rows):
+        n = min(stop - first, n_block_rows)
+        ask_for_linear(codes[first : first + n], offsets, linear, 1)
         look_up(codes[first : first + n], offsets, table, dim, x)
-        total = sum_products(x, weights, fields, starts)
+        sum_products(x, weights, fields, starts, total)
         for r in range(n):
             logit = bias[0] + sum_piece(total, r * dim, dim)
             for f in range(n_fields):
@@ -151,7 +154,7 @@ def _loss_part(
             of_bias[part] += slope
             fill_piece(direction, r * dim, slope, dim)
             fill_piece(of_linear, (first + r) * n_fields, slope, n_fields)
-        fill_piece(direction, n * dim, np.float32(0), n_columns - n * dim)
+        # Columns of rows that are missing in the last block keep a direction, of zeros in x.
         clear(of_x)
-        products_backward(x, weights, fields, starts, direction, of_x, of_weights[part])
+        products_backward(x, weights, fields, starts, direction, left, of_x, of_weights[part])
         store(of_x, dim, of_lookups[first : first + n])

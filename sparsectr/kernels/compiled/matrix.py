@@ -1,4 +1,9 @@
-"""Products of small matrices that lie in the cache, within compiled functions."""
+"""Products of small matrices that lie in the cache, within compiled functions.
+
+A product goes through its result tile by tile: some rows times some vectors of columns, whose sums
+stay in registers while all terms are added. Whatever the tile, a number of the result is the sum of
+its terms one after the other, so its bits do not depend on the tile.
+"""
 
 from __future__ import annotations
 
@@ -19,50 +24,81 @@ TILE_ROWS = 4
 # ... and numbers of columns of this: the sums of a tile fill eight vector registers of 256 bits,
 # enough to hide the latency of their multiply-adds.
 TILE_COLUMNS = vectors.WIDTH
+# Tiles for longer and more registers, which four sums would not keep busy.
+LARGE_ROWS, LARGE_COLUMNS = (8, 32) if vectors.HAS_LONG_REGISTERS else (TILE_ROWS, TILE_COLUMNS)
+# Rows of b in a tile of `add_outer`, beside `TILE_ROWS` of a.
+OUTER_ROWS = 2
+LARGE_OUTER_ROWS = 4 if vectors.HAS_LONG_REGISTERS else OUTER_ROWS
 
 
 @compiled
 def add_product(weight: Any, x: Any, y: Any) -> None:
     """Add weight @ x to y: (m, n) @ (n, C) to (m, C), m and C multiples of the tile."""
+    m, n = _in_large_tiles(y)
+    for i in range(0, m, LARGE_ROWS):
+        for c in range(0, n, LARGE_COLUMNS):
+            _add_large_tile(weight, x, y, i, c)
     for i in range(0, y.shape[0], TILE_ROWS):
-        for c in range(0, y.shape[1], TILE_COLUMNS):
+        for c in range(n if i < m else 0, y.shape[1], TILE_COLUMNS):
             _add_tile(weight, x, y, i, c)
 
 
 @compiled
 def set_product(weight: Any, x: Any, y: Any) -> None:
     """Store weight @ x as y; sizes as for `add_product`."""
+    m, n = _in_large_tiles(y)
+    for i in range(0, m, LARGE_ROWS):
+        for c in range(0, n, LARGE_COLUMNS):
+            _set_large_tile(weight, x, y, i, c)
     for i in range(0, y.shape[0], TILE_ROWS):
-        for c in range(0, y.shape[1], TILE_COLUMNS):
+        for c in range(n if i < m else 0, y.shape[1], TILE_COLUMNS):
             _set_tile(weight, x, y, i, c)
 
 
 @compiled
 def set_transposed_product(weight: Any, x: Any, y: Any) -> None:
     """Store weight.T @ x as y: (n, m) @ (n, C) to (m, C); more columns of weight are left."""
+    m, n = _in_large_tiles(y)
+    for i in range(0, m, LARGE_ROWS):
+        for c in range(0, n, LARGE_COLUMNS):
+            _set_large_transposed_tile(weight, x, y, i, c)
     for i in range(0, y.shape[0], TILE_ROWS):
-        for c in range(0, y.shape[1], TILE_COLUMNS):
+        for c in range(n if i < m else 0, y.shape[1], TILE_COLUMNS):
             _set_transposed_tile(weight, x, y, i, c)
 
 
 @compiled
 def add_transposed_product(weight: Any, x: Any, y: Any) -> None:
     """Add weight.T @ x to y; sizes as for `set_transposed_product`."""
+    m, n = _in_large_tiles(y)
+    for i in range(0, m, LARGE_ROWS):
+        for c in range(0, n, LARGE_COLUMNS):
+            _add_large_transposed_tile(weight, x, y, i, c)
     for i in range(0, y.shape[0], TILE_ROWS):
-        for c in range(0, y.shape[1], TILE_COLUMNS):
+        for c in range(n if i < m else 0, y.shape[1], TILE_COLUMNS):
             _add_transposed_tile(weight, x, y, i, c)
+
+
+@compiled
+def _in_large_tiles(y: Any) -> tuple[int, int]:
+    """Return how many rows and columns of y large tiles cover; small ones do the rest."""
+    m, n = y.shape
+    return m - m % LARGE_ROWS, n - n % LARGE_COLUMNS
 
 
 @compiled
 def add_outer(a: Any, b: Any, partial_sums: Any) -> None:
     """Add a @ b.T to the sums over the last axis of ``partial_sums``.
 
-    (m, C) @ (C, n) to (m, n, 8), m and n multiples of 4, C of the tile. Adding the 8 up to one
+    (m, C) @ (C, n) to (m, n, 8), m a multiple of 4, n of 2, C of the tile. Adding the 8 up to one
     number at every call would take as long as the product of a small block.
     """
     rows = partial_sums.reshape(a.shape[0] * b.shape[0], SHORT_WIDTH)
-    for i in range(0, a.shape[0], 4):
-        for j in range(0, b.shape[0], 2):
+    n = b.shape[0] - b.shape[0] % LARGE_OUTER_ROWS
+    for i in range(0, a.shape[0], TILE_ROWS):
+        for j in range(0, n, LARGE_OUTER_ROWS):
+            _add_large_outer_tile(a, b, rows, i, j, b.shape[0])
+        for j in range(n, b.shape[0], OUTER_ROWS):
             _add_outer_tile(a, b, rows, i, j, b.shape[0])
 
 
@@ -76,76 +112,95 @@ def add_up(partial_sums: Any, weight: Any) -> None:
 
 
 def _generate_tile(
-    adds: bool, turns: bool, context: Any, builder: Any, signature: Any, arguments: Any
+    tile: tuple[int, int],
+    adds: bool,
+    turns: bool,
+    context: Any,
+    builder: Any,
+    signature: Any,
+    arguments: Any,
 ) -> Any:
-    """Write y[i:i+4, c:c+16] = weight[i:i+4] @ x[:, c:c+16], or +=, or with weight.T."""
+    """Write one tile of y = weight @ x, or of y += weight @ x, or with weight.T."""
     weight, x, y = vectors.open_arrays(context, builder, signature, arguments, 3)
-    first_row, column = arguments[3:]
-    rows = [builder.add(first_row, first_row.type(k)) for k in range(TILE_ROWS)]
-    sums = vectors.zero_variables(builder, TILE_ROWS)
+    first_row, first_column = arguments[3:]
+    n_rows, n_columns = tile
+    rows = [builder.add(first_row, first_row.type(k)) for k in range(n_rows)]
+    columns = [
+        builder.add(first_column, first_column.type(k)) for k in range(0, n_columns, vectors.WIDTH)
+    ]
+    sums = {row: vectors.zero_variables(builder, len(columns)) for row in rows}
     with cgutils.for_range(builder, vectors.length(builder, x, 0)) as loop:
-        values = vectors.load(builder, x, loop.index, column)
-        for total, row in zip(sums, rows, strict=True):
+        values = [vectors.load(builder, x, loop.index, column) for column in columns]
+        for row, totals in sums.items():
             place = (loop.index, row) if turns else (row, loop.index)
             number = vectors.load_repeated(builder, weight, *place)
-            grown = vectors.multiply_add(builder, number, values, builder.load(total))
-            builder.store(grown, total)
-    for total, row in zip(sums, rows, strict=True):
-        product = builder.load(total)
-        if adds:
-            product = builder.fadd(vectors.load(builder, y, row, column), product)
-        vectors.store(builder, product, y, row, column)
+            for total, value in zip(totals, values, strict=True):
+                grown = vectors.multiply_add(builder, number, value, builder.load(total))
+                builder.store(grown, total)
+    for row, totals in sums.items():
+        for total, column in zip(totals, columns, strict=True):
+            result = builder.load(total)
+            if adds:
+                result = builder.fadd(vectors.load(builder, y, row, column), result)
+            vectors.store(builder, result, y, row, column)
     return context.get_dummy_value()
 
 
-def _add(_: Any, weight: Any, x: Any, y: Any, row: Any, column: Any) -> Any:
-    return types.void(weight, x, y, types.intp, types.intp), partial(_generate_tile, True, False)
+def _make_tile(tile: tuple[int, int], *, adds: bool, turns: bool) -> Any:
+    def write(_: Any, weight: Any, x: Any, y: Any, row: Any, column: Any) -> Any:
+        signature = types.void(weight, x, y, types.intp, types.intp)
+        return signature, partial(_generate_tile, tile, adds, turns)
+
+    return intrinsic(write)
 
 
-def _set(_: Any, weight: Any, x: Any, y: Any, row: Any, column: Any) -> Any:
-    return types.void(weight, x, y, types.intp, types.intp), partial(_generate_tile, False, False)
-
-
-def _set_transposed(_: Any, weight: Any, x: Any, y: Any, row: Any, column: Any) -> Any:
-    return types.void(weight, x, y, types.intp, types.intp), partial(_generate_tile, False, True)
-
-
-def _add_transposed(_: Any, weight: Any, x: Any, y: Any, row: Any, column: Any) -> Any:
-    return types.void(weight, x, y, types.intp, types.intp), partial(_generate_tile, True, True)
-
-
-def _generate_outer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    """Write partial_sums[i:i+4, j:j+2] += a[i:i+4, c] * b[j:j+2, c], 8 columns c at a time."""
+def _generate_outer(
+    n_j: int, kind: Any, context: Any, builder: Any, signature: Any, arguments: Any
+) -> Any:
+    """Write partial_sums[i, j] += a[i, c] * b[j, c] for a tile of (i, j), some columns at a time."""
     a, b, sums = vectors.open_arrays(context, builder, signature, arguments, 3)
     first_i, first_j, width = arguments[3:]
-    i_s = [builder.add(first_i, first_i.type(k)) for k in range(4)]
-    j_s = [builder.add(first_j, first_j.type(k)) for k in range(2)]
+    i_s = [builder.add(first_i, first_i.type(k)) for k in range(TILE_ROWS)]
+    j_s = [builder.add(first_j, first_j.type(k)) for k in range(n_j)]
     # Sums (m, n, 8) come as rows (m n, 8).
     places = {(i, j): builder.add(builder.mul(i, width), j) for i in i_s for j in j_s}
     zero = first_i.type(0)
-    totals = vectors.variables(
-        builder, [vectors.load_short(builder, sums, place, zero) for place in places.values()]
-    )
+    totals = vectors.zero_variables(builder, len(places), kind)
     n_columns = vectors.length(builder, a, 1)
-    with cgutils.for_range_slice(
-        builder, zero, n_columns, first_i.type(vectors.SHORT_WIDTH), first_i.type
-    ) as (column, _):
-        of_a = {i: vectors.load_short(builder, a, i, column) for i in i_s}
-        of_b = {j: vectors.load_short(builder, b, j, column) for j in j_s}
+    step = first_i.type(kind.count)
+    with cgutils.for_range_slice(builder, zero, n_columns, step, first_i.type) as (column, _):
+        of_a = {i: vectors.load(builder, a, i, column, kind) for i in i_s}
+        of_b = {j: vectors.load(builder, b, j, column, kind) for j in j_s}
         for total, (i, j) in zip(totals, places, strict=True):
             grown = vectors.multiply_add(builder, of_a[i], of_b[j], builder.load(total))
             builder.store(grown, total)
     for total, place in zip(totals, places.values(), strict=True):
-        vectors.store(builder, builder.load(total), sums, place, zero)
+        found = builder.load(total)
+        while found.type.count > SHORT_WIDTH:
+            found = vectors.add_halves(builder, found)
+        before = vectors.load_short(builder, sums, place, zero)
+        vectors.store(builder, builder.fadd(before, found), sums, place, zero)
     return context.get_dummy_value()
 
 
-def _outer(_: Any, a: Any, b: Any, sums: Any, i: Any, j: Any, width: Any) -> Any:
-    return types.void(a, b, sums, types.intp, types.intp, types.intp), _generate_outer
+def _make_outer_tile(n_j: int, kind: Any) -> Any:
+    def write(_: Any, a: Any, b: Any, sums: Any, i: Any, j: Any, width: Any) -> Any:
+        signature = types.void(a, b, sums, types.intp, types.intp, types.intp)
+        return signature, partial(_generate_outer, n_j, kind)
+
+    return intrinsic(write)
 
 
-_add_outer_tile: Any = intrinsic(_outer)
-_add_tile: Any = intrinsic(_add)
-_set_tile: Any = intrinsic(_set)
-_add_transposed_tile: Any = intrinsic(_add_transposed)
-_set_transposed_tile: Any = intrinsic(_set_transposed)
+_SMALL, _LARGE = (TILE_ROWS, TILE_COLUMNS), (LARGE_ROWS, LARGE_COLUMNS)
+_add_tile: Any = _make_tile(_SMALL, adds=True, turns=False)
+_set_tile: Any = _make_tile(_SMALL, adds=False, turns=False)
+_add_transposed_tile: Any = _make_tile(_SMALL, adds=True, turns=True)
+_set_transposed_tile: Any = _make_tile(_SMALL, adds=False, turns=True)
+_add_large_tile: Any = _make_tile(_LARGE, adds=True, turns=False)
+_set_large_tile: Any = _make_tile(_LARGE, adds=False, turns=False)
+_add_large_transposed_tile: Any = _make_tile(_LARGE, adds=True, turns=True)
+_set_large_transposed_tile: Any = _make_tile(_LARGE, adds=False, turns=True)
+_add_outer_tile: Any = _make_outer_tile(OUTER_ROWS, vectors.SHORT_VECTOR)
+_add_large_outer_tile: Any = _make_outer_tile(
+    LARGE_OUTER_ROWS, vectors.VECTOR if vectors.HAS_LONG_REGISTERS else vectors.SHORT_VECTOR
+)

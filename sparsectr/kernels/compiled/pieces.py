@@ -12,8 +12,23 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from sparsectr.kernels.compiled import vectors
-from sparsectr.kernels.compiled.jit import inlined
+from sparsectr.kernels.compiled.jit import compiled, inlined
 from sparsectr.kernels.compiled.vectors import SHORT_WIDTH
+
+# Bytes that a cache line has, and numbers.
+LINE = 64
+LINE_NUMBERS = LINE // 4
+
+
+@compiled
+def empty_lines(n: int) -> Any:
+    """Return n numbers of arbitrary content that begin where a cache line does.
+
+    Long vectors that lie across two lines take twice the time to load and to store.
+    """
+    room = np.empty(n + LINE_NUMBERS - 1, np.float32)
+    first = -(room.ctypes.data // 4) % LINE_NUMBERS
+    return room[first : first + n]
 
 
 @inlined

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba.core import cgutils
 
 WIDTH = 16
@@ -17,6 +17,8 @@ VECTOR = ir.VectorType(ir.FloatType(), WIDTH)
 SHORT_WIDTH = 8
 SHORT_VECTOR = ir.VectorType(ir.FloatType(), SHORT_WIDTH)
 ROUNDED_ONCE = ["contract"]
+# With AVX-512 there are 32 registers of 16 numbers, otherwise 16 registers of 8 or fewer.
+HAS_LONG_REGISTERS = bool(binding.get_host_cpu_features().get("avx512f", False))
 
 
 def open_arrays(context: Any, builder: Any, signature: Any, arguments: Any, n: int) -> list[Any]:
@@ -42,9 +44,9 @@ def address(builder: Any, array: Any, i: Any, j: Any) -> Any:
     return builder.gep(array.data, [builder.add(builder.mul(i, length(builder, array, 1)), j)])
 
 
-def load(builder: Any, array: Any, i: Any, j: Any) -> Any:
-    """Return the vector array[i, j : j + 16]."""
-    return _load(builder, address(builder, array, i, j), VECTOR)
+def load(builder: Any, array: Any, i: Any, j: Any, kind: Any = VECTOR) -> Any:
+    """Return the vector array[i, j : j + 16], or one of another type."""
+    return _load(builder, address(builder, array, i, j), kind)
 
 
 def store(builder: Any, vector: Any, array: Any, i: Any, j: Any) -> None:
@@ -67,13 +69,13 @@ def load_repeated_short(builder: Any, array: Any, i: Any, j: Any) -> Any:
     return repeat(builder, builder.load(address(builder, array, i, j)), SHORT_VECTOR)
 
 
-def load_flat(builder: Any, array: Any, place: Any) -> Any:
-    """Return the short vector array[place : place + 8] of an array with one axis."""
-    return _load(builder, builder.gep(array.data, [place]), SHORT_VECTOR)
+def load_flat(builder: Any, array: Any, place: Any, kind: Any = SHORT_VECTOR) -> Any:
+    """Return the vector array[place : place + 8] of an array with one axis, or a longer one."""
+    return _load(builder, builder.gep(array.data, [place]), kind)
 
 
 def store_flat(builder: Any, vector: Any, array: Any, place: Any) -> None:
-    """Store a short vector as array[place : place + 8]."""
+    """Store a vector from array[place] on."""
     _store(builder, vector, builder.gep(array.data, [place]))
 
 
@@ -86,17 +88,21 @@ def repeat(builder: Any, number: Any, kind: Any) -> Any:
 
 
 def total(builder: Any, vector: Any) -> Any:
-    """Return the sum of a short vector's numbers: halves are added until one number is left."""
-    width = SHORT_WIDTH
-    while width > 1:
-        width //= 2
-        kind = ir.VectorType(ir.IntType(32), width)
-        lower, upper = (
-            builder.shuffle_vector(vector, vector, ir.Constant(kind, list(range(k, k + width))))
-            for k in (0, width)
-        )
-        vector = builder.fadd(lower, upper)
+    """Return the sum of a vector's numbers: halves are added until one number is left."""
+    while vector.type.count > 1:
+        vector = add_halves(builder, vector)
     return builder.extract_element(vector, ir.IntType(32)(0))
+
+
+def add_halves(builder: Any, vector: Any) -> Any:
+    """Return the sum of the lower and the upper half of a vector, a vector of half the length."""
+    width = vector.type.count // 2
+    kind = ir.VectorType(ir.IntType(32), width)
+    lower, upper = (
+        builder.shuffle_vector(vector, vector, ir.Constant(kind, list(range(k, k + width))))
+        for k in (0, width)
+    )
+    return builder.fadd(lower, upper)
 
 
 def square_root(builder: Any, vector: Any) -> Any:
@@ -130,9 +136,9 @@ def multiply_subtract(builder: Any, a: Any, b: Any, c: Any) -> Any:
     return builder.fsub(c, multiply(builder, a, b), flags=ROUNDED_ONCE)
 
 
-def zero_variables(builder: Any, n: int) -> list[Any]:
-    """Return n variables for vectors, set to zero."""
-    return variables(builder, [ir.Constant(VECTOR, [0.0] * WIDTH)] * n)
+def zero_variables(builder: Any, n: int, kind: Any = VECTOR) -> list[Any]:
+    """Return n variables for vectors of a type, set to zero."""
+    return variables(builder, [ir.Constant(kind, [0.0] * kind.count)] * n)
 
 
 def variables(builder: Any, values: list[Any]) -> list[Any]:

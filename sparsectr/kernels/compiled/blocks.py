@@ -14,9 +14,11 @@ import numpy as np
 from sparsectr.kernels.compiled.jit import compiled, prefetch_to_read
 from sparsectr.kernels.compiled.matrix import TILE_COLUMNS
 from sparsectr.kernels.compiled.pieces import (
+    LINE_NUMBERS,
     add_scaled_piece,
     copy_piece,
     dot_piece,
+    empty_lines,
     fill_piece,
     scale_piece,
     sum_piece,
@@ -32,6 +34,24 @@ def n_columns(n_rows: int, dim: int) -> int:
 
 
 @compiled
+def empty_block(n_fields: int, n_columns: int) -> Any:
+    """Return room for a block, with a few columns more that nothing is done with.
+
+    Without them the numbers of a column lie a power of two apart, where a cache keeps only some.
+    """
+    stride = n_columns + LINE_NUMBERS
+    return empty_lines(n_fields * stride).reshape(n_fields, stride)
+
+
+@compiled
+def ask_for(codes: Any, offsets: Any, flat: Any, length: int) -> None:
+    """Ask for the rows of a flat table, of this length each, that codes (R, F) name."""
+    for r in range(codes.shape[0]):
+        for f in range(codes.shape[1]):
+            prefetch_to_read(flat, (codes[r, f] + offsets[f]) * length)
+
+
+@compiled
 def look_up(codes: Any, offsets: Any, table: Any, dim: int, x: Any) -> None:
     """Turn the rows of a table that codes (R, F) name on their side.
 
@@ -39,9 +59,7 @@ def look_up(codes: Any, offsets: Any, table: Any, dim: int, x: Any) -> None:
     """
     n_rows, n_fields = codes.shape
     flat, rows = x.ravel(), table.ravel()
-    for r in range(n_rows):
-        for f in range(n_fields):
-            prefetch_to_read(rows, (codes[r, f] + offsets[f]) * table.shape[1])
+    ask_for(codes, offsets, rows, table.shape[1])
     for f in range(n_fields):
         for r in range(n_rows):
             row = codes[r, f] + offsets[f]

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -19,18 +20,18 @@ from torch.autograd.function import FunctionCtx
 
 from sparsectr.kernels.compiled import vectors
 from sparsectr.kernels.compiled.arrays import as_array
-from sparsectr.kernels.compiled.blocks import clear, load, look_up, store
-from sparsectr.kernels.compiled.jit import compiled, prefetch_to_read
+from sparsectr.kernels.compiled.blocks import ask_for, clear, empty_block, load, look_up, store
+from sparsectr.kernels.compiled.jit import compiled
 from sparsectr.kernels.compiled.pieces import copy_piece, dot_piece, empty_lines, fill_piece
 from sparsectr.kernels.threads import run_parts
 
 # Columns of a block; batch rows of a part, over which gradients of weights are summed first.
 BLOCK_COLUMNS = 256
 PART_ROWS = 512
-# Columns for which all crosses are taken at a time, in this many vectors: to find the fields of a
-# cross takes as long as to multiply them.
-N_VECTORS = 2
-STEP_COLUMNS = N_VECTORS * vectors.WIDTH
+# Columns for which all crosses are taken at a time: to find the fields of a cross takes as long as to
+# multiply vectors of 16 of them.
+STEP_COLUMNS = 32
+STEP = ir.VectorType(ir.FloatType(), STEP_COLUMNS)
 
 
 def sum_crosses(embeddings: Tensor, weights: Tensor, fields: Tensor, starts: Tensor) -> Tensor:
@@ -153,7 +154,7 @@ def _forward_part(
     n_fields, dim = embeddings.shape[1:]
     n_block_rows, flat = count_block_rows(dim), sums.ravel()
     n_columns = count_columns(n_block_rows, dim)
-    x, total = empty_lines(n_fields * n_columns).reshape(n_fields, n_columns), empty_lines(n_columns)
+    x, total = empty_block(n_fields, n_columns), empty_lines(n_columns)
     stop = min(len(embeddings), (part + 1) * PART_ROWS)
     for first in range(part * PART_ROWS, stop, n_block_rows):
         last = min(stop, first + n_block_rows)
@@ -181,11 +182,11 @@ def _logits_part(
     first_row, stop = part * PART_ROWS, min(len(codes), (part + 1) * PART_ROWS)
     n_block_rows = min(count_block_rows(dim), stop - first_row)
     n_columns = count_columns(n_block_rows, dim)
-    x, total = empty_lines(n_fields * n_columns).reshape(n_fields, n_columns), empty_lines(n_columns)
+    x, total = empty_block(n_fields, n_columns), empty_lines(n_columns)
     of_readout, of_values = readout.ravel(), linear.ravel()
     for first in range(first_row, stop, n_block_rows):
         last = min(stop, first + n_block_rows)
-        ask_for_linear(codes[first:last], offsets, of_values, n_outputs)
+        ask_for(codes[first:last], offsets, of_values, n_outputs)
         look_up(codes[first:last], offsets, table, dim, x)
         sum_products(x, weights, fields, starts, total)
         for r in range(last - first):
@@ -197,17 +198,9 @@ def _logits_part(
 
 
 @compiled
-def ask_for_linear(codes: Any, offsets: Any, of_values: Any, n_outputs: int) -> None:
-    """Ask for the linear terms of some rows."""
-    for r in range(codes.shape[0]):
-        for f in range(codes.shape[1]):
-            prefetch_to_read(of_values, (codes[r, f] + offsets[f]) * n_outputs)
-
-
-@compiled
 def sum_products(x: Any, weights: Any, fields: Any, starts: Any, total: Any) -> None:
     """Store the weighted sum of the products of rows of x, (C,)."""
-    for column in range(0, x.shape[1], STEP_COLUMNS):
+    for column in range(0, len(total), STEP_COLUMNS):
         _sum_products(x, weights, fields, starts, total, column)
 
 
@@ -226,8 +219,8 @@ def _backward_part(
     n_fields, dim = embeddings.shape[1:]
     n_block_rows, flat = count_block_rows(dim), gradient.ravel()
     n_columns, left = count_columns(n_block_rows, dim), make_left(starts)
-    x = empty_lines(n_fields * n_columns).reshape(n_fields, n_columns)
-    of_x, direction = empty_lines(x.size).reshape(x.shape), empty_lines(n_columns)
+    x, of_x = empty_block(n_fields, n_columns), empty_block(n_fields, n_columns)
+    direction = empty_lines(n_columns)
     fill_piece(direction, 0, np.float32(0), n_columns)
     stop = min(len(embeddings), (part + 1) * PART_ROWS)
     for first in range(part * PART_ROWS, stop, n_block_rows):
@@ -261,7 +254,7 @@ def products_backward(
     of_weights: Any,
 ) -> None:
     """Add the gradients of all products of a block, those of the weights to 32 sums each."""
-    for column in range(0, x.shape[1], STEP_COLUMNS):
+    for column in range(0, len(direction), STEP_COLUMNS):
         _descend_products(x, weights, fields, starts, direction, left, of_x, of_weights, column)
 
 
@@ -273,34 +266,24 @@ def _read(builder: Any, array: Any, place: Any) -> Any:
     return builder.load(builder.gep(array.data, [place]))
 
 
-def _steps(builder: Any, column: Any) -> list[Any]:
-    """Return the first column of every vector of a step."""
-    return [builder.add(column, column.type(k)) for k in range(0, STEP_COLUMNS, vectors.WIDTH)]
-
-
 def _generate_sum(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     """Write total = sum_c w_c prod_{m in c} x_m for the columns of a step."""
     x, weights, fields, starts, total = vectors.open_arrays(
         context, builder, signature, arguments, 5
     )
-    columns = _steps(builder, arguments[5])
-    one = arguments[5].type(1)
-    sums, products = (vectors.zero_variables(builder, N_VECTORS) for _ in range(2))
+    column = arguments[5]
+    one = column.type(1)
+    result, product = vectors.zero_variables(builder, 2, STEP)
     with cgutils.for_range(builder, vectors.length(builder, weights, 0)) as cross:
-        weight = vectors.repeat(builder, _read(builder, weights, cross.index), vectors.VECTOR)
-        for product in products:
-            builder.store(weight, product)
+        weight = vectors.repeat(builder, _read(builder, weights, cross.index), STEP)
+        builder.store(weight, product)
         first = _read(builder, starts, cross.index)
         end = _read(builder, starts, builder.add(cross.index, one))
         with cgutils.for_range_slice(builder, first, end, one, one.type) as (place, _):
-            field = _read(builder, fields, place)
-            for product, column in zip(products, columns, strict=True):
-                factor = vectors.load(builder, x, field, column)
-                builder.store(vectors.multiply(builder, builder.load(product), factor), product)
-        for result, product in zip(sums, products, strict=True):
-            builder.store(builder.fadd(builder.load(result), builder.load(product)), result)
-    for result, column in zip(sums, columns, strict=True):
-        vectors.store_flat(builder, builder.load(result), total, column)
+            factor = vectors.load(builder, x, _read(builder, fields, place), column, STEP)
+            builder.store(vectors.multiply(builder, builder.load(product), factor), product)
+        builder.store(builder.fadd(builder.load(result), builder.load(product)), result)
+    vectors.store_flat(builder, builder.load(result), total, column)
     return context.get_dummy_value()
 
 
@@ -315,42 +298,36 @@ def _generate_descent(context: Any, builder: Any, signature: Any, arguments: Any
     )
     column = arguments[8]
     zero, one = column.type(0), column.type(1)
-    befores, behinds = (vectors.zero_variables(builder, N_VECTORS) for _ in range(2))
-    # Columns of the block, and where a vector is in memory of the length of a step.
-    places = list(zip(_steps(builder, column), _steps(builder, zero), strict=True))
-    directions = [vectors.load_flat(builder, direction, k, vectors.VECTOR) for k, _ in places]
+    before, behind = vectors.zero_variables(builder, 2, STEP)
+    given = vectors.load_flat(builder, direction, column, STEP)
     with cgutils.for_range(builder, vectors.length(builder, weights, 0)) as cross:
         first = _read(builder, starts, cross.index)
         order = builder.sub(_read(builder, starts, builder.add(cross.index, one)), first)
-        for before, given in zip(befores, directions, strict=True):
-            builder.store(given, before)
+        builder.store(given, before)
         with cgutils.for_range(builder, order) as factor:
             field = _read(builder, fields, builder.add(first, factor.index))
-            for before, (column, place) in zip(befores, places, strict=True):
-                product = builder.load(before)
-                vectors.store(builder, product, left, factor.index, place)
-                values = vectors.load(builder, x, field, column)
-                builder.store(vectors.multiply(builder, product, values), before)
-        weight = vectors.repeat(builder, _read(builder, weights, cross.index), vectors.VECTOR)
-        for before, behind, (_, place) in zip(befores, behinds, places, strict=True):
-            total = vectors.load(builder, of_weights, cross.index, place)
-            total = builder.fadd(total, builder.load(before))
-            vectors.store(builder, total, of_weights, cross.index, place)
-            builder.store(weight, behind)
+            product = builder.load(before)
+            vectors.store(builder, product, left, factor.index, zero)
+            values = vectors.load(builder, x, field, column, STEP)
+            builder.store(vectors.multiply(builder, product, values), before)
+        total = vectors.load(builder, of_weights, cross.index, zero, STEP)
+        total = builder.fadd(total, builder.load(before))
+        vectors.store(builder, total, of_weights, cross.index, zero)
+        weight = vectors.repeat(builder, _read(builder, weights, cross.index), STEP)
+        builder.store(weight, behind)
         with cgutils.for_range(builder, order) as factor:
-            k = builder.sub(builder.sub(order, one), factor.index)
-            field = _read(builder, fields, builder.add(first, k))
-            for behind, (column, place) in zip(behinds, places, strict=True):
-                product = builder.load(behind)
-                gradient = vectors.multiply_add(
-                    builder,
-                    vectors.load(builder, left, k, place),
-                    product,
-                    vectors.load(builder, of_x, field, column),
-                )
-                vectors.store(builder, gradient, of_x, field, column)
-                values = vectors.load(builder, x, field, column)
-                builder.store(vectors.multiply(builder, product, values), behind)
+            place = builder.sub(builder.sub(order, one), factor.index)
+            field = _read(builder, fields, builder.add(first, place))
+            product = builder.load(behind)
+            gradient = vectors.multiply_add(
+                builder,
+                vectors.load(builder, left, place, zero, STEP),
+                product,
+                vectors.load(builder, of_x, field, column, STEP),
+            )
+            vectors.store(builder, gradient, of_x, field, column)
+            values = vectors.load(builder, x, field, column, STEP)
+            builder.store(vectors.multiply(builder, product, values), behind)
     return context.get_dummy_value()
 
 

@@ -9,10 +9,9 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
 from sparsectr.kernels.compiled.arrays import as_array
-from sparsectr.kernels.compiled.blocks import clear, look_up, store
+from sparsectr.kernels.compiled.blocks import ask_for, clear, empty_block, look_up, store
 from sparsectr.kernels.compiled.crosses import (
     PART_ROWS,
-    ask_for_linear,
     count_block_rows,
     count_columns,
     make_left,
@@ -134,14 +133,13 @@ def _loss_part(
     """Compute the loss of the rows of one part, and all gradients."""
     n_fields, dim, n_block_rows = codes.shape[1], table.shape[1], count_block_rows(table.shape[1])
     n_columns, left = count_columns(n_block_rows, dim), make_left(starts)
-    x = empty_lines(n_fields * n_columns).reshape(n_fields, n_columns)
-    of_x = empty_lines(x.size).reshape(x.shape)
+    x, of_x = empty_block(n_fields, n_columns), empty_block(n_fields, n_columns)
     total, direction = empty_lines(n_columns), empty_lines(n_columns)
     fill_piece(direction, 0, np.float32(0), n_columns)
     stop = min(len(codes), (part + 1) * PART_ROWS)
     for first in range(part * PART_ROWS, stop, n_block_rows):
         n = min(stop - first, n_block_rows)
-        ask_for_linear(codes[first : first + n], offsets, linear, 1)
+        ask_for(codes[first : first + n], offsets, linear, 1)
         look_up(codes[first : first + n], offsets, table, dim, x)
         sum_products(x, weights, fields, starts, total)
         for r in range(n):

@@ -1,7 +1,12 @@
 """Fused version of `sparsectr.nn.symmetric.symmetric_sums`.
 
 For one component r, the polynomials e_1, ..., e_o of the products ``y_m = beta[r, m] x[m]`` grow
-field by field, ``e_k += e_{k-1} y_m``, in registers: 16 coordinates at a time, all orders at once.
+field by field, ``e_k += e_{k-1} y_m``, in registers: a vector of coordinates at a time, all orders at
+once.
+Order 1 is linear, so its components are added up beforehand.
+
+A block of R batch rows lies in the cache as x[f, r D + d]; coordinates have nothing to do with each
+other, so vectors may hold the end of one row and the beginning of the next.
 """
 
 from __future__ import annotations
@@ -17,26 +22,27 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
-from torch.nn import functional
 
 from sparsectr.kernels.compiled import vectors
 from sparsectr.kernels.compiled.arrays import as_array
-from sparsectr.kernels.compiled.blocks import clear
+from sparsectr.kernels.compiled.blocks import clear, empty_block, load, store
 from sparsectr.kernels.compiled.jit import compiled
+from sparsectr.kernels.compiled.pieces import copy_piece, empty_lines, fill_piece
+from sparsectr.kernels.compiled.vectors import PAIR_VECTOR, PAIR_WIDTH
 from sparsectr.kernels.memory import empty
 from sparsectr.kernels.threads import run_parts
 
 # Batch rows of a part. Gradients of betas are summed per part and then over parts, so that they
 # do not depend on the number of threads.
 PART_ROWS = 512
+# Columns of a block.
+BLOCK_COLUMNS = 256
+# How many there are of a tuple tells the compiler an order.
+ONE, TWO = (0,), (0, 0)
 
 
 def symmetric_sums(embeddings: Tensor, betas: list[Tensor]) -> Tensor:
     """Sum the weighted products of all orders; see the reference."""
-    dim = embeddings.shape[2]
-    if dim % vectors.WIDTH:
-        filled = functional.pad(embeddings, (0, -dim % vectors.WIDTH))
-        return symmetric_sums(filled, betas)[:, :dim]
     return _SymmetricSums.apply(embeddings, *betas)  # type: ignore[no-any-return,no-untyped-call]
 
 
@@ -44,7 +50,7 @@ class _SymmetricSums(torch.autograd.Function):
     @staticmethod
     def forward(ctx: FunctionCtx, embeddings: Tensor, *betas: Tensor) -> Tensor:
         ctx.save_for_backward(embeddings, *betas)
-        sums = torch.zeros(len(embeddings), embeddings.shape[2])
+        sums = torch.empty(len(embeddings), embeddings.shape[2])
         run_parts(
             _forward_part,
             -(-len(embeddings) // PART_ROWS),
@@ -80,8 +86,10 @@ class _SymmetricSums(torch.autograd.Function):
 
 
 def join_betas(betas: Any) -> Any:
-    """Return the betas of all orders below each other, (O R, F)."""
-    return as_array(torch.cat([*betas]))
+    """Return the summed betas of order 1 (1, F), and those of all others below each other."""
+    first, *others = betas
+    higher = as_array(torch.cat(others)) if others else np.empty((0, first.shape[1]), np.float32)
+    return as_array(first.sum(0, keepdim=True)), higher
 
 
 def as_type(order: int) -> tuple[int, ...]:
@@ -95,9 +103,11 @@ def lowest_wanted(for_betas: Any) -> int:
 
 
 def start_of_betas(n_parts: int, betas: Any, for_betas: Any) -> Any:
-    """Return zeros for the gradients of all betas: one row of 16 sums per number."""
-    n_numbers = sum(beta.numel() for beta in betas) if any(for_betas) else 0
-    return np.zeros((n_parts if n_numbers else 0, n_numbers, vectors.WIDTH), np.float32)
+    """Return zeros for the gradients of all joined betas: one row of sums per number."""
+    first, *others = betas
+    n_joined = first.shape[1] + sum(beta.numel() for beta in others)
+    n_numbers = n_joined if any(for_betas) else 0
+    return np.zeros((n_parts if n_numbers else 0, n_numbers, PAIR_WIDTH), np.float32)
 
 
 def split_of_betas(of_betas: Any, betas: Any, for_betas: Any) -> list[Tensor | None]:
@@ -105,24 +115,98 @@ def split_of_betas(of_betas: Any, betas: Any, for_betas: Any) -> list[Tensor | N
     if not any(for_betas):
         return [None] * len(betas)
     whole = torch.from_numpy(of_betas.sum((0, 2)))
-    pieces = whole.split([beta.numel() for beta in betas])
+    first, *others = betas
+    pieces = whole.split([first.shape[1], *(beta.numel() for beta in others)])
     return [
-        piece.view(beta.shape) if wanted else None
+        # Every component of order 1 has the gradient of their sum.
+        piece.view(-1, beta.shape[1]).expand(beta.shape).clone() if wanted else None
         for piece, beta, wanted in zip(pieces, betas, for_betas, strict=True)
     ]
 
 
 @compiled
+def count_block_rows(dim: int) -> int:
+    """Return the number of batch rows of a block."""
+    return max(1, BLOCK_COLUMNS // dim)
+
+
+@compiled
+def count_columns(n_rows: int, dim: int) -> int:
+    """Return the number of columns of a block, filled up to whole vectors."""
+    return -(-n_rows * dim // PAIR_WIDTH) * PAIR_WIDTH
+
+
+@compiled
+def empty_lower(betas: Any, orders: Any, n_columns: int) -> Any:
+    """Return room for the polynomials of lower degree of a block."""
+    n = max(1, count_components(betas, orders) * len(orders) ** 2)
+    n_vectors = n_columns // PAIR_WIDTH
+    return empty_lines(n_vectors * n * PAIR_WIDTH).reshape(n_vectors, n, PAIR_WIDTH)
+
+
+@compiled
+def count_components(betas: Any, orders: Any) -> int:
+    """Return the number of components of the orders above 1."""
+    return len(betas[1]) // max(1, len(orders) - 1)
+
+
+@compiled
+def sum_polynomials(betas: Any, x: Any, total: Any, lower: Any, orders: Any) -> None:
+    """Store the sums of all orders for the columns of a block, (C,)."""
+    rank = count_components(betas, orders)
+    fill_piece(total, 0, np.float32(0), len(total))
+    for column in range(0, len(total), PAIR_WIDTH):
+        kept = lower[column // PAIR_WIDTH]
+        _add_polynomials(betas[0], x, total, kept, (ONE, ONE), (0, 1, column))
+        for r in range(rank):
+            _add_polynomials(betas[1], x, total, kept, (TWO, orders), (r, rank, column))
+
+
+@compiled
+def descend_to_x(
+    betas: Any, x: Any, direction: Any, lower: Any, of_x: Any, orders: Any
+) -> None:
+    """Add the gradient of the sums by x."""
+    rank = count_components(betas, orders)
+    for column in range(0, len(direction), PAIR_WIDTH):
+        kept = lower[column // PAIR_WIDTH]
+        _add_to_x(betas[0], x, direction, kept, of_x, (ONE, ONE), (0, 1, column))
+        for r in range(rank):
+            _add_to_x(betas[1], x, direction, kept, of_x, (TWO, orders), (r, rank, column))
+
+
+@compiled
+def descend_to_betas(
+    betas: Any, x: Any, direction: Any, lower: Any, of_betas: Any, orders: Any, lowest: Any
+) -> None:
+    """Add the gradient of the sums by the betas from the lowest order on, a vector of sums for each."""
+    rank, n_fields = count_components(betas, orders), betas[0].shape[1]
+    of_first, of_higher = of_betas[:n_fields], of_betas[n_fields:]
+    for column in range(0, len(direction), PAIR_WIDTH):
+        kept = lower[column // PAIR_WIDTH]
+        _add_to_betas(
+            betas[0], x, direction, kept, of_first, (ONE, ONE, lowest), (0, 1, column)
+        )
+        for r in range(rank):
+            _add_to_betas(
+                betas[1], x, direction, kept, of_higher, (TWO, orders, lowest), (r, rank, column)
+            )
+
+
+@compiled
 def _forward_part(part: int, embeddings: Any, betas: Any, orders: Any, sums: Any) -> None:
-    """Add the polynomials of the rows of one part to their sums."""
-    rank = len(betas) // len(orders)
-    lower = np.empty((rank * len(orders) ** 2, vectors.WIDTH), np.float32)
+    """Compute the sums of the rows of one part."""
+    n_fields, dim = embeddings.shape[1:]
+    n_block_rows, flat = count_block_rows(dim), sums.ravel()
+    n_columns = count_columns(n_block_rows, dim)
+    x, total = empty_block(n_fields, n_columns), empty_lines(n_columns)
+    lower = empty_lower(betas, orders, n_columns)
     stop = min(len(embeddings), (part + 1) * PART_ROWS)
-    for b in range(part * PART_ROWS, stop):
-        x = embeddings[b]
-        for column in range(0, x.shape[1], vectors.WIDTH):
-            for r in range(rank):
-                add_polynomials(betas, x, sums, lower, orders, (r, rank, b, column))
+    for first in range(part * PART_ROWS, stop, n_block_rows):
+        last = min(stop, first + n_block_rows)
+        load(embeddings[first:last], dim, x)
+        sum_polynomials(betas, x, total, lower, orders)
+        copy_piece(total, 0, flat, first * dim, (last - first) * dim)
 
 
 @compiled
@@ -137,25 +221,26 @@ def _backward_part(
     of_betas: Any,
 ) -> None:
     """Add the gradients of the rows of one part."""
-    rank = len(betas) // len(orders)
-    lower = np.empty((rank * len(orders) ** 2, vectors.WIDTH), np.float32)
-    sums = np.empty((1, embeddings.shape[2]), np.float32)
+    n_fields, dim = embeddings.shape[1:]
+    n_block_rows, flat = count_block_rows(dim), gradient.ravel()
+    n_columns = count_columns(n_block_rows, dim)
+    x, of_x = empty_block(n_fields, n_columns), empty_block(n_fields, n_columns)
+    total, direction = empty_lines(n_columns), empty_lines(n_columns)
+    lower = empty_lower(betas, orders, n_columns)
     stop = min(len(embeddings), (part + 1) * PART_ROWS)
-    for b in range(part * PART_ROWS, stop):
-        x = embeddings[b]
+    for first in range(part * PART_ROWS, stop, n_block_rows):
+        last = min(stop, first + n_block_rows)
+        load(embeddings[first:last], dim, x)
+        sum_polynomials(betas, x, total, lower, orders)
+        # Of missing rows nothing is wanted.
+        fill_piece(direction, 0, np.float32(0), n_columns)
+        copy_piece(flat, first * dim, direction, 0, (last - first) * dim)
         if len(of_embeddings) > 0:
-            clear(of_embeddings[b])
-        for column in range(0, x.shape[1], vectors.WIDTH):
-            for r in range(rank):
-                add_polynomials(betas, x, sums, lower, orders, (r, rank, 0, column))
-                if len(of_embeddings) > 0:
-                    of_x = of_embeddings[b]
-                    add_to_x(betas, x, gradient, lower, of_x, orders, (r, rank, b, column))
-                if len(of_betas) > 0:
-                    result = of_betas[part]
-                    add_to_betas(
-                        betas, x, gradient, lower, result, (orders, lowest), (r, rank, b, column)
-                    )
+            clear(of_x)
+            descend_to_x(betas, x, direction, lower, of_x, orders)
+            store(of_x, dim, of_embeddings[first:last])
+        if len(of_betas) > 0:
+            descend_to_betas(betas, x, direction, lower, of_betas[part], orders, lowest)
 
 
 # The innermost loops -------------------------------------------------------------------------
@@ -164,8 +249,8 @@ def _backward_part(
 # in row (r O + o - 1) O + degree - 1 of ``lower``.
 
 
-def _numbers(orders: Any) -> Any:
-    return range(1, len(orders) + 1)
+def _numbers(lowest: Any, highest: Any) -> Any:
+    return range(len(lowest), len(highest) + 1)
 
 
 def _kept_row(builder: Any, r: Any, n_orders: int, order: int, degree: int) -> Any:
@@ -173,41 +258,42 @@ def _kept_row(builder: Any, r: Any, n_orders: int, order: int, degree: int) -> A
     return builder.add(first, r.type((order - 1) * n_orders + degree - 1))
 
 
-def _beta_row(builder: Any, r: Any, rank: Any, order: int) -> Any:
-    return builder.add(builder.mul(rank, rank.type(order - 1)), r)
+def _beta_row(builder: Any, r: Any, rank: Any, place: int) -> Any:
+    return builder.add(builder.mul(rank, rank.type(place)), r)
 
 
 def _generate_polynomials(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    """Write sums[b] += e_1 + ... + e_O, each of its own betas, for 16 coordinates."""
+    """Write sums += e_o + ... + e_O, each of its own betas, for a vector of columns."""
     betas, x, sums, lower = vectors.open_arrays(context, builder, signature, arguments, 4)
-    r, rank, b, column = cgutils.unpack_tuple(builder, arguments[5])
-    orders = _numbers(signature.args[4])
-    grown = {order: vectors.zero_variables(builder, order) for order in orders}
+    r, rank, column = cgutils.unpack_tuple(builder, arguments[5])
+    kinds = signature.args[4].types
+    orders = _numbers(*kinds)
+    n_orders = len(kinds[1])
+    grown = {order: vectors.zero_variables(builder, order, PAIR_VECTOR) for order in orders}
     with cgutils.for_range(builder, vectors.length(builder, x, 0)) as loop:
-        values = vectors.load(builder, x, loop.index, column)
+        values = vectors.load(builder, x, loop.index, column, PAIR_VECTOR)
         for order, degrees in grown.items():
-            beta = vectors.load_repeated(
-                builder, betas, _beta_row(builder, r, rank, order), loop.index
-            )
+            row = _beta_row(builder, r, rank, order - orders[0])
+            beta = vectors.load_repeated(builder, betas, row, loop.index, PAIR_VECTOR)
             y = vectors.multiply(builder, beta, values)
             for k in range(order - 1, 0, -1):
                 before, total = builder.load(degrees[k - 1]), builder.load(degrees[k])
                 builder.store(vectors.multiply_add(builder, before, y, total), degrees[k])
             builder.store(builder.fadd(builder.load(degrees[0]), y), degrees[0])
-    total = vectors.load(builder, sums, b, column)
+    total = vectors.load_flat(builder, sums, column, PAIR_VECTOR)
     for order, degrees in grown.items():
         for degree, variable in enumerate(degrees[:-1], 1):
-            row = _kept_row(builder, r, len(orders), order, degree)
+            row = _kept_row(builder, r, n_orders, order, degree)
             vectors.store(builder, builder.load(variable), lower, row, r.type(0))
         total = builder.fadd(total, builder.load(degrees[-1]))
-    vectors.store(builder, total, sums, b, column)
+    vectors.store_flat(builder, total, sums, column)
     return context.get_dummy_value()
 
 
 def _generate_backward(
     of_betas: bool, context: Any, builder: Any, signature: Any, arguments: Any
 ) -> Any:
-    """Write the gradient of the polynomials by x, or by the betas, for 16 coordinates.
+    """Write the gradient of the polynomials by x, or by the betas, for a vector of columns.
 
     The derivative by ``y_m`` is the polynomial of order o - 1 of the other fields; dividing the
     field out, ``t_k = e_k - y_m t_{k-1}`` with ``t_0 = 1``, needs no division.
@@ -215,44 +301,47 @@ def _generate_backward(
     betas, x, gradient, lower, result = vectors.open_arrays(
         context, builder, signature, arguments, 5
     )
-    r, rank, b, column = cgutils.unpack_tuple(builder, arguments[6])
-    if of_betas:
-        kinds, lowest = signature.args[5].types
-        wanted = range(len(lowest), len(kinds) + 1)
-    else:
-        kinds = signature.args[5]
-        wanted = _numbers(kinds)
+    r, rank, column = cgutils.unpack_tuple(builder, arguments[6])
+    kinds = signature.args[5].types
+    orders = _numbers(*kinds[:2])
+    n_orders = len(kinds[1])
+    # Only some betas may want a gradient: those from an order on.
+    wanted = range(max(orders[0], len(kinds[2])), orders[-1] + 1) if of_betas and orders else orders
     n_fields = vectors.length(builder, x, 0)
-    direction = vectors.load(builder, gradient, b, column)
+    direction = vectors.load_flat(builder, gradient, column, PAIR_VECTOR)
     kept = {
         order: [
             vectors.load(
-                builder, lower, _kept_row(builder, r, len(kinds), order, degree), r.type(0)
+                builder,
+                lower,
+                _kept_row(builder, r, n_orders, order, degree),
+                r.type(0),
+                PAIR_VECTOR,
             )
             for degree in range(1, order)
         ]
         for order in wanted
     }
     with cgutils.for_range(builder, n_fields) as loop:
-        values = vectors.load(builder, x, loop.index, column)
-        total = ir.Constant(vectors.VECTOR, [0.0] * vectors.WIDTH)
+        values = vectors.load(builder, x, loop.index, column, PAIR_VECTOR)
+        total = ir.Constant(PAIR_VECTOR, [0.0] * PAIR_WIDTH)
         for order, polynomials in kept.items():
-            row = _beta_row(builder, r, rank, order)
-            beta = vectors.load_repeated(builder, betas, row, loop.index)
+            row = _beta_row(builder, r, rank, order - orders[0])
+            beta = vectors.load_repeated(builder, betas, row, loop.index, PAIR_VECTOR)
             y = vectors.multiply(builder, beta, values)
-            others = ir.Constant(vectors.VECTOR, [1.0] * vectors.WIDTH)
+            others = ir.Constant(PAIR_VECTOR, [1.0] * PAIR_WIDTH)
             for polynomial in polynomials:
                 others = vectors.multiply_subtract(builder, y, others, polynomial)
             if of_betas:
                 of_y = vectors.multiply(builder, direction, others)
                 place = builder.add(builder.mul(row, n_fields), loop.index), r.type(0)
-                before = vectors.load(builder, result, *place)
+                before = vectors.load(builder, result, *place, PAIR_VECTOR)
                 after = vectors.multiply_add(builder, of_y, values, before)
                 vectors.store(builder, after, result, *place)
             else:
                 total = vectors.multiply_add(builder, beta, others, total)
         if not of_betas:
-            before = vectors.load(builder, result, loop.index, column)
+            before = vectors.load(builder, result, loop.index, column, PAIR_VECTOR)
             after = vectors.multiply_add(builder, direction, total, before)
             vectors.store(builder, after, result, loop.index, column)
     return context.get_dummy_value()
@@ -278,6 +367,6 @@ def _of_betas(
     return signature, partial(_generate_backward, True)
 
 
-add_polynomials: Any = intrinsic(_polynomials)
-add_to_x: Any = intrinsic(_of_x)
-add_to_betas: Any = intrinsic(_of_betas)
+_add_polynomials: Any = intrinsic(_polynomials)
+_add_to_x: Any = intrinsic(_of_x)
+_add_to_betas: Any = intrinsic(_of_betas)

@@ -8,27 +8,29 @@ import numpy as np
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
-from sparsectr.kernels.compiled import vectors
 from sparsectr.kernels.compiled.arrays import as_array
-from sparsectr.kernels.compiled.blocks import clear
-from sparsectr.kernels.compiled.jit import compiled, inlined, prefetch_to_read
+from sparsectr.kernels.compiled.blocks import ask_for, clear, empty_block, look_up, store
+from sparsectr.kernels.compiled.jit import compiled
 from sparsectr.kernels.compiled.losses import (
     OnePassLoss,
     lookup_gradient,
     lookup_rows,
     weighted_log_loss,
 )
-from sparsectr.kernels.compiled.pieces import copy_piece, sum_piece
+from sparsectr.kernels.compiled.pieces import empty_lines, fill_piece, sum_piece
 from sparsectr.kernels.compiled.symmetric import (
     PART_ROWS,
-    add_polynomials,
-    add_to_betas,
-    add_to_x,
     as_type,
+    count_block_rows,
+    count_columns,
+    descend_to_betas,
+    descend_to_x,
+    empty_lower,
     join_betas,
     lowest_wanted,
     split_of_betas,
     start_of_betas,
+    sum_polynomials,
 )
 from sparsectr.kernels.memory import empty
 from sparsectr.kernels.threads import run_parts
@@ -114,8 +116,9 @@ class _SymmetricLoss(OnePassLoss):
         n_parts = -(-len(codes) // PART_ROWS)
         losses, of_bias = np.zeros((2, n_parts))
         for_betas = [of_betas and beta.requires_grad for beta in betas]
-        n_lookups = 0 if of_betas else codes.numel()
-        of_lookups, of_linear = empty(n_lookups, table.shape[1]), empty(n_lookups, 1)
+        n_rows = 0 if of_betas else len(codes)
+        of_lookups = empty(n_rows, codes.shape[1], table.shape[1])
+        of_linear = empty(n_rows * codes.shape[1], 1)
         of_architecture = start_of_betas(n_parts, betas, for_betas)
         run_parts(
             _loss_part,
@@ -128,7 +131,7 @@ class _SymmetricLoss(OnePassLoss):
             as_type(lowest_wanted(for_betas)),
             losses,
             of_bias,
-            of_lookups.numpy().ravel(),
+            of_lookups.numpy(),
             of_linear.numpy().ravel(),
             of_architecture,
         )
@@ -136,7 +139,7 @@ class _SymmetricLoss(OnePassLoss):
         if not of_betas:
             rows = lookup_rows(codes, offsets)
             of_tables = (
-                lookup_gradient(rows, of_lookups, table.shape),
+                lookup_gradient(rows, of_lookups.flatten(0, 1), table.shape),
                 lookup_gradient(rows, of_linear, linear.shape),
                 bias.new_tensor([of_bias.sum()]),
             )
@@ -146,26 +149,6 @@ class _SymmetricLoss(OnePassLoss):
             *split_of_betas(of_architecture, betas, for_betas),
         )
         return targets.new_tensor(losses.sum())
-
-
-@inlined
-def take_row(codes: Any, b: int, stop: int, offsets: Any, table: Any, linear: Any, x: Any) -> Any:
-    """Copy the embeddings of row b to x; return the sum of its linear terms.
-
-    The row after it, if it comes before ``stop``, is asked for.
-    """
-    n_fields, dim = codes.shape[1], table.shape[1]
-    flat, rows, total = x.ravel(), table.ravel(), np.float32(0)
-    if b + 1 < stop:
-        for f in range(n_fields):
-            coming = codes[b + 1, f] + offsets[f]
-            prefetch_to_read(rows, coming * dim)
-            prefetch_to_read(linear, coming)
-    for f in range(n_fields):
-        row = codes[b, f] + offsets[f]
-        total += linear[row]
-        copy_piece(rows, row * dim, flat, f * x.shape[1], dim)
-    return total
 
 
 @compiled
@@ -181,19 +164,35 @@ def _logits_part(
     logits: Any,
 ) -> None:
     """Compute the logits of the rows of one part."""
-    n_fields, rank = codes.shape[1], len(betas) // len(orders)
-    # Filled up with zeros to whole vectors.
-    x = np.zeros((n_fields, -(-table.shape[1] // vectors.WIDTH) * vectors.WIDTH), np.float32)
-    sums = np.empty((1, x.shape[1]), np.float32)
-    kept = np.empty((rank * len(orders) ** 2, vectors.WIDTH), np.float32)
+    n_fields, dim, n_block_rows = codes.shape[1], table.shape[1], count_block_rows(table.shape[1])
+    n_columns = count_columns(n_block_rows, dim)
+    x, total = empty_block(n_fields, n_columns), empty_lines(n_columns)
+    lower = empty_lower(betas, orders, n_columns)
     stop = min(len(codes), (part + 1) * PART_ROWS)
-    for b in range(part * PART_ROWS, stop):
-        logit = bias[0] + take_row(codes, b, stop, offsets, table, linear, x)
-        clear(sums)
-        for column in range(0, x.shape[1], vectors.WIDTH):
-            for r in range(rank):
-                add_polynomials(betas, x, sums, kept, orders, (r, rank, 0, column))
-        logits[b, 0] = logit + sum_piece(sums.ravel(), 0, x.shape[1])
+    for first in range(part * PART_ROWS, stop, n_block_rows):
+        last = min(stop, first + n_block_rows)
+        ask_for_next(codes[last : min(stop, last + n_block_rows)], offsets, table, linear)
+        look_up(codes[first:last], offsets, table, dim, x)
+        sum_polynomials(betas, x, total, lower, orders)
+        for b in range(first, last):
+            of_fields = sum_piece(total, (b - first) * dim, dim)
+            logits[b, 0] = bias[0] + of_fields + sum_linear(codes[b], offsets, linear)
+
+
+@compiled
+def ask_for_next(codes: Any, offsets: Any, table: Any, linear: Any) -> None:
+    """Ask for all that the rows of the next block need."""
+    ask_for(codes, offsets, table.ravel(), table.shape[1])
+    ask_for(codes, offsets, linear, 1)
+
+
+@compiled
+def sum_linear(codes: Any, offsets: Any, linear: Any) -> Any:
+    """Return the sum of the linear terms of a row."""
+    total = np.float32(0)
+    for f in range(len(codes)):
+        total += linear[codes[f] + offsets[f]]
+    return total
 
 
 @compiled
@@ -216,43 +215,31 @@ def _loss_part(
     of_betas: Any,
 ) -> None:
     """Compute the loss of the rows of one part, and the gradients that are wanted."""
-    n_fields, dim = codes.shape[1], table.shape[1]
-    rank = len(betas) // len(orders)
-    # Filled up with zeros to whole vectors.
-    x = np.zeros((n_fields, -(-dim // vectors.WIDTH) * vectors.WIDTH), np.float32)
-    of_x, sums = np.empty(x.shape, np.float32), np.empty((1, x.shape[1]), np.float32)
-    direction = np.empty(sums.shape, np.float32)
-    lower = np.empty(
-        (x.shape[1] // vectors.WIDTH, rank * len(orders) ** 2, vectors.WIDTH), np.float32
-    )
-    of_flat = of_x.ravel()
+    n_fields, dim, n_block_rows = codes.shape[1], table.shape[1], count_block_rows(table.shape[1])
+    n_columns = count_columns(n_block_rows, dim)
+    x, of_x = empty_block(n_fields, n_columns), empty_block(n_fields, n_columns)
+    total, direction = empty_lines(n_columns), empty_lines(n_columns)
+    lower = empty_lower(betas, orders, n_columns)
     stop = min(len(codes), (part + 1) * PART_ROWS)
-    for b in range(part * PART_ROWS, stop):
-        logit = bias[0] + take_row(codes, b, stop, offsets, table, linear, x)
-        clear(sums)
-        for column in range(0, x.shape[1], vectors.WIDTH):
-            for r in range(rank):
-                kept = lower[column // vectors.WIDTH]
-                add_polynomials(betas, x, sums, kept, orders, (r, rank, 0, column))
-        logit += sum_piece(sums.ravel(), 0, x.shape[1])
-        loss, slope = weighted_log_loss(logit, targets[b], row_weights[b], len(codes))
-        losses[part] += loss
-        for d in range(x.shape[1]):
-            direction[0, d] = slope
+    for first in range(part * PART_ROWS, stop, n_block_rows):
+        last = min(stop, first + n_block_rows)
+        ask_for_next(codes[last : min(stop, last + n_block_rows)], offsets, table, linear)
+        look_up(codes[first:last], offsets, table, dim, x)
+        sum_polynomials(betas, x, total, lower, orders)
+        # Of missing rows nothing is wanted.
+        fill_piece(direction, 0, np.float32(0), n_columns)
+        for b in range(first, last):
+            logit = bias[0] + sum_piece(total, (b - first) * dim, dim)
+            logit += sum_linear(codes[b], offsets, linear)
+            loss, slope = weighted_log_loss(logit, targets[b], row_weights[b], len(codes))
+            losses[part] += loss
+            fill_piece(direction, (b - first) * dim, slope, dim)
+            if len(of_lookups) > 0:
+                of_bias[part] += slope
+                fill_piece(of_linear, b * n_fields, slope, n_fields)
         if len(of_lookups) > 0:
-            of_bias[part] += slope
             clear(of_x)
-        for column in range(0, x.shape[1], vectors.WIDTH):
-            for r in range(rank):
-                kept = lower[column // vectors.WIDTH]
-                if len(of_lookups) > 0:
-                    add_to_x(betas, x, direction, kept, of_x, orders, (r, rank, 0, column))
-                if len(of_betas) > 0:
-                    result = of_betas[part]
-                    add_to_betas(
-                        betas, x, direction, kept, result, (orders, lowest), (r, rank, 0, column)
-                    )
-        if len(of_lookups) > 0:
-            for f in range(n_fields):
-                of_linear[b * n_fields + f] = slope
-                copy_piece(of_flat, f * x.shape[1], of_lookups, (b * n_fields + f) * dim, dim)
+            descend_to_x(betas, x, direction, lower, of_x, orders)
+            store(of_x, dim, of_lookups[first:last])
+        if len(of_betas) > 0:
+            descend_to_betas(betas, x, direction, lower, of_betas[part], orders, lowest)

@@ -1,4 +1,4 @@
-"""Pieces of machine code: vectors of 8 or 16 numbers in arrays.
+"""Pieces of machine code: vectors of 8, 16 or more numbers in arrays.
 
 Compilers keep what a loop adds up in memory where it should stay in registers, and take short
 loops number by number, because their vectors would be longer than an embedding; that halves the
@@ -19,6 +19,10 @@ SHORT_VECTOR = ir.VectorType(ir.FloatType(), SHORT_WIDTH)
 ROUNDED_ONCE = ["contract"]
 # With AVX-512 there are 32 registers of 16 numbers, otherwise 16 registers of 8 or fewer.
 HAS_LONG_REGISTERS = bool(binding.get_host_cpu_features().get("avx512f", False))
+# A vector of two registers: where every number waits for the one before, two at a time keep the
+# machine busy.
+PAIR_WIDTH = 32 if HAS_LONG_REGISTERS else 16
+PAIR_VECTOR = ir.VectorType(ir.FloatType(), PAIR_WIDTH)
 
 
 def open_arrays(context: Any, builder: Any, signature: Any, arguments: Any, n: int) -> list[Any]:
@@ -59,9 +63,9 @@ def load_short(builder: Any, array: Any, i: Any, j: Any) -> Any:
     return _load(builder, address(builder, array, i, j), SHORT_VECTOR)
 
 
-def load_repeated(builder: Any, array: Any, i: Any, j: Any) -> Any:
-    """Return a vector that holds array[i, j] 16 times."""
-    return repeat(builder, builder.load(address(builder, array, i, j)), VECTOR)
+def load_repeated(builder: Any, array: Any, i: Any, j: Any, kind: Any = VECTOR) -> Any:
+    """Return a vector that holds array[i, j] 16 times, or one of another type."""
+    return repeat(builder, builder.load(address(builder, array, i, j)), kind)
 
 
 def load_repeated_short(builder: Any, array: Any, i: Any, j: Any) -> Any:

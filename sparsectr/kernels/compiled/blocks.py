@@ -3,6 +3,9 @@
 x[i, r d + k] is coordinate k of interaction row i of batch row r: a layer is one product of
 matrices, and embeddings keep together. Rows and columns are filled up with zeros to whole tiles
 of a product.
+
+Where coordinates have nothing to do with each other, as in products of embeddings, x[f, r d + k]
+belongs to field f, and vectors may hold the end of one batch row and the beginning of the next.
 """
 
 from __future__ import annotations
@@ -24,6 +27,10 @@ from sparsectr.kernels.compiled.pieces import (
     sum_piece,
 )
 
+# Columns of a block of products of embeddings, and of the steps in which they are taken.
+PRODUCT_COLUMNS = 256
+STEP_COLUMNS = 32
+
 # Into the block and back --------------------------------------------------------------------
 
 
@@ -31,6 +38,18 @@ from sparsectr.kernels.compiled.pieces import (
 def n_columns(n_rows: int, dim: int) -> int:
     """Return the number of columns of a block, filled up to whole tiles."""
     return -(-n_rows * dim // TILE_COLUMNS) * TILE_COLUMNS
+
+
+@compiled
+def count_product_rows(dim: int) -> int:
+    """Return the number of batch rows of a block of products of embeddings."""
+    return max(1, PRODUCT_COLUMNS // dim)
+
+
+@compiled
+def count_product_columns(n_rows: int, dim: int) -> int:
+    """Return the number of columns that the products of so many rows have, in whole steps."""
+    return -(-n_rows * dim // STEP_COLUMNS) * STEP_COLUMNS
 
 
 @compiled

@@ -20,17 +20,25 @@ from torch.autograd.function import FunctionCtx
 
 from sparsectr.kernels.compiled import vectors
 from sparsectr.kernels.compiled.arrays import as_array
-from sparsectr.kernels.compiled.blocks import ask_for, clear, empty_block, load, look_up, store
+from sparsectr.kernels.compiled.blocks import (
+    STEP_COLUMNS,
+    ask_for,
+    clear,
+    count_product_columns,
+    count_product_rows,
+    empty_block,
+    load,
+    look_up,
+    store,
+)
 from sparsectr.kernels.compiled.jit import compiled
 from sparsectr.kernels.compiled.pieces import copy_piece, dot_piece, empty_lines, fill_piece
 from sparsectr.kernels.threads import run_parts
 
-# Columns of a block; batch rows of a part, over which gradients of weights are summed first.
-BLOCK_COLUMNS = 256
+# Batch rows of a part, over which gradients of weights are summed first.
 PART_ROWS = 512
-# Columns for which all crosses are taken at a time: to find the fields of a cross takes as long as to
+# All crosses are taken for the columns of a step: to find the fields of a cross takes as long as to
 # multiply vectors of 16 of them.
-STEP_COLUMNS = 32
 STEP = ir.VectorType(ir.FloatType(), STEP_COLUMNS)
 
 
@@ -135,25 +143,13 @@ def total_of_weights(of_weights: Any) -> Tensor:
 
 
 @compiled
-def count_block_rows(dim: int) -> int:
-    """Return the number of batch rows of a block."""
-    return max(1, BLOCK_COLUMNS // dim)
-
-
-@compiled
-def count_columns(n_rows: int, dim: int) -> int:
-    """Return the number of columns of a block, filled up to whole steps."""
-    return -(-n_rows * dim // STEP_COLUMNS) * STEP_COLUMNS
-
-
-@compiled
 def _forward_part(
     part: int, embeddings: Any, weights: Any, fields: Any, starts: Any, sums: Any
 ) -> None:
     """Compute the sums of the rows of one part."""
     n_fields, dim = embeddings.shape[1:]
-    n_block_rows, flat = count_block_rows(dim), sums.ravel()
-    n_columns = count_columns(n_block_rows, dim)
+    n_block_rows, flat = count_product_rows(dim), sums.ravel()
+    n_columns = count_product_columns(n_block_rows, dim)
     x, total = empty_block(n_fields, n_columns), empty_lines(n_columns)
     stop = min(len(embeddings), (part + 1) * PART_ROWS)
     for first in range(part * PART_ROWS, stop, n_block_rows):
@@ -180,8 +176,8 @@ def _logits_part(
     """Compute the logits of the rows of one part."""
     n_fields, dim, n_outputs = codes.shape[1], table.shape[1], len(bias)
     first_row, stop = part * PART_ROWS, min(len(codes), (part + 1) * PART_ROWS)
-    n_block_rows = min(count_block_rows(dim), stop - first_row)
-    n_columns = count_columns(n_block_rows, dim)
+    n_block_rows = min(count_product_rows(dim), stop - first_row)
+    n_columns = count_product_columns(n_block_rows, dim)
     x, total = empty_block(n_fields, n_columns), empty_lines(n_columns)
     of_readout, of_values = readout.ravel(), linear.ravel()
     for first in range(first_row, stop, n_block_rows):
@@ -217,8 +213,8 @@ def _backward_part(
 ) -> None:
     """Compute the gradients of the rows of one part."""
     n_fields, dim = embeddings.shape[1:]
-    n_block_rows, flat = count_block_rows(dim), gradient.ravel()
-    n_columns, left = count_columns(n_block_rows, dim), make_left(starts)
+    n_block_rows, flat = count_product_rows(dim), gradient.ravel()
+    n_columns, left = count_product_columns(n_block_rows, dim), make_left(starts)
     x, of_x = empty_block(n_fields, n_columns), empty_block(n_fields, n_columns)
     direction = empty_lines(n_columns)
     fill_piece(direction, 0, np.float32(0), n_columns)
@@ -331,9 +327,7 @@ def _generate_descent(context: Any, builder: Any, signature: Any, arguments: Any
     return context.get_dummy_value()
 
 
-def _sum(
-    _: Any, x: Any, weights: Any, fields: Any, starts: Any, total: Any, column: Any
-) -> Any:
+def _sum(_: Any, x: Any, weights: Any, fields: Any, starts: Any, total: Any, column: Any) -> Any:
     return types.void(x, weights, fields, starts, total, types.intp), _generate_sum
 
 

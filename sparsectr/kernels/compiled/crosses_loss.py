@@ -9,11 +9,17 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
 from sparsectr.kernels.compiled.arrays import as_array
-from sparsectr.kernels.compiled.blocks import ask_for, clear, empty_block, look_up, store
+from sparsectr.kernels.compiled.blocks import (
+    ask_for,
+    clear,
+    count_product_columns,
+    count_product_rows,
+    empty_block,
+    look_up,
+    store,
+)
 from sparsectr.kernels.compiled.crosses import (
     PART_ROWS,
-    count_block_rows,
-    count_columns,
     make_left,
     products_backward,
     start_of_weights,
@@ -131,8 +137,8 @@ def _loss_part(
     of_weights: Any,
 ) -> None:
     """Compute the loss of the rows of one part, and all gradients."""
-    n_fields, dim, n_block_rows = codes.shape[1], table.shape[1], count_block_rows(table.shape[1])
-    n_columns, left = count_columns(n_block_rows, dim), make_left(starts)
+    n_fields, dim, n_block_rows = codes.shape[1], table.shape[1], count_product_rows(table.shape[1])
+    n_columns, left = count_product_columns(n_block_rows, dim), make_left(starts)
     x, of_x = empty_block(n_fields, n_columns), empty_block(n_fields, n_columns)
     total, direction = empty_lines(n_columns), empty_lines(n_columns)
     fill_piece(direction, 0, np.float32(0), n_columns)

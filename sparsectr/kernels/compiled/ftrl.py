@@ -16,10 +16,9 @@ from sparsectr.kernels.compiled.jit import compiled, prefetch_to_write
 from sparsectr.kernels.compiled.pieces import dot_piece
 from sparsectr.kernels.compiled.rows import (
     AHEAD,
-    add_up,
-    find_rows,
     flatten,
     gradient_of,
+    sum_rows,
     update_parts,
 )
 from sparsectr.kernels.compiled.vectors import SHORT_WIDTH
@@ -70,10 +69,9 @@ def _ftrl_part(
     whole = dim - dim % SHORT_WIDTH
     # A number that is not negative has no sign bit: so does the integer of the same bits.
     counters = n.view(np.int32)
-    lookups, slots, distinct, n_lookups = find_rows(
-        rows, ends[part], ends[part + 1], counters, n_stride
+    _, _, distinct, n_lookups, sums = sum_rows(
+        rows, ends[part], ends[part + 1], counters, n_stride, gradients
     )
-    sums = add_up(lookups, slots, len(distinct), gradients)
     for slot in range(len(distinct)):
         if slot + AHEAD < len(distinct):
             coming = distinct[slot + AHEAD]

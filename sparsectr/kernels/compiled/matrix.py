@@ -157,7 +157,7 @@ def _make_tile(tile: tuple[int, int], *, adds: bool, turns: bool) -> Any:
 def _generate_outer(
     n_j: int, kind: Any, context: Any, builder: Any, signature: Any, arguments: Any
 ) -> Any:
-    """Write partial_sums[i, j] += a[i, c] * b[j, c] for a tile of (i, j), some columns at a time."""
+    """Write one tile of partial_sums[i, j] += a[i, c] * b[j, c], some columns c at a time."""
     a, b, sums = vectors.open_arrays(context, builder, signature, arguments, 3)
     first_i, first_j, width = arguments[3:]
     i_s = [builder.add(first_i, first_i.type(k)) for k in range(TILE_ROWS)]

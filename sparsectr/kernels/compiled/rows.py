@@ -20,7 +20,7 @@ from torch import Tensor
 
 from sparsectr.kernels.compiled import vectors
 from sparsectr.kernels.compiled.jit import compiled, prefetch_to_read, prefetch_to_write
-from sparsectr.kernels.compiled.pieces import add_piece, add_scaled_piece, dot_piece
+from sparsectr.kernels.compiled.pieces import add_piece, add_scaled_piece, copy_piece, dot_piece
 from sparsectr.kernels.compiled.vectors import SHORT_WIDTH
 from sparsectr.kernels.rows import AdagradTable, AdamTable
 from sparsectr.kernels.threads import run_parts
@@ -143,9 +143,12 @@ def _adam_part(
     log_betas: Any,
 ) -> None:
     """Update the rows of one part of all tables."""
-    lookups, slots, distinct, n_lookups = find_rows(rows, ends[part], ends[part + 1], steps[0], 1)
+    lookups, slots, distinct, n_lookups, sums = sum_rows(
+        rows, ends[part], ends[part + 1], steps[0], 1, gradients[0]
+    )
     for t in range(len(tables)):
-        sums = add_up(lookups, slots, len(distinct), gradients[t])
+        if t > 0:
+            sums = add_up(lookups, slots, len(distinct), gradients[t])
         _adam(
             distinct,
             n_lookups,
@@ -167,9 +170,12 @@ def _adagrad_part(
     """Update the rows of one part of all tables."""
     # A number that is not negative has no sign bit: so does the integer of the same bits.
     counters = square_sums[0].view(np.int32)
-    lookups, slots, distinct, n_lookups = find_rows(rows, ends[part], ends[part + 1], counters, 1)
+    lookups, slots, distinct, n_lookups, sums = sum_rows(
+        rows, ends[part], ends[part + 1], counters, 1, gradients[0]
+    )
     for t in range(len(tables)):
-        sums = add_up(lookups, slots, len(distinct), gradients[t])
+        if t > 0:
+            sums = add_up(lookups, slots, len(distinct), gradients[t])
         decay, dim = gradients[t][3], gradients[t][2]
         _adagrad(distinct, n_lookups, sums, tables[t], square_sums[t], decay, dim, options)
 
@@ -255,8 +261,8 @@ def _adagrad(
 
 
 @compiled
-def find_rows(rows: Any, first: int, end: int, counters: Any, stride: int) -> Any:
-    """Find the look-ups of the rows from first to end.
+def sum_rows(rows: Any, first: int, end: int, counters: Any, stride: int, gradients: Any) -> Any:
+    """Find the look-ups of the rows from first to end, and sum the gradients of equal ones.
 
     Needs neither sorting nor memory of the size of the table: for the time being a row's own
     counter, ``counters[row * stride]``, which is never negative, holds its number among the
@@ -268,7 +274,10 @@ def find_rows(rows: Any, first: int, end: int, counters: Any, stride: int) -> An
         Look-ups, and which of the distinct rows each of them is.
     distinct, n_lookups : ndarray of shape (m,)
         Distinct rows, and how often each is looked up.
+    sums : ndarray
+        Summed gradients, one distinct row after the other; there is more room than they take.
     """
+    values, values_stride, dim, _ = gradients
     lookups = np.empty(len(rows), np.int32)
     n = 0
     for k in range(len(rows)):
@@ -278,11 +287,13 @@ def find_rows(rows: Any, first: int, end: int, counters: Any, stride: int) -> An
     distinct = np.empty(n, np.int64)
     before = np.empty(n, np.int32)
     slots = np.empty(n, np.int32)
-    n_lookups = np.zeros(n, np.int32)
+    n_lookups = np.empty(n, np.int32)
+    sums = np.empty(n * dim, np.float32)
     n_distinct = 0
     for i in range(n):
         if i + AHEAD < n:
             prefetch_to_write(counters, rows[lookups[i + AHEAD]] * stride)
+            prefetch_to_read(values, lookups[i + AHEAD] * values_stride)
         row = rows[lookups[i]]
         slot = -1 - counters[row * stride]
         # The bits of NaN may be those of a negative number, which is then no row's number.
@@ -292,16 +303,20 @@ def find_rows(rows: Any, first: int, end: int, counters: Any, stride: int) -> An
             before[slot] = counters[row * stride]
             counters[row * stride] = -1 - slot
             n_distinct += 1
-        n_lookups[slot] += 1
+            n_lookups[slot] = 1
+            copy_piece(values, lookups[i] * values_stride, sums, slot * dim, dim)
+        else:
+            n_lookups[slot] += 1
+            add_piece(values, lookups[i] * values_stride, sums, slot * dim, dim)
         slots[i] = slot
     for slot in range(n_distinct):
         counters[distinct[slot] * stride] = before[slot]
-    return lookups[:n], slots, distinct[:n_distinct], n_lookups[:n_distinct]
+    return lookups[:n], slots, distinct[:n_distinct], n_lookups[:n_distinct], sums
 
 
 @compiled
 def add_up(lookups: Any, slots: Any, n_distinct: int, gradients: Any) -> Any:
-    """Return the sums of the gradients of equal rows, one row after the other."""
+    """Return the sums of the gradients of another table that is looked up at the same places."""
     values, stride, dim, _ = gradients
     sums = np.zeros(n_distinct * dim, np.float32)
     for i in range(len(lookups)):

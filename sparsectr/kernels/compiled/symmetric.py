@@ -1,12 +1,8 @@
 """Fused version of `sparsectr.nn.symmetric.symmetric_sums`.
 
 For one component r, the polynomials e_1, ..., e_o of the products ``y_m = beta[r, m] x[m]`` grow
-field by field, ``e_k += e_{k-1} y_m``, in registers: a vector of coordinates at a time, all orders at
-once.
-Order 1 is linear, so its components are added up beforehand.
-
-A block of R batch rows lies in the cache as x[f, r D + d]; coordinates have nothing to do with each
-other, so vectors may hold the end of one row and the beginning of the next.
+field by field, ``e_k += e_{k-1} y_m``, in registers: a vector of coordinates at a time, all orders
+at once. Order 1 is linear, so its components are added up beforehand.
 """
 
 from __future__ import annotations
@@ -25,7 +21,14 @@ from torch.autograd.function import FunctionCtx
 
 from sparsectr.kernels.compiled import vectors
 from sparsectr.kernels.compiled.arrays import as_array
-from sparsectr.kernels.compiled.blocks import clear, empty_block, load, store
+from sparsectr.kernels.compiled.blocks import (
+    clear,
+    count_product_columns,
+    count_product_rows,
+    empty_block,
+    load,
+    store,
+)
 from sparsectr.kernels.compiled.jit import compiled
 from sparsectr.kernels.compiled.pieces import copy_piece, empty_lines, fill_piece
 from sparsectr.kernels.compiled.vectors import PAIR_VECTOR, PAIR_WIDTH
@@ -35,8 +38,6 @@ from sparsectr.kernels.threads import run_parts
 # Batch rows of a part. Gradients of betas are summed per part and then over parts, so that they
 # do not depend on the number of threads.
 PART_ROWS = 512
-# Columns of a block.
-BLOCK_COLUMNS = 256
 # How many there are of a tuple tells the compiler an order.
 ONE, TWO = (0,), (0, 0)
 
@@ -125,18 +126,6 @@ def split_of_betas(of_betas: Any, betas: Any, for_betas: Any) -> list[Tensor | N
 
 
 @compiled
-def count_block_rows(dim: int) -> int:
-    """Return the number of batch rows of a block."""
-    return max(1, BLOCK_COLUMNS // dim)
-
-
-@compiled
-def count_columns(n_rows: int, dim: int) -> int:
-    """Return the number of columns of a block, filled up to whole vectors."""
-    return -(-n_rows * dim // PAIR_WIDTH) * PAIR_WIDTH
-
-
-@compiled
 def empty_lower(betas: Any, orders: Any, n_columns: int) -> Any:
     """Return room for the polynomials of lower degree of a block."""
     n = max(1, count_components(betas, orders) * len(orders) ** 2)
@@ -163,9 +152,7 @@ def sum_polynomials(betas: Any, x: Any, total: Any, lower: Any, orders: Any) -> 
 
 
 @compiled
-def descend_to_x(
-    betas: Any, x: Any, direction: Any, lower: Any, of_x: Any, orders: Any
-) -> None:
+def descend_to_x(betas: Any, x: Any, direction: Any, lower: Any, of_x: Any, orders: Any) -> None:
     """Add the gradient of the sums by x."""
     rank = count_components(betas, orders)
     for column in range(0, len(direction), PAIR_WIDTH):
@@ -179,14 +166,12 @@ def descend_to_x(
 def descend_to_betas(
     betas: Any, x: Any, direction: Any, lower: Any, of_betas: Any, orders: Any, lowest: Any
 ) -> None:
-    """Add the gradient of the sums by the betas from the lowest order on, a vector of sums for each."""
+    """Add the gradient of the sums by the betas from an order on, a vector of sums for each."""
     rank, n_fields = count_components(betas, orders), betas[0].shape[1]
     of_first, of_higher = of_betas[:n_fields], of_betas[n_fields:]
     for column in range(0, len(direction), PAIR_WIDTH):
         kept = lower[column // PAIR_WIDTH]
-        _add_to_betas(
-            betas[0], x, direction, kept, of_first, (ONE, ONE, lowest), (0, 1, column)
-        )
+        _add_to_betas(betas[0], x, direction, kept, of_first, (ONE, ONE, lowest), (0, 1, column))
         for r in range(rank):
             _add_to_betas(
                 betas[1], x, direction, kept, of_higher, (TWO, orders, lowest), (r, rank, column)
@@ -197,8 +182,8 @@ def descend_to_betas(
 def _forward_part(part: int, embeddings: Any, betas: Any, orders: Any, sums: Any) -> None:
     """Compute the sums of the rows of one part."""
     n_fields, dim = embeddings.shape[1:]
-    n_block_rows, flat = count_block_rows(dim), sums.ravel()
-    n_columns = count_columns(n_block_rows, dim)
+    n_block_rows, flat = count_product_rows(dim), sums.ravel()
+    n_columns = count_product_columns(n_block_rows, dim)
     x, total = empty_block(n_fields, n_columns), empty_lines(n_columns)
     lower = empty_lower(betas, orders, n_columns)
     stop = min(len(embeddings), (part + 1) * PART_ROWS)
@@ -222,8 +207,8 @@ def _backward_part(
 ) -> None:
     """Add the gradients of the rows of one part."""
     n_fields, dim = embeddings.shape[1:]
-    n_block_rows, flat = count_block_rows(dim), gradient.ravel()
-    n_columns = count_columns(n_block_rows, dim)
+    n_block_rows, flat = count_product_rows(dim), gradient.ravel()
+    n_columns = count_product_columns(n_block_rows, dim)
     x, of_x = empty_block(n_fields, n_columns), empty_block(n_fields, n_columns)
     total, direction = empty_lines(n_columns), empty_lines(n_columns)
     lower = empty_lower(betas, orders, n_columns)

@@ -9,7 +9,15 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
 from sparsectr.kernels.compiled.arrays import as_array
-from sparsectr.kernels.compiled.blocks import ask_for, clear, empty_block, look_up, store
+from sparsectr.kernels.compiled.blocks import (
+    ask_for,
+    clear,
+    count_product_columns,
+    count_product_rows,
+    empty_block,
+    look_up,
+    store,
+)
 from sparsectr.kernels.compiled.jit import compiled
 from sparsectr.kernels.compiled.losses import (
     OnePassLoss,
@@ -21,8 +29,6 @@ from sparsectr.kernels.compiled.pieces import empty_lines, fill_piece, sum_piece
 from sparsectr.kernels.compiled.symmetric import (
     PART_ROWS,
     as_type,
-    count_block_rows,
-    count_columns,
     descend_to_betas,
     descend_to_x,
     empty_lower,
@@ -164,8 +170,8 @@ def _logits_part(
     logits: Any,
 ) -> None:
     """Compute the logits of the rows of one part."""
-    n_fields, dim, n_block_rows = codes.shape[1], table.shape[1], count_block_rows(table.shape[1])
-    n_columns = count_columns(n_block_rows, dim)
+    n_fields, dim, n_block_rows = codes.shape[1], table.shape[1], count_product_rows(table.shape[1])
+    n_columns = count_product_columns(n_block_rows, dim)
     x, total = empty_block(n_fields, n_columns), empty_lines(n_columns)
     lower = empty_lower(betas, orders, n_columns)
     stop = min(len(codes), (part + 1) * PART_ROWS)
@@ -215,8 +221,8 @@ def _loss_part(
     of_betas: Any,
 ) -> None:
     """Compute the loss of the rows of one part, and the gradients that are wanted."""
-    n_fields, dim, n_block_rows = codes.shape[1], table.shape[1], count_block_rows(table.shape[1])
-    n_columns = count_columns(n_block_rows, dim)
+    n_fields, dim, n_block_rows = codes.shape[1], table.shape[1], count_product_rows(table.shape[1])
+    n_columns = count_product_columns(n_block_rows, dim)
     x, of_x = empty_block(n_fields, n_columns), empty_block(n_fields, n_columns)
     total, direction = empty_lines(n_columns), empty_lines(n_columns)
     lower = empty_lower(betas, orders, n_columns)

@@ -1,4 +1,4 @@
-"""The libraries that `speed.py` compares with, each trained and asked by its own calls."""
+"""What `speed.py` compares with: libraries, each used by its own calls, and plain PyTorch."""
 
 import os
 import tempfile
@@ -163,3 +163,85 @@ class DeepCTR(Peer):
     def predict(self, codes):
         inputs = self.inputs(codes)
         return lambda: self.model.predict(inputs, self.data.batch_size)
+
+
+class PlainSearch(Peer):
+    """The search of PROFIT for crosses of orders 1 to 3 as one writes it in PyTorch.
+
+    Power sums and Newton's identities, dense gradients and Adam; in every step the architecture
+    and then the weights, as ours, on batches of rows of their own.
+
+    Parameters
+    ----------
+    data : Table
+        See `speed.py`.
+    rank : int
+        Components of every order.
+    """
+
+    def __init__(self, data, rank):
+        self.data, self.rank = data, rank
+        self.offsets = np.concatenate([[0], np.cumsum(data.sizes)[:-1]])
+
+    def fit(self, n_epochs):
+        data, n_fields = self.data, len(self.data.sizes)
+        codes = torch.from_numpy(data.codes + self.offsets)
+        predict_validation = self.predict(data.val_codes)
+        labels = torch.from_numpy(data.labels).float()
+        embedding = nn.Embedding(int(data.sizes.sum()), EMBEDDING_DIM)
+        nn.init.normal_(embedding.weight, std=0.1)
+        linear = nn.Embedding(int(data.sizes.sum()), 1)
+        nn.init.zeros_(linear.weight)
+        bias = nn.Parameter(torch.zeros(1))
+        betas = nn.Parameter(0.5 + 0.1 * torch.randn(3, self.rank, n_fields))
+        weights = torch.optim.Adam([*embedding.parameters(), *linear.parameters(), bias], 1e-3)
+        architecture = torch.optim.Adam([betas], 1e-2)
+
+        def forward(rows):
+            x = embedding(rows)
+            total = x.new_zeros(len(rows))
+            for order in (1, 2, 3):
+                p = [
+                    torch.einsum("rf,bfd->brd", betas[order - 1] ** k, x**k)
+                    for k in range(1, order + 1)
+                ]
+                if order == 1:
+                    found = p[0]
+                elif order == 2:
+                    found = (p[0] ** 2 - p[1]) / 2
+                else:
+                    found = (p[0] ** 3 - 3 * p[0] * p[1] + 2 * p[2]) / 6
+                total = total + found.sum((1, 2))
+            return total + linear(rows).sum((1, 2)) + bias
+
+        def descend(optimizer, batch):
+            weights.zero_grad()
+            architecture.zero_grad()
+            nn.functional.binary_cross_entropy_with_logits(
+                forward(codes[batch]), labels[batch]
+            ).backward()
+            optimizer.step()
+
+        def train():
+            n_away = len(codes) // 5
+            order = torch.randperm(len(codes))
+            for _ in range(n_epochs):
+                away = order[:n_away][torch.randperm(n_away)].split(data.batch_size)
+                own = order[n_away:][torch.randperm(len(codes) - n_away)].split(data.batch_size)
+                for step, batch in enumerate(own):
+                    descend(architecture, away[step % len(away)])
+                    descend(weights, batch)
+                predict_validation()
+
+        self.forward = forward
+        return train
+
+    def predict(self, codes):
+        rows = torch.from_numpy(codes + self.offsets)
+
+        def predict():
+            with torch.no_grad():
+                for batch in rows.split(self.data.batch_size):
+                    self.forward(batch)
+
+        return predict

@@ -19,7 +19,7 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
-from peers import DeepCTR, FuxiCTR, measure
+from peers import DeepCTR, FuxiCTR, PlainSearch, measure
 from torch.utils.data import DataLoader, TensorDataset
 
 from sparsectr import DynIntClassifier, OptFeatureClassifier, ProfitClassifier
@@ -138,6 +138,7 @@ def make_sides(data):
         "dwp": Ours(DynIntClassifier, data, n_layers=2, variant="dwp", rank=2),
         "profit": Ours(ProfitClassifier, data, n_crosses=20, **search),
         "profit-torch": Ours(ProfitClassifier, data, fused=False, n_crosses=20, **search),
+        "search-plain-torch": PlainSearch(data, search["rank"]),
         "optfeature": Ours(OptFeatureClassifier, data),
         "fuxictr-dcnv2": FuxiCTR("DCN-V2", data),
         "fuxictr-fm": FuxiCTR("FM", data),

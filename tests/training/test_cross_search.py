@@ -7,7 +7,12 @@ import torch
 from sparsectr.nn.search_net import CrossSearchNet
 from sparsectr.nn.search_spaces import make_space
 from sparsectr.training.batches import LabelledRows
-from sparsectr.training.cross_search import CrossSearch, SearchSettings, _SearchStep
+from sparsectr.training.cross_search import (
+    CrossSearch,
+    SearchSettings,
+    _SearchStep,
+    architecture_batch_size,
+)
 from sparsectr.training.loop import Schedule
 from sparsectr.training.task import TrainingTask
 
@@ -55,6 +60,20 @@ def make_search(n_outputs=1, kind="cp", coupling="symmetric", n_rows=200, target
     )
     net.reset_parameters(torch.Generator().manual_seed(1))
     return CrossSearch(net, task, SearchSettings(**settings))
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "n_rows", "n_weight_rows", "expected"),
+    [
+        (4096, 100_000, 400_000, 1024),  # one pass over both in the same steps
+        (1024, 100_000, 400_000, 512),  # no fewer than are enough for a gradient
+        (64, 100_000, 400_000, 64),  # no more than of the weights
+        (4096, 300_000, 100_000, 4096),
+        (4096, 100, 400, 100),  # no more than there are
+    ],
+)
+def test_batches_of_the_architecture(batch_size, n_rows, n_weight_rows, expected):
+    assert architecture_batch_size(batch_size, n_rows, n_weight_rows) == expected
 
 
 def state(net):

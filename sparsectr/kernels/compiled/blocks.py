@@ -130,13 +130,19 @@ def sum_fields(x: Any, dim: int, sums: Any) -> None:
 
 
 @compiled
-def read_out(sums: Any, readout: Any, bias: Any, logits: Any) -> None:
-    """Compute logits (R, K) from sums (R, F) of fields by a linear layer."""
-    for r in range(logits.shape[0]):
-        for k in range(logits.shape[1]):
-            logits[r, k] = bias[k]
-            for f in range(sums.shape[1]):
-                logits[r, k] += readout[k, f] * sums[r, f]
+def read_out(x: Any, dim: int, readout: Any, bias: Any, total: Any, logits: Any) -> None:
+    """Compute logits (R, K) by a linear layer from the sums of the coordinates of every field.
+
+    ``total`` is room for the columns of the block.
+    """
+    n_rows, n_outputs = logits.shape
+    n_fields, n_columns, flat = readout.shape[1], x.shape[1], x.ravel()
+    for k in range(n_outputs):
+        fill_piece(total, 0, np.float32(0), n_columns)
+        for i in range(x.shape[0] // n_fields * n_fields):
+            add_scaled_piece(flat, i * n_columns, readout[k, i % n_fields], total, 0, n_columns)
+        for r in range(n_rows):
+            logits[r, k] = bias[k] + sum_piece(total, r * dim, dim)
 
 
 @compiled

@@ -15,7 +15,6 @@ from sparsectr.kernels.compiled.blocks import (
     look_up,
     n_columns,
     read_out,
-    sum_fields,
 )
 from sparsectr.kernels.compiled.gated import (
     GENERATED,
@@ -116,7 +115,7 @@ def _logits_part(
         inner[1],
         make_instance_rooms(n_block_rows, height, dim, rank if kind == VECTORS else 0),
     )
-    sums = np.empty((n_block_rows, codes.shape[1]), np.float32)
+    total = np.empty(x.shape[2], np.float32)
     for group in range(start, stop, n_group_rows):
         end = min(stop, group + n_group_rows)
         gather(codes[group:end], offsets, table, inputs)
@@ -130,5 +129,4 @@ def _logits_part(
                 of_rows = values[k, first - group : last - group]
                 compute_factor(sizes, layers, k, x[0], of_rows, rooms, factor)
                 grow(x[1], factor, x[1])
-            sum_fields(x[1], dim, sums[: last - first])
-            read_out(sums[: last - first], output[0], output[1], logits[first:last])
+            read_out(x[1], dim, output[0], output[1], total, logits[first:last])

@@ -80,6 +80,18 @@ def add_transposed_product(weight: Any, x: Any, y: Any) -> None:
 
 
 @compiled
+def grow_by_product(weight: Any, x0: Any, x: Any, result: Any) -> None:
+    """Store x * (1 + weight @ x0), which may be x itself; sizes as for `add_product`."""
+    m, n = _in_large_tiles(result)
+    for i in range(0, m, LARGE_ROWS):
+        for c in range(0, n, LARGE_COLUMNS):
+            _grow_large_tile(weight, x0, result, i, c, x)
+    for i in range(0, result.shape[0], TILE_ROWS):
+        for c in range(n if i < m else 0, result.shape[1], TILE_COLUMNS):
+            _grow_tile(weight, x0, result, i, c, x)
+
+
+@compiled
 def _in_large_tiles(y: Any) -> tuple[int, int]:
     """Return how many rows and columns of y large tiles cover; small ones do the rest."""
     m, n = y.shape
@@ -120,9 +132,16 @@ def _generate_tile(
     signature: Any,
     arguments: Any,
 ) -> Any:
-    """Write one tile of y = weight @ x, or of y += weight @ x, or with weight.T."""
+    """Write one tile of y = weight @ x, or of y += weight @ x, or with weight.T.
+
+    With one argument more, z, it is y = z * (1 + weight @ x).
+    """
     weight, x, y = vectors.open_arrays(context, builder, signature, arguments, 3)
-    first_row, first_column = arguments[3:]
+    first_row, first_column, *others = arguments[3:]
+    grown_arrays = [
+        context.make_array(kind)(context, builder, value)
+        for kind, value in zip(signature.args[5:], others, strict=True)
+    ]
     n_rows, n_columns = tile
     rows = [builder.add(first_row, first_row.type(k)) for k in range(n_rows)]
     columns = [
@@ -140,6 +159,9 @@ def _generate_tile(
     for row, totals in sums.items():
         for total, column in zip(totals, columns, strict=True):
             result = builder.load(total)
+            for array in grown_arrays:
+                before = vectors.load(builder, array, row, column)
+                result = vectors.multiply_add(builder, before, result, before)
             if adds:
                 result = builder.fadd(vectors.load(builder, y, row, column), result)
             vectors.store(builder, result, y, row, column)
@@ -150,6 +172,14 @@ def _make_tile(tile: tuple[int, int], *, adds: bool, turns: bool) -> Any:
     def write(_: Any, weight: Any, x: Any, y: Any, row: Any, column: Any) -> Any:
         signature = types.void(weight, x, y, types.intp, types.intp)
         return signature, partial(_generate_tile, tile, adds, turns)
+
+    return intrinsic(write)
+
+
+def _make_growing_tile(tile: tuple[int, int]) -> Any:
+    def write(_: Any, weight: Any, x: Any, y: Any, row: Any, column: Any, z: Any) -> Any:
+        signature = types.void(weight, x, y, types.intp, types.intp, z)
+        return signature, partial(_generate_tile, tile, False, False)
 
     return intrinsic(write)
 
@@ -200,6 +230,8 @@ _add_large_tile: Any = _make_tile(_LARGE, adds=True, turns=False)
 _set_large_tile: Any = _make_tile(_LARGE, adds=False, turns=False)
 _add_large_transposed_tile: Any = _make_tile(_LARGE, adds=True, turns=True)
 _set_large_transposed_tile: Any = _make_tile(_LARGE, adds=False, turns=True)
+_grow_tile: Any = _make_growing_tile(_SMALL)
+_grow_large_tile: Any = _make_growing_tile(_LARGE)
 _add_outer_tile: Any = _make_outer_tile(OUTER_ROWS, vectors.SHORT_VECTOR)
 _add_large_outer_tile: Any = _make_outer_tile(
     LARGE_OUTER_ROWS, vectors.VECTOR if vectors.HAS_LONG_REGISTERS else vectors.SHORT_VECTOR

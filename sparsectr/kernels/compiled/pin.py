@@ -44,6 +44,7 @@ from sparsectr.kernels.compiled.matrix import (
     add_outer,
     add_product,
     add_up,
+    grow_by_product,
     set_product,
 )
 from sparsectr.kernels.compiled.vectors import SHORT_WIDTH
@@ -234,22 +235,17 @@ def _logits_part(
     logits: Any,
 ) -> None:
     """Compute the logits of the rows of one part, without vectors."""
-    n_fields = codes.shape[1]
     dim = table.shape[1] // n_subspaces
     start, stop = part * PART_ROWS, min(len(codes), (part + 1) * PART_ROWS)
     n_block_rows = count_block_rows(stop - start, dim)
     x = np.zeros((2, weights.shape[1], n_columns(n_block_rows, dim)), np.float32)
-    factor = np.zeros(x.shape[1:], np.float32)
-    sums = np.empty((n_block_rows, n_fields), np.float32)
+    total = np.empty(x.shape[2], np.float32)
     for first in range(start, stop, n_block_rows):
-        n = min(stop - first, n_block_rows)
-        look_up(codes[first : first + n], offsets, table, dim, x[0])
-        copy(x[0], x[1])
+        last = min(stop, first + n_block_rows)
+        look_up(codes[first:last], offsets, table, dim, x[0])
         for layer in range(len(weights)):
-            set_product(weights[layer], x[0], factor)
-            grow(x[1], factor, x[1])
-        sum_fields(x[1], dim, sums[:n])
-        read_out(sums[:n], readout, bias, logits[first : first + n])
+            grow_by_product(weights[layer], x[0], x[min(layer, 1)], x[1])
+        read_out(x[1], dim, readout, bias, total, logits[first:last])
 
 
 @compiled

@@ -44,6 +44,23 @@ def test_set_transposed_product_agrees_with_numpy(seed, m, n, columns, more):
 @settings(deadline=None)
 @given(
     seed=st.integers(0, 2**32),
+    m=st.integers(1, 5),
+    n=st.integers(0, 21),
+    columns=st.integers(1, 4),
+    in_place=st.booleans(),
+)
+def test_grow_by_product_agrees_with_numpy(seed, m, n, columns, in_place):
+    weight, x0 = draw(seed, 4 * m, n), draw(seed + 1, n, 16 * columns)
+    x = draw(seed + 2, 4 * m, 16 * columns)
+    expected = x.astype(float) * (1 + weight.astype(float) @ x0.astype(float))
+    result = x if in_place else np.full_like(x, np.nan)
+    matrix.grow_by_product(weight, x0, x, result)
+    np.testing.assert_allclose(result, expected, rtol=0, atol=1e-4)
+
+
+@settings(deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
     m=st.integers(1, 4),
     n=st.integers(1, 6),
     columns=st.integers(0, 5),

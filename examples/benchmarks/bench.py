@@ -5,10 +5,13 @@
     python examples/benchmarks/bench.py tune flights --models dynint-pin
     python examples/benchmarks/bench.py run flights --models dynint-pin --settings tuned
     python examples/benchmarks/bench.py render
+    python -m nox -s bench -- reproduce --data DIR --out again --at-once 2
 
 ``run`` appends a line per fit to docs/benchmarks/results.jsonl and skips what is there; ``tune``
 tries 20 settings per model on validation rows and appends to docs/benchmarks/tuning.jsonl;
-``render`` writes docs/benchmarks.md. Where data lie, and in which form: suite/datasets.py.
+``render`` writes docs/benchmarks.md. ``reproduce`` measures every line of both files again, trials
+included, keeps lines and page in another folder, and prints how far old and new results lie apart.
+Where data lie, and in which form: suite/datasets.py.
 """
 
 import argparse
@@ -20,6 +23,7 @@ from suite.datasets import SOURCES
 from suite.models import MODELS
 from suite.records import read_records
 from suite.render import render_page
+from suite.reproduce import compare, repeat_jobs
 from suite.runner import make_jobs, run_jobs
 from suite.tuning import N_TRIALS, make_trial_jobs
 
@@ -42,7 +46,29 @@ def make_parser():
     tune.add_argument("--trials", type=int, default=N_TRIALS)
     tune.add_argument("--results", type=Path, default=TRIALS)
     commands.add_parser("render", help="write the page")
+    again = commands.add_parser("reproduce", help="measure all lines again and compare")
+    add_arguments(again, SOURCES, MODELS)
+    again.add_argument("--out", type=Path, required=True, help="folder of the new lines and page")
     return parser
+
+
+def reproduce(arguments, datasets, data):
+    """Measure all records again; return the number of fits that failed."""
+    known, paths = [RESULTS, TRIALS], [arguments.out / path.name for path in (RESULTS, TRIALS)]
+    n_failed = 0
+    for old, new in zip(known, paths, strict=True):
+        jobs = repeat_jobs(read_records(old), datasets, arguments.models, data)
+        n_failed += measure_all(jobs, new, arguments)
+        print(compare(read_records(old), read_records(new)))
+    page = render_page(*map(read_records, paths))
+    (arguments.out / "benchmarks.md").write_text(page, encoding="utf-8")
+    return n_failed
+
+
+def measure_all(jobs, path, arguments):
+    """Run jobs as the command line says; return the number of fits that failed."""
+    options = {"threads": arguments.threads, "timeout": arguments.timeout}
+    return run_jobs(jobs, path, **options, at_once=arguments.at_once)
 
 
 def main(words=None):
@@ -54,6 +80,8 @@ def main(words=None):
         return 0
     datasets = arguments.datasets or TABLES
     data = read_folder(parser, arguments.data, datasets)
+    if arguments.command == "reproduce":
+        return reproduce(arguments, datasets, data)
     if arguments.command == "run":
         jobs = make_jobs(
             datasets,
@@ -66,7 +94,7 @@ def main(words=None):
         )
     else:
         jobs = make_trial_jobs(datasets, arguments.models, data, arguments.n_rows, arguments.trials)
-    return run_jobs(jobs, arguments.results, threads=arguments.threads, timeout=arguments.timeout)
+    return measure_all(jobs, arguments.results, arguments)
 
 
 if __name__ == "__main__":

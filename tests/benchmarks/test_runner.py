@@ -1,10 +1,11 @@
 """The runner: what it skips, keeps and reports."""
 
 import subprocess
+import threading
 
 import pytest
 from suite import runner
-from suite.records import read_records
+from suite.records import normalise, read_records
 from suite.runner import is_same, make_jobs, run_jobs
 from suite.tuning import make_trial_jobs
 
@@ -53,6 +54,20 @@ def test_trials_are_kept_without_test_and_known_again(tmp_path, monkeypatch):
     assert sum("validation AUC 0.9000" in line for line in said) == 3
     assert sum(line.endswith("known") for line in said) == 3
     assert not any("test" in record for record in read_records(path))
+
+
+def test_several_fits_at_once_leave_the_same_lines(tmp_path, jobs, monkeypatch):
+    together, path = threading.Barrier(2, timeout=60), tmp_path / "results.jsonl"
+
+    def run_job(job, threads, timeout):
+        together.wait()  # ends only if there are two
+        return RESULT
+
+    monkeypatch.setattr(runner, "run_job", run_job)
+    assert run_jobs(jobs, path, at_once=2, report=lambda _: None) == 0
+    found = read_records(path)
+    assert len(found) == len(jobs) == 4
+    assert all(any(is_same(normalise(job), record) for record in found) for job in jobs)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ def add_arguments(
     parser.add_argument("--data", default=os.environ.get("SPARSECTR_DATA"), help="folder of data")
     parser.add_argument("--n-rows", type=int, help="use the first rows only, for a trial")
     parser.add_argument("--threads", type=int, default=1, help="threads of every fit")
+    parser.add_argument("--at-once", type=int, default=1, help="fits at the same time")
     parser.add_argument("--timeout", type=float, help="seconds after which a fit has failed")
 
 

@@ -18,8 +18,16 @@ HEAD = """# Benchmarks
 
 <!-- Written by `python examples/benchmarks/bench.py render`: change that, not this page. -->
 
-One command measures every row of this page again, skips the rows that are there, and writes the
-page:
+One command measures every row of this page again, trials and seeds included, writes lines and page
+into another folder, and prints how far old and new results lie apart:
+
+```
+python -m nox -s bench -- reproduce --data DIR --out again --at-once 2
+```
+
+That takes {hours:.1f} hours with one fit at a time, about half of it with two on two cores; names
+of tables, and `--models`, choose some rows. This one adds rows, skips those that are there, and
+writes the page:
 
 ```
 python -m nox -s bench -- flights amazon adult frappe ml1m --data DIR --seeds 0 1 2
@@ -43,15 +51,13 @@ stopped by a tenth of its own. A number after ± is the standard deviation over 
 validation and search included; "rows/s" is the best of several predictions of all test rows,
 encoding included; "MiB" is the peak memory of the process, with Python, its packages and the data;
 "parameters" are trained numbers, for trees their leaves. Other work ran on the machine at the same
-time where the load below exceeds the threads: times then compare roughly. All rows of this page
-took {hours:.1f} hours.
+time where the load below exceeds the threads, and machines differ: times compare roughly.
 """
 
 
 def render_page(results: Iterable[Record], trials: Iterable[Record]) -> str:
     """Return the page in Markdown."""
-    results = latest([row for row in results if row["n_rows"] is None])
-    trials = latest([row for row in trials if row["n_rows"] is None])
+    results, trials = latest(results), latest(trials)
     published = json.loads(PUBLISHED.read_text(encoding="utf-8"))
     blocks = [render_head(results, trials), render_machines([*results, *trials])]
     for name in SOURCES:
@@ -63,10 +69,11 @@ def render_page(results: Iterable[Record], trials: Iterable[Record]) -> str:
 
 
 def latest(records: Iterable[Record]) -> list[Record]:
-    """Keep the last record of each fit; a file may hold repetitions."""
+    """Keep the last record of each fit on a whole table; a file may hold repetitions."""
     kept = {}
     for row in records:
-        kept[row["dataset"], row["model"], json.dumps(row["parameters"]), row["seed"]] = row
+        if row["n_rows"] is None:
+            kept[row["dataset"], row["model"], json.dumps(row["parameters"]), row["seed"]] = row
     return list(kept.values())
 
 

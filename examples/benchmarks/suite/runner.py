@@ -1,4 +1,4 @@
-"""Run jobs one after the other, each in a process of its own, and keep what came out."""
+"""Run jobs, each in a process of its own, and keep what came out."""
 
 import json
 import os
@@ -7,8 +7,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Lock
 
 from suite.models import find_settings
 from suite.records import Record, append_record, find_commit, normalise, parse, read_records
@@ -50,35 +52,44 @@ def run_jobs(
     *,
     threads: int = 1,
     timeout: float | None = None,
+    at_once: int = 1,
     report: Callable[[str], None] = print,
 ) -> int:
     """Run the jobs that the file at ``path`` does not hold, and append a line for each.
 
-    Returns the number of jobs that failed; their last words are reported and nothing is written.
+    Up to ``at_once`` of them run at the same time. Returns the number of jobs that failed; their
+    last words are reported and nothing is written.
     """
-    n_failed = 0
-    for job in jobs:
+    # Neither two lines at once, nor a line half read.
+    lock = Lock()
+
+    def has_failed(job: Record) -> bool:
         job = normalise(job)
         name = f"{job['dataset']} {job['model']} {job['settings']} seed {job['seed']}"
-        if any(is_same(job, record) for record in read_records(path)):
+        with lock:
+            known = any(is_same(job, record) for record in read_records(path))
+        if known:
             report(f"{name}: known")
-            continue
+            return False
         started = time.perf_counter()
         try:
             result = run_job(job, threads, timeout)
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-            n_failed += 1
             words = (error.stderr or b"").decode().strip().splitlines() or [str(error)]
             report(f"{name}: FAILED after {time.perf_counter() - started:.0f} s: {words[-1]}")
-            continue
+            return True
         # Not the folder of this machine, nor the wish to be tested.
         record = {name: job[name] for name in job if name not in ("data", "test")} | result
         record["commit"] = find_commit(HOME)
         record["date"] = datetime.now(UTC).isoformat(timespec="seconds")
         record["wall_seconds"] = time.perf_counter() - started
-        append_record(path, record)
+        with lock:
+            append_record(path, record)
         report(f"{name}: {summarise(record)}")
-    return n_failed
+        return False
+
+    with ThreadPoolExecutor(at_once) as pool:
+        return sum(pool.map(has_failed, jobs))
 
 
 def is_same(job: Record, record: Record) -> bool:

@@ -70,7 +70,8 @@ class ProfitClassifier(BaseInteractionClassifier):
     search_patience : int, default=2
         Epochs without improvement after which the search of an order ends.
     search_fraction : float, default=0.2
-        Share of the training rows, in (0, 1), that the search uses for the betas.
+        Share of the training rows, in (0, 1), that the search uses for the betas. Each step takes
+        as large a share of a batch of them, but no fewer than 512 rows if batches have so many.
     architecture_learning_rate : float, default=1e-2
         Learning rate of the betas.
     ranking : {"contribution", "weight"}, default="contribution"

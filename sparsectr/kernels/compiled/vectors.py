@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import binding, ir
+from numba import config
 from numba.core import cgutils
 
 WIDTH = 16
@@ -17,8 +18,12 @@ VECTOR = ir.VectorType(ir.FloatType(), WIDTH)
 SHORT_WIDTH = 8
 SHORT_VECTOR = ir.VectorType(ir.FloatType(), SHORT_WIDTH)
 ROUNDED_ONCE = ["contract"]
-# With AVX-512 there are 32 registers of 16 numbers, otherwise 16 registers of 8 or fewer.
-HAS_LONG_REGISTERS = bool(binding.get_host_cpu_features().get("avx512f", False))
+# With AVX-512 there are 32 registers of 16 numbers, otherwise 16 registers of 8 or fewer. Who tells
+# numba to write for another processor (NUMBA_CPU_FEATURES) is heard.
+_FEATURES = config.CPU_FEATURES
+if _FEATURES is None:
+    _FEATURES = binding.get_host_cpu_features().flatten()
+HAS_LONG_REGISTERS = "+avx512f" in _FEATURES.split(",")
 # A vector of two registers: where every number waits for the one before, two at a time keep the
 # machine busy.
 PAIR_WIDTH = 32 if HAS_LONG_REGISTERS else 16

@@ -123,7 +123,7 @@ CHOSEN: dict[str, dict[str, Settings]] = {
         "dynint-statistics": {"max_order": 3, "n_folds": 20, "embedding_dim": 8},
         "optfeature-hybrid": _OPTFEATURE_ON_FRAPPE,
         "optfeature-field": _OPTFEATURE_ON_FRAPPE,
-        "optfeature-value": _OPTFEATURE_ON_FRAPPE,
+        "optfeature-value": _OPTFEATURE_ON_FRAPPE | {"gate_price": 0.0},
         "profit-linear": _CROSSES_ON_FRAPPE | {"embedding_dim": 32, "embedding_l2": 3e-4},
         "profit-mlp": _CROSSES_ON_FRAPPE | _DEEP_ON_FRAPPE | {"hidden_units": [400, 400, 400]},
         "net": _DEEP_ON_FRAPPE | {"hidden_units": [400, 400, 400]},

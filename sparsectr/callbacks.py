@@ -49,6 +49,8 @@ class EpochReporter:
         self.snapshot = snapshot
         self.context = context
         self.data = {"X": X, "y": y}
+        # What a net lacks while it is trained; see `sparsectr.training.loop.Reporter`.
+        self.complete: Callable[[], None] = lambda: None
         self._epoch_context: Any = None
 
     def report_compilation(self, seconds: float) -> None:
@@ -62,9 +64,13 @@ class EpochReporter:
             self._epoch_context = self.context.subcontext(task_name="epoch")
             self._epoch_context.call_on_fit_task_begin(
                 estimator=self.estimator,
-                reconstruction_attributes=lambda: self.snapshot(net),
+                reconstruction_attributes=lambda: self._take_snapshot(net),
                 **self.data,
             )
+
+    def _take_snapshot(self, net: Any) -> dict[str, Any]:
+        self.complete()
+        return self.snapshot(net)
 
     def end_epoch(self, net: Any, record: dict[str, Any]) -> bool:
         """Show an epoch's record; return whether a callback asks to stop."""
@@ -75,7 +81,7 @@ class EpochReporter:
         return bool(
             self._epoch_context.call_on_fit_task_end(
                 estimator=self.estimator,
-                reconstruction_attributes=lambda: self.snapshot(net),
+                reconstruction_attributes=lambda: self._take_snapshot(net),
                 **self.data,
             )
         )

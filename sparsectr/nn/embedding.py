@@ -91,8 +91,28 @@ class FieldEmbedding(nn.Module):
         """Keep counts (V,) for `past_counts`."""
         self.root_counts.copy_(counts.double().sqrt())
 
+    def untrained_rows(self, counts: Tensor, codes: Tensor | None = None) -> Tensor:
+        """Return the rows without a training row, of the whole table or of some codes.
+
+        Parameters
+        ----------
+        counts : Tensor of shape (V,)
+            As for `fill_untrained`.
+        codes : Tensor of shape (n, F), optional
+            Codes; by default all.
+
+        Returns
+        -------
+        Tensor of shape (m,), int64
+            Numbers of rows, in rising order.
+        """
+        untrained = counts == 0
+        if codes is not None:
+            untrained &= self.count_codes(codes) > 0
+        return untrained.nonzero()[:, 0]
+
     @torch.no_grad()
-    def fill_untrained(self, counts: Tensor) -> None:
+    def fill_untrained(self, counts: Tensor, rows: Tensor | None = None) -> None:
         """Give every row without a training row the mean embedding of its field.
 
         The mean is weighted by frequency, so that a value that training never saw (unknown,
@@ -104,8 +124,20 @@ class FieldEmbedding(nn.Module):
         counts : Tensor of shape (V,)
             Number (or summed weight) of the training rows of every row of the table, those of
             earlier trainings included; see `count_codes` and `past_counts`.
+        rows : Tensor of shape (m,), optional
+            Only these of them are filled, as `untrained_rows` returns them; by default all.
         """
-        for offset, size in zip(self.offsets.tolist(), self.vocabulary_sizes, strict=True):
-            rows = self.weight[offset : offset + size]
-            frequency = counts[offset : offset + size].to(rows.dtype)
-            rows[frequency == 0] = (frequency @ rows) / frequency.sum().clamp(min=1)
+        rows = self.untrained_rows(counts) if rows is None else rows
+        ends = torch.cat([self.offsets[1:], self.offsets.new_tensor([len(counts)])])
+        first = 0
+        for offset, end, last in zip(
+            self.offsets.tolist(),
+            ends.tolist(),
+            torch.searchsorted(rows, ends.to(rows)).tolist(),
+            strict=True,
+        ):
+            if last > first:
+                frequency = counts[offset:end].to(self.weight.dtype)
+                mean = (frequency @ self.weight[offset:end]) / frequency.sum().clamp(min=1)
+                self.weight[rows[first:last]] = mean
+            first = last

@@ -57,7 +57,16 @@ class Schedule:
 
 
 class Reporter(Protocol):
-    """What the loop tells the outside world, and how the outside world can stop it."""
+    """What the loop tells the outside world, and how the outside world can stop it.
+
+    Attributes
+    ----------
+    complete : callable
+        Gives the values that no training row has their embeddings: during training only those of
+        validation rows have one. To be called before a net is used for anything else.
+    """
+
+    complete: Callable[[], None]
 
     def begin_epoch(self, net: nn.Module) -> None:
         """Hear that an epoch begins."""

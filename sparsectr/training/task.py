@@ -107,17 +107,30 @@ class TrainingTask:
     ) -> list[EpochRecord]:
         """Train a net with the loop; see `run_epochs`.
 
-        Before every validation, and at the end, values without a training row take the mean
-        embedding of their field: validation then meets them as prediction will. The rows of
-        earlier trainings of this net (warm start, partial fit) count as well.
+        Before every validation the values of validation rows that no training row has, and at the
+        end all values without a training row, take the mean embedding of their field: validation
+        meets them as prediction will. The rows of earlier trainings of this net (warm start,
+        partial fit) count as well.
         """
         fillers = list(self._fillers(net))
+        validated = None if self.validation is None else self.validation.codes
+        needed = [
+            table.untrained_rows(counts, validated) if self.evaluate else None
+            for table, counts in fillers
+        ]
 
         def evaluate(net: nn.Module) -> dict[str, float]:
+            if self.evaluate is None:
+                return {}
+            for (table, counts), rows in zip(fillers, needed, strict=True):
+                table.fill_untrained(counts, rows)
+            return self.evaluate(net)
+
+        def complete() -> None:
             for table, counts in fillers:
                 table.fill_untrained(counts)
-            return self.evaluate(net) if self.evaluate is not None else {}
 
+        self.reporter.complete = complete
         history = run_epochs(
             net,
             len(self.train),
@@ -129,6 +142,7 @@ class TrainingTask:
             phase=phase,
             annealed=annealed,
         )
+        complete()
         for table, counts in fillers:
             table.keep_counts(counts)
         return history

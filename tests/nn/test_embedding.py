@@ -57,6 +57,18 @@ def test_rows_without_a_count_take_the_weighted_mean_of_their_field(table):
     assert torch.equal(after[3], after[4])
 
 
+def test_only_some_rows_without_a_count_are_filled(table):
+    before = table.weight.detach().clone()
+    counts = table.count_codes(CODES)
+    assert table.untrained_rows(counts).tolist() == [1, 3, 4]
+    rows = table.untrained_rows(counts, torch.tensor([[0, 0], [0, 1]], dtype=torch.int32))
+    assert rows.tolist() == [3, 4]
+    table.fill_untrained(counts, rows[1:])
+    after = table.weight.detach()
+    assert torch.equal(after[:4], before[:4])
+    torch.testing.assert_close(after[4], (before[5] + before[6]) / 2)
+
+
 def test_counts_are_kept_to_half_precision_and_zeros_exactly(table):
     counts = torch.tensor([0, 1, 2, 1000, 10**6, 10**9, 0.25], dtype=torch.float64)
     assert table.past_counts().tolist() == [0] * 7

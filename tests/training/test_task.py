@@ -103,6 +103,36 @@ def test_run_fills_untrained_rows_before_validation():
     assert torch.equal(met[0][0], met[0][1])
 
 
+def test_validation_meets_its_own_values_filled_and_the_rest_waits_for_the_end():
+    net, met, completed = Net(), [], []
+
+    class Copying(Silent):
+        def end_epoch(self, net, record):
+            met.append(net.embedding.weight.detach().clone())
+            self.complete()
+            completed.append(net.embedding.weight.detach().clone())
+            net.embedding.weight.data[1] = 7.0
+            return False
+
+    task = make_task([0, 1] * 6)
+    only_zero = task.train.take(torch.tensor([0]))
+    only_zero.codes[:, 0] = 0
+    task = replace(
+        task,
+        validation=only_zero,
+        evaluate=lambda net: {"validation_log_loss": 1.0},
+        reporter=Copying(),
+    )
+    start = net.embedding.weight.detach().clone()
+    mean = start[[2, 3, 4]].mean(0)
+    task.run(net, no_step)
+    torch.testing.assert_close(met[0][0], mean)
+    assert torch.equal(met[0][1], start[1])
+    for weight in (completed[0], net.embedding.weight.detach()):
+        torch.testing.assert_close(weight[:2], torch.stack([mean, mean]))
+        assert torch.equal(weight[[2, 3, 4]], start[[2, 3, 4]])
+
+
 def test_rows_of_earlier_trainings_are_left_alone_and_counted():
     net = Net()
     task = make_task([0, 1] * 6)

@@ -2,8 +2,8 @@
 
 All sides run in one process on the same generated rows, in turn: A B B A, and again. The time of
 an epoch, validation included, is what our own history says of the fastest one of every phase of
-the training, and for the other libraries the difference of a fit of two epochs and one of one:
-the set-up of tables and what follows training thus drop out for everybody. Prediction starts from
+the training, and for the other libraries half the difference of a fit of three epochs and one of
+one, the fastest of all rounds: the set-up of tables and what follows training thus drop out for everybody. Prediction starts from
 codes. Every side is shown by its best round. On a busy machine use one thread: the times are then
 CPU times of the process, and only their ratios count::
 
@@ -19,7 +19,7 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
-from peers import DeepCTR, FuxiCTR, PlainSearch, measure
+from peers import DeepCTR, FuxiCTR, Peer, PlainSearch, measure
 from torch.utils.data import DataLoader, TensorDataset
 
 from sparsectr import DynIntClassifier, OptFeatureClassifier, ProfitClassifier
@@ -200,7 +200,10 @@ def main():
     for turn in range(arguments.rounds):
         for name in names if turn % 2 == 0 else reversed(names):
             for what, value in measure_side(sides[name], data, clock).items():
-                best[name][what] = min(value, best[name].get(what, np.inf))
+                # Of other libraries it is already that of the fastest fits.
+                known = what == "train" and isinstance(sides[name], Peer)
+                before = np.inf if known else best[name].get(what, np.inf)
+                best[name][what] = min(value, before)
     print(f"{len(data.codes)} rows, {arguments}, load {os.getloadavg()[0]:.1f}")
     for name, found in best.items():
         for what, seconds in found.items():

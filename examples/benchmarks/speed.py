@@ -3,9 +3,9 @@
 All sides run in one process on the same generated rows, in turn: A B B A, and again. The time of
 an epoch, validation included, is what our own history says of the fastest one of every phase of
 the training, and for the other libraries half the difference of a fit of three epochs and one of
-one, the fastest of all rounds: the set-up of tables and what follows training thus drop out for everybody. Prediction starts from
-codes. Every side is shown by its best round. On a busy machine use one thread: the times are then
-CPU times of the process, and only their ratios count::
+one, the fastest of all rounds: the set-up of tables and what follows training thus drop out for
+everybody. Prediction starts from codes. Every side is shown by its best round. On a busy machine
+use one thread: the times are then CPU times of the process, and only their ratios count::
 
     python -m nox -s speed -- --shape criteo --threads 1
     python -m nox -s speed -- --shape frappe --batch-size 256 --sides pin profit fuxictr-fm

@@ -14,6 +14,8 @@ from fuxictr.pytorch.dataloaders.npz_dataloader import NpzDataLoader
 from fuxictr.pytorch.models import BaseModel
 from torch import nn
 
+from sparsectr.training.cross_search import architecture_batch_size
+
 EMBEDDING_DIM = 16
 HIDDEN_UNITS = (256, 128)  # the default of DeepCTR-Torch
 N_CROSS_LAYERS = 3
@@ -181,7 +183,7 @@ class PlainSearch(Peer):
     """The search of PROFIT for crosses of orders 1 to 3 as one writes it in PyTorch.
 
     Power sums and Newton's identities, dense gradients and Adam; in every step the architecture
-    and then the weights, as ours, on batches of rows of their own.
+    and then the weights, as ours, on rows of their own and on batches of the same sizes.
 
     Parameters
     ----------
@@ -236,10 +238,12 @@ class PlainSearch(Peer):
 
         def train():
             n_away = len(codes) // 5
+            n_own = len(codes) - n_away
+            away_size = architecture_batch_size(data.batch_size, n_away, n_own)
             order = torch.randperm(len(codes))
             for _ in range(n_epochs):
-                away = order[:n_away][torch.randperm(n_away)].split(data.batch_size)
-                own = order[n_away:][torch.randperm(len(codes) - n_away)].split(data.batch_size)
+                away = order[:n_away][torch.randperm(n_away)].split(away_size)
+                own = order[n_away:][torch.randperm(n_own)].split(data.batch_size)
                 for step, batch in enumerate(own):
                     descend(architecture, away[step % len(away)])
                     descend(weights, batch)

@@ -71,6 +71,15 @@ def ask_for(codes: Any, offsets: Any, flat: Any, length: int) -> None:
 
 
 @compiled
+def sum_linear(codes: Any, offsets: Any, linear: Any) -> Any:
+    """Return the sum of the linear terms of a row."""
+    total = np.float32(0)
+    for f in range(len(codes)):
+        total += linear[codes[f] + offsets[f]]
+    return total
+
+
+@compiled
 def look_up(codes: Any, offsets: Any, table: Any, dim: int, x: Any) -> None:
     """Turn the rows of a table that codes (R, F) name on their side.
 

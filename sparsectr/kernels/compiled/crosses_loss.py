@@ -17,6 +17,7 @@ from sparsectr.kernels.compiled.blocks import (
     empty_block,
     look_up,
     store,
+    sum_linear,
 )
 from sparsectr.kernels.compiled.crosses import (
     PART_ROWS,
@@ -150,8 +151,7 @@ def _loss_part(
         sum_products(x, weights, fields, starts, total)
         for r in range(n):
             logit = bias[0] + sum_piece(total, r * dim, dim)
-            for f in range(n_fields):
-                logit += linear[codes[first + r, f] + offsets[f]]
+            logit += sum_linear(codes[first + r], offsets, linear)
             target, weight = targets[first + r], row_weights[first + r]
             loss, slope = weighted_log_loss(logit, target, weight, len(codes))
             losses[part] += loss

@@ -17,6 +17,7 @@ from sparsectr.kernels.compiled.blocks import (
     empty_block,
     look_up,
     store,
+    sum_linear,
 )
 from sparsectr.kernels.compiled.jit import compiled
 from sparsectr.kernels.compiled.losses import (
@@ -190,15 +191,6 @@ def ask_for_next(codes: Any, offsets: Any, table: Any, linear: Any) -> None:
     """Ask for all that the rows of the next block need."""
     ask_for(codes, offsets, table.ravel(), table.shape[1])
     ask_for(codes, offsets, linear, 1)
-
-
-@compiled
-def sum_linear(codes: Any, offsets: Any, linear: Any) -> Any:
-    """Return the sum of the linear terms of a row."""
-    total = np.float32(0)
-    for f in range(len(codes)):
-        total += linear[codes[f] + offsets[f]]
-    return total
 
 
 @compiled

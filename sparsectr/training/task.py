@@ -44,6 +44,8 @@ class TrainingTask:
         Told of every epoch.
     seeds : numpy.random.SeedSequence
         Root of all random numbers of this fit.
+    set_apart : LabelledRows or None
+        Rows that `split_off` took away: a search meets their values, too.
     """
 
     train: LabelledRows
@@ -54,6 +56,7 @@ class TrainingTask:
     evaluate: Evaluate | None
     reporter: Reporter
     seeds: np.random.SeedSequence = field(default_factory=np.random.SeedSequence)
+    set_apart: LabelledRows | None = None
 
     @property
     def device(self) -> torch.device:
@@ -94,7 +97,8 @@ class TrainingTask:
         for target in targets.unique():
             places = (targets == target).nonzero()[:, 0]
             away[places[: max(round(share * len(places)), int(len(places) > 1))]] = True
-        return replace(self, train=self.train.take(order[~away])), self.train.take(order[away])
+        rows = self.train.take(order[away])
+        return replace(self, train=self.train.take(order[~away]), set_apart=rows), rows
 
     def run(
         self,
@@ -107,24 +111,20 @@ class TrainingTask:
     ) -> list[EpochRecord]:
         """Train a net with the loop; see `run_epochs`.
 
-        Before every validation the values of validation rows that no training row has, and at the
-        end all values without a training row, take the mean embedding of their field: validation
-        meets them as prediction will. The rows of earlier trainings of this net (warm start,
-        partial fit) count as well.
+        After every epoch the values of validation rows, and of rows set apart, that no training row
+        has, and at the end all values without a training row, take the mean embedding of their
+        field: validation meets them as prediction will. The rows of earlier trainings of this net
+        (warm start, partial fit) count as well.
         """
         fillers = list(self._fillers(net))
-        validated = None if self.validation is None else self.validation.codes
-        needed = [
-            table.untrained_rows(counts, validated) if self.evaluate else None
-            for table, counts in fillers
-        ]
+        met = [rows.codes for rows in (self.validation, self.set_apart) if rows is not None]
+        codes = torch.cat(met) if met else self.train.codes[:0]
+        needed = [table.untrained_rows(counts, codes) for table, counts in fillers]
 
         def evaluate(net: nn.Module) -> dict[str, float]:
-            if self.evaluate is None:
-                return {}
             for (table, counts), rows in zip(fillers, needed, strict=True):
                 table.fill_untrained(counts, rows)
-            return self.evaluate(net)
+            return self.evaluate(net) if self.evaluate is not None else {}
 
         def complete() -> None:
             for table, counts in fillers:

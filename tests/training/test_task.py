@@ -95,7 +95,9 @@ def test_run_fills_untrained_rows_before_validation():
         met.append(net.embedding.weight.detach().clone())
         return {"validation_log_loss": 1.0}
 
-    task = replace(task, evaluate=evaluate)
+    rows = task.train.take(torch.tensor([0, 1]))
+    rows.codes[:, 0] = torch.tensor([0, 1])
+    task = replace(task, evaluate=evaluate, validation=rows)
     trained = net.embedding.weight.detach()[[2, 3, 4]].clone()
     task.run(net, no_step)
     assert torch.equal(net.embedding.weight[[2, 3, 4]], trained)
@@ -131,6 +133,24 @@ def test_validation_meets_its_own_values_filled_and_the_rest_waits_for_the_end()
     for weight in (completed[0], net.embedding.weight.detach()):
         torch.testing.assert_close(weight[:2], torch.stack([mean, mean]))
         assert torch.equal(weight[[2, 3, 4]], start[[2, 3, 4]])
+
+
+def test_a_search_meets_values_of_rows_set_apart_filled():
+    net, met = Net(), []
+
+    class Copying(Silent):
+        def end_epoch(self, net, record):
+            met.append(net.embedding.weight.detach().clone())
+            return False
+
+    task, away = make_task([0, 1] * 6).split_off(0.25)
+    assert task.set_apart is away
+    away.codes[:, 0] = 1  # which no row of the weights has
+    start = net.embedding.weight.detach().clone()
+    replace(task, reporter=Copying()).run(net, no_step)
+    assert torch.equal(met[0][0], start[0])
+    assert not torch.equal(met[0][1], start[1])
+    torch.testing.assert_close(met[0][1], net.embedding.weight.detach()[1])
 
 
 def test_rows_of_earlier_trainings_are_left_alone_and_counted():

@@ -202,7 +202,8 @@ def test_the_effects_of_values_are_means_of_contributions():
         parts = parts[parts["fields"] == cross.fields]
         means = parts.groupby("values")["contribution"].agg(["size", "mean"])
         for row in table.itertuples():
-            count, effect = means.loc[[(row[2], row[1])]].iloc[0]
+            values = row[cross.order : 0 : -1]  # back in the order of the fields
+            count, effect = means.loc[[values]].iloc[0]
             assert row.count == count
             assert row.effect == pytest.approx(effect, abs=1e-6)
 

@@ -38,8 +38,8 @@ def make_models(n_fields):
     """Return the estimator of every row of the tables."""
     wide = {"max_order": 3, "space": "cp"}
     profit = {
-        "LR": UNSEARCHED | {"n_crosses": 0},
-        "FM": UNSEARCHED | {"n_crosses": comb(n_fields, 2), "retrain_weights": "ones"},
+        "LR": UNSEARCHED | {"n_crosses": {2: 0}},
+        "FM": UNSEARCHED | {"n_crosses": {2: comb(n_fields, 2)}, "retrain_weights": "ones"},
         "PROFIT": wide,
         "PROFIT, MLP": wide | DEEP,
         "no screening": wide | {"screening": None},

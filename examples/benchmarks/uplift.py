@@ -37,7 +37,7 @@ from sparsectr import (
 N_CROSSES = 20
 PENALTIES = [0.03, 0.1, 0.3, 1.0, 3.0]  # C of LogisticRegression
 ESTIMATORS = {
-    "PROFIT": ProfitClassifier(n_crosses=N_CROSSES),
+    "PROFIT": ProfitClassifier(max_order=2, n_crosses=N_CROSSES),
     "DynInt": DynIntClassifier(),
     "OptFeature": OptFeatureClassifier(),
 }

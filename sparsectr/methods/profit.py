@@ -29,6 +29,8 @@ from sparsectr.training.task import TrainingTask
 
 # Adagrad's share of the learning rate: whole steps are too long for plain sums of products.
 ADAGRAD_SHARE = 0.5
+# Triples pay on most tables; orders above them have not been seen to (docs/decisions.md).
+DEFAULT_ORDER = 3
 
 
 class ProfitClassifier(BaseInteractionClassifier):
@@ -42,12 +44,13 @@ class ProfitClassifier(BaseInteractionClassifier):
 
     Parameters
     ----------
-    max_order : int, default=2
-        Largest number of fields in a cross, at most the number of fields.
+    max_order : int or "auto", default="auto"
+        Largest number of fields in a cross, at most the number of fields. "auto": the largest order
+        that a dict of ``n_crosses`` names; without one 3, or 2 if there are two fields.
     n_crosses : int, dict or "auto", default="auto"
-        Crosses kept per order: one number for all orders from 2 on, or a dict from every order
-        to a number. "auto" keeps ``min(2 F, 15 % of the sets)`` of order 2 and F of each higher
-        order, with F fields.
+        Crosses kept per order: one number for all orders from 2 on (all sets of a higher order
+        that has fewer), or a dict from every order to a number. "auto" keeps
+        ``min(2 F, 15 % of the sets)`` of order 2 and F of each higher order, with F fields.
     rank : int, default=4
         Number of components of the distilled space (R in eq. 6).
     space : {"auto", "cp", "full"}, default="auto"
@@ -183,8 +186,8 @@ class ProfitClassifier(BaseInteractionClassifier):
     >>> from sparsectr.methods.profit import ProfitClassifier
     >>> clicks = make_clicks(5_000, n_fields=5, cardinality=10, random_state=0)
     >>> clf = ProfitClassifier(n_crosses=1, random_state=0).fit(clicks.X, clicks.y)
-    >>> clf.selected_interactions_[0].fields
-    ('f0', 'f1')
+    >>> sorted(cross.fields for cross in clf.selected_interactions_)  # the planted ones
+    [('f0', 'f1'), ('f2', 'f3', 'f4')]
     """
 
     _net_class = ProfitNet
@@ -203,7 +206,7 @@ class ProfitClassifier(BaseInteractionClassifier):
     def __init__(
         self,
         *,
-        max_order: int = 2,
+        max_order: int | str = "auto",
         n_crosses: int | Mapping[int, int] | str = "auto",
         rank: int = 4,
         space: str = "auto",
@@ -298,7 +301,8 @@ class ProfitClassifier(BaseInteractionClassifier):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        check_integer("max_order", self.max_order, 2)
+        if self.max_order != "auto":
+            check_integer("max_order", self.max_order, 2)
         if isinstance(self.n_crosses, Mapping):
             for order, n in self.n_crosses.items():
                 check_integer(f"n_crosses[{order}]", n, 0)
@@ -352,9 +356,17 @@ class ProfitClassifier(BaseInteractionClassifier):
                 kind = self.optimizer
         return net, history + self._retrain(task, net, kind)
 
+    def _largest_order(self, n_fields: int) -> int:
+        if self.max_order != "auto":
+            return int(self.max_order)
+        if isinstance(self.n_crosses, Mapping):
+            return max(self.n_crosses, default=2)
+        return max(2, min(DEFAULT_ORDER, n_fields))
+
     def _make_search(self, task: TrainingTask) -> CrossSearch:
         n_fields = len(task.vocabulary_sizes)
-        n_crosses = count_crosses(self.n_crosses, n_fields, self.max_order)
+        max_order = self._largest_order(n_fields)
+        n_crosses = count_crosses(self.n_crosses, n_fields, max_order)
         settings = SearchSettings(
             search=self.search,
             fraction=self.search_fraction,
@@ -368,9 +380,7 @@ class ProfitClassifier(BaseInteractionClassifier):
             if self.screening
             else {},
         )
-        space = make_space(
-            self.space, n_fields, self.max_order, self.rank, self.coupling, self.repeats
-        )
+        space = make_space(self.space, n_fields, max_order, self.rank, self.coupling, self.repeats)
         net = CrossSearchNet(task.vocabulary_sizes, self.embedding_dim, task.n_outputs, space)
         net = net.to(task.device)
         net.reset_parameters(task.new_generator(), task.prior_logits())
@@ -379,7 +389,7 @@ class ProfitClassifier(BaseInteractionClassifier):
     def _keep_crosses(self, task: TrainingTask, search: CrossSearch) -> ProfitNet:
         """Rank the searched crosses and build the net that has only the best."""
         n_fields = len(task.vocabulary_sizes)
-        n_per_order = count_crosses(self.n_crosses, n_fields, self.max_order)
+        n_per_order = count_crosses(self.n_crosses, n_fields, self._largest_order(n_fields))
         codes = task.train.codes
         rows = torch.randperm(len(codes), generator=task.new_generator(), device=task.device)
         ranked = rank_crosses(search.net, codes[rows], n_per_order, by=self.ranking)

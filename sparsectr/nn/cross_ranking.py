@@ -88,8 +88,9 @@ def count_crosses(
     Parameters
     ----------
     wanted : int, mapping of int to int, or "auto"
-        The same number for all orders, or one for each. "auto": the smaller of 2 F and 15 % of
-        the sets for order 2, the smaller of F and all sets for each higher order.
+        The same number for all orders (all sets of a higher order that has fewer), or one for
+        each. "auto": the smaller of 2 F and 15 % of the sets for order 2, the smaller of F and all
+        sets for each higher order.
     n_fields : int
         Number F of fields.
     max_order : int
@@ -111,7 +112,10 @@ def count_crosses(
             order: min(2 * n_fields, ceil(0.15 * n)) if order == 2 else min(n_fields, n)
             for order, n in n_sets.items()
         }
-    counts = dict(wanted) if isinstance(wanted, Mapping) else dict.fromkeys(n_sets, wanted)
+    if isinstance(wanted, Mapping):
+        counts = dict(wanted)
+    else:
+        counts = {order: wanted if order == 2 else min(wanted, n) for order, n in n_sets.items()}
     if set(counts) != set(n_sets):
         raise ValueError(
             f"n_crosses must have the keys {list(n_sets)}, the orders from 2 to max_order, "

@@ -130,12 +130,28 @@ def test_every_search_keeps_the_wanted_numbers(small, space, coupling, search):
     assert sorted(clf.interaction_table()["order"]) == [2, 2, 2, 2, 3, 3]
 
 
+@pytest.mark.parametrize(
+    ("n_fields", "n_crosses", "orders"),
+    [
+        (2, "auto", [2]),
+        (3, "auto", [2, 3]),
+        (5, {2: 3}, [2, 2, 2]),
+        (5, {2: 0, 3: 1, 4: 2}, [3, 4, 4]),
+        (4, 5, [2] * 5 + [3] * 4),  # all of the four triples
+    ],
+)
+def test_the_largest_order_follows_the_table_and_the_wanted_numbers(n_fields, n_crosses, orders):
+    clicks = make_clicks(600, n_fields, 4, crosses=[(0, 1)], random_state=0)
+    clf = ProfitClassifier(n_crosses=n_crosses, **QUICK).fit(clicks.X, clicks.y)
+    assert sorted(clf.interaction_table()["order"]) == orders
+
+
 @pytest.mark.parametrize("predictor", ["linear", "mlp"])
 @pytest.mark.parametrize("retrain_from", ["search", "scratch"])
 @pytest.mark.parametrize("ranking", ["contribution", "weight"])
 def test_all_pairs_are_kept_if_wanted(small, predictor, retrain_from, ranking):
     clf = ProfitClassifier(
-        n_crosses=10, predictor=predictor, retrain_from=retrain_from, ranking=ranking, **QUICK
+        n_crosses={2: 10}, predictor=predictor, retrain_from=retrain_from, ranking=ranking, **QUICK
     )
     clf.fit(small.X, small.y)
     assert len(clf.selected_interactions_) == comb(5, 2)
@@ -147,13 +163,13 @@ def test_weights_of_the_kept_crosses(small, how):
     clf = ProfitClassifier(n_crosses=3, retrain_weights=how, **QUICK).fit(small.X, small.y)
     weights = clf._fitted_net().architecture.weight.detach().numpy()
     searched = np.float32([cross["weight"] for cross in clf.crosses_])
-    expected = np.ones(3) if how == "ones" else searched
+    expected = np.ones_like(searched) if how == "ones" else searched
     assert np.allclose(weights, expected, rtol=1e-6, atol=0) == (how != "learn")
 
 
 def test_repeats_are_for_the_distilled_space(small):
     clf = ProfitClassifier(space="cp", repeats=True, n_crosses=2, **QUICK).fit(small.X, small.y)
-    assert len(clf.crosses_) == 2
+    assert [cross["order"] for cross in clf.crosses_] == [2, 2, 3, 3]
 
 
 def test_screening_can_be_switched_off(small):
@@ -194,7 +210,7 @@ def test_partial_fit_searches_once(small):
 
 
 def test_prediction_cost_follows_the_kept_crosses(small):
-    clf = ProfitClassifier(n_crosses=2, space="cp", **QUICK).fit(small.X, small.y)
+    clf = ProfitClassifier(n_crosses={2: 2}, space="cp", **QUICK).fit(small.X, small.y)
     layer = clf._fitted_net().architecture.products
     rows = sum(len(layer.get_buffer(f"fields_{level}")) for level in (1, 2))
     assert rows <= 2 * 2
@@ -215,6 +231,8 @@ def test_embeddings_stay_far_from_denormal_numbers(small):
         ({"max_order": 1}, "max_order must be an int >= 2"),
         ({"n_crosses": 11}, "n_crosses must be at most the number of sets of order 2, 10"),
         ({"n_crosses": {3: 1}}, "n_crosses must have the keys"),
+        ({"n_crosses": {}}, "n_crosses must have the keys"),
+        ({"n_crosses": {2: 1, 6: 1}}, "max_order must be at most the number of fields"),
         ({"rank": 0}, "rank must be an int >= 1"),
         ({"search_fraction": 1.0}, "search_fraction must be a number > 0 and < 1"),
         ({"screening": "residuals"}, "screening must be one of"),

@@ -115,6 +115,7 @@ def test_numbers_of_crosses():
     assert count_crosses("auto", 100, 2) == {2: 200}
     assert count_crosses("auto", 3, 3) == {2: 1, 3: 1}
     assert count_crosses(4, 10, 3) == {2: 4, 3: 4}
+    assert count_crosses(5, 4, 3) == {2: 5, 3: 4}
     assert count_crosses({2: 1, 3: 0}, 10, 3) == {2: 1, 3: 0}
 
 
@@ -123,6 +124,7 @@ def test_numbers_of_crosses():
     [
         ("auto", 2, 3, "max_order must be at most the number of fields"),
         (7, 4, 2, "n_crosses must be at most the number of sets of order 2, 6 with 4 fields"),
+        ({2: 6, 3: 5}, 4, 3, "n_crosses must be at most the number of sets of order 3, 4 with 4"),
         ({2: 3}, 5, 3, r"keys \[2, 3\]"),
     ],
 )

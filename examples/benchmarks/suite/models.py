@@ -115,13 +115,10 @@ _CROSSES_ON_FRAPPE = {"space": "full", "n_crosses": {2: 20, 3: 30}, "max_order":
 CHOSEN: dict[str, dict[str, Settings]] = {
     "flights": {
         "dynint-crossed": {"n_screened": 1, "embedding_dim": 32, "batch_size": 2048},
-        "profit-linear": {"max_order": 3},
     },
     "amazon": {
         "dynint-statistics": {"max_order": 3, "embedding_dim": 8},
-        "profit-linear": {"max_order": 3},
     },
-    "adult": {"profit-linear": {"max_order": 3}},
     "ml1m": {"dynint-pin": {"batch_size": 1024}},
     "frappe": {
         "dynint-pin": {"embedding_dim": 32},

@@ -126,6 +126,34 @@ def store(x: Any, dim: int, embeddings: Any) -> None:
 
 
 @compiled
+def store_lookups(x: Any, dim: int, first: int, n_rows: int, lookups: Any) -> None:
+    """Turn x back into the look-ups (F, B, length) of the batch rows from ``first`` on."""
+    n_fields, n_batch_rows, length = lookups.shape
+    flat, target = x.ravel(), lookups.ravel()
+    for f in range(n_fields):
+        place = (f * n_batch_rows + first) * length
+        if length == dim:
+            copy_piece(flat, f * x.shape[1], target, place, n_rows * dim)
+            continue
+        for r in range(n_rows):
+            for s in range(length // dim):
+                here = (s * n_fields + f) * x.shape[1] + r * dim
+                copy_piece(flat, here, target, place + r * length + s * dim, dim)
+
+
+@compiled
+def store_slopes(slopes: Any, first: int, n_rows: int, lookups: Any) -> None:
+    """Store what every linear term of a row gets as the look-ups (F, B) of the rows from ``first``.
+
+    ``slopes`` has a number per row of the block.
+    """
+    n_fields, n_batch_rows = lookups.shape
+    target = lookups.ravel()
+    for f in range(n_fields):
+        copy_piece(slopes, 0, target, f * n_batch_rows + first, n_rows)
+
+
+@compiled
 def sum_fields(x: Any, dim: int, sums: Any) -> None:
     """Sum the coordinates of every field, over its subspaces, into sums (R, F)."""
     n_rows, n_fields = sums.shape

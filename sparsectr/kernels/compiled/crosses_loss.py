@@ -16,7 +16,8 @@ from sparsectr.kernels.compiled.blocks import (
     count_product_rows,
     empty_block,
     look_up,
-    store,
+    store_lookups,
+    store_slopes,
     sum_linear,
 )
 from sparsectr.kernels.compiled.crosses import (
@@ -103,8 +104,8 @@ class _CrossesLoss(OnePassLoss):
             *(as_array(t) for t in (weights, fields, starts, bias)),
             losses,
             of_bias,
-            of_lookups.view(*codes.shape, -1).numpy(),
-            of_linear.numpy().ravel(),
+            of_lookups.view(*codes.T.shape, -1).numpy(),
+            of_linear.view(codes.T.shape).numpy(),
             of_weights,
         )
         rows = lookup_rows(codes, offsets)
@@ -139,6 +140,7 @@ def _loss_part(
 ) -> None:
     """Compute the loss of the rows of one part, and all gradients."""
     n_fields, dim, n_block_rows = codes.shape[1], table.shape[1], count_product_rows(table.shape[1])
+    slopes = np.empty(n_block_rows, np.float32)
     n_columns, left = count_product_columns(n_block_rows, dim), make_left(starts)
     x, of_x = empty_block(n_fields, n_columns), empty_block(n_fields, n_columns)
     total, direction = empty_lines(n_columns), empty_lines(n_columns)
@@ -157,8 +159,9 @@ def _loss_part(
             losses[part] += loss
             of_bias[part] += slope
             fill_piece(direction, r * dim, slope, dim)
-            fill_piece(of_linear, (first + r) * n_fields, slope, n_fields)
+            slopes[r] = slope
         # Columns of rows that are missing in the last block keep a direction, of zeros in x.
         clear(of_x)
         products_backward(x, weights, fields, starts, direction, left, of_x, of_weights[part])
-        store(of_x, dim, of_lookups[first : first + n])
+        store_slopes(slopes, first, n, of_linear)
+        store_lookups(of_x, dim, first, n, of_lookups)

@@ -55,7 +55,7 @@ def group_ftrl_rows_(
 def _ftrl_part(
     part: int,
     ends: Any,
-    rows: Any,
+    all_lookups: Any,
     table: Any,
     linear: Any,
     accumulator: Any,
@@ -70,7 +70,7 @@ def _ftrl_part(
     # A number that is not negative has no sign bit: so does the integer of the same bits.
     counters = n.view(np.int32)
     _, _, distinct, n_lookups, sums = sum_rows(
-        rows, ends[part], ends[part + 1], counters, n_stride, gradients
+        all_lookups, ends[part], ends[part + 1], counters, n_stride, gradients
     )
     for slot in range(len(distinct)):
         if slot + AHEAD < len(distinct):

@@ -19,7 +19,7 @@ from sparsectr.kernels.compiled.blocks import (
     n_columns,
     spread,
     step_back,
-    store,
+    store_lookups,
     sum_fields,
 )
 from sparsectr.kernels.compiled.gated import (
@@ -151,7 +151,7 @@ class _GatedLoss(OnePassLoss):
             packed,
             (as_array(readout), as_array(bias)),
             losses,
-            of_lookups.view(*codes.shape, -1).numpy(),
+            of_lookups.view(*codes.T.shape, -1).numpy(),
             (*of_factors, of_readout),
             tuple(of_networks),
         )
@@ -311,7 +311,7 @@ def _run_layers(
                 sizes, layers, k, state, of_factor, scratch, of_factors, of_x0, of_here[k]
             )
         add(of_x, of_x0)
-        store(of_x0, dim, of_lookups[first:last])
+        store_lookups(of_x0, dim, first, last - first, of_lookups)
     return total
 
 

@@ -78,11 +78,16 @@ class OnePassLoss(torch.autograd.Function):
 
 
 def lookup_rows(codes: Tensor, offsets: Tensor) -> Any:
-    """Return the row numbers of all look-ups, (1, B * F)."""
+    """Return the row numbers of all look-ups, (1, F * B), field by field.
+
+    So are the gradients of look-ups, since an optimizer finds those of equal rows together, and
+    most fields in one of its parts.
+    """
     # By NumPy, in one thread: see `sparsectr.training.batches.LabelledRows.take`.
-    return np.add(codes.numpy(), offsets.numpy(), dtype=np.int64).reshape(1, -1)
+    rows = np.add(codes.numpy().T, offsets.numpy()[:, None], dtype=np.int64, order="C")
+    return rows.reshape(1, -1)
 
 
 def lookup_gradient(rows: Any, values: Tensor, shape: torch.Size) -> Tensor:
-    """Return the sparse gradient of a table (V, D) from those of all look-ups (B * F, D)."""
+    """Return the sparse gradient of a table (V, D) from those of all look-ups (F * B, D)."""
     return torch.sparse_coo_tensor(torch.from_numpy(rows), values, shape, check_invariants=False)

@@ -18,7 +18,7 @@ from sparsectr.kernels.compiled.blocks import (
     n_columns,
     spread,
     step_back,
-    store,
+    store_lookups,
     sum_fields,
 )
 from sparsectr.kernels.compiled.jit import compiled
@@ -100,7 +100,7 @@ class _PolynomialLoss(OnePassLoss):
             n_subspaces,
             *(as_array(t) for t in (filled, filled.mT, readout, bias)),
             losses.numpy(),
-            of_lookups.view(*codes.shape, -1).numpy(),
+            of_lookups.view(*codes.T.shape, -1).numpy(),
             of_weights,
             of_readout,
         )
@@ -169,6 +169,6 @@ def _loss_part(
             add_outer(of_factor, x[0], partial_sums[layer])
             add_product(transposed[layer], of_factor, of_x0)
         add(of_x, of_x0)
-        store(of_x0, dim, of_lookups[first : first + n])
+        store_lookups(of_x0, dim, first, n, of_lookups)
     for layer in range(n_layers):
         add_up(partial_sums[layer], of_weights[part, layer])

@@ -34,6 +34,8 @@ SAMPLE = 1024
 GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
 # Bias corrections of so many first steps of a row are computed once per call.
 FIRST_STEPS = 512
+# Look-ups, often of one field, that are passed over together if none of them is of a part.
+STRETCH = 256
 # Memory is asked for so many rows before it is needed.
 AHEAD = 16
 
@@ -88,7 +90,8 @@ def update_parts(function: Any, rows: Tensor, *arguments: Any) -> None:
         return
     n_parts = min(PARTS_PER_THREAD * torch.get_num_threads(), 1 + len(rows) // PART_LOOKUPS)
     numbers = rows.numpy()
-    run_parts(function, n_parts, _part_ends(numbers, n_parts), numbers, *arguments)
+    lookups = numbers, *_find_ranges(numbers)
+    run_parts(function, n_parts, _part_ends(numbers, n_parts), lookups, *arguments)
 
 
 def gradient_of(values: Tensor, lookup_decay: Tensor | None) -> Any:
@@ -134,7 +137,7 @@ def flatten(table: Tensor) -> tuple[Any, int]:
 def _adam_part(
     part: int,
     ends: Any,
-    rows: Any,
+    all_lookups: Any,
     tables: Any,
     steps: Any,
     gradients: Any,
@@ -144,7 +147,7 @@ def _adam_part(
 ) -> None:
     """Update the rows of one part of all tables."""
     lookups, slots, distinct, n_lookups, sums = sum_rows(
-        rows, ends[part], ends[part + 1], steps[0], 1, gradients[0]
+        all_lookups, ends[part], ends[part + 1], steps[0], 1, gradients[0]
     )
     for t in range(len(tables)):
         if t > 0:
@@ -165,13 +168,19 @@ def _adam_part(
 
 @compiled
 def _adagrad_part(
-    part: int, ends: Any, rows: Any, tables: Any, square_sums: Any, gradients: Any, options: Any
+    part: int,
+    ends: Any,
+    all_lookups: Any,
+    tables: Any,
+    square_sums: Any,
+    gradients: Any,
+    options: Any,
 ) -> None:
     """Update the rows of one part of all tables."""
     # A number that is not negative has no sign bit: so does the integer of the same bits.
     counters = square_sums[0].view(np.int32)
     lookups, slots, distinct, n_lookups, sums = sum_rows(
-        rows, ends[part], ends[part + 1], counters, 1, gradients[0]
+        all_lookups, ends[part], ends[part + 1], counters, 1, gradients[0]
     )
     for t in range(len(tables)):
         if t > 0:
@@ -261,7 +270,9 @@ def _adagrad(
 
 
 @compiled
-def sum_rows(rows: Any, first: int, end: int, counters: Any, stride: int, gradients: Any) -> Any:
+def sum_rows(
+    all_lookups: Any, first: int, end: int, counters: Any, stride: int, gradients: Any
+) -> Any:
     """Find the look-ups of the rows from first to end, and sum the gradients of equal ones.
 
     Needs neither sorting nor memory of the size of the table: for the time being a row's own
@@ -277,13 +288,10 @@ def sum_rows(rows: Any, first: int, end: int, counters: Any, stride: int, gradie
     sums : ndarray
         Summed gradients, one distinct row after the other; there is more room than they take.
     """
+    rows, lowest, highest = all_lookups
     values, values_stride, dim, _ = gradients
-    lookups = np.empty(len(rows), np.int32)
-    n = 0
-    for k in range(len(rows)):
-        # Always written, kept by chance: a branch would be guessed wrong every other time.
-        lookups[n] = k
-        n += int(rows[k] >= first) & int(rows[k] < end)
+    lookups = _find_lookups(rows, lowest, highest, first, end)
+    n = len(lookups)
     distinct = np.empty(n, np.int64)
     before = np.empty(n, np.int32)
     slots = np.empty(n, np.int32)
@@ -311,7 +319,37 @@ def sum_rows(rows: Any, first: int, end: int, counters: Any, stride: int, gradie
         slots[i] = slot
     for slot in range(n_distinct):
         counters[distinct[slot] * stride] = before[slot]
-    return lookups[:n], slots, distinct[:n_distinct], n_lookups[:n_distinct], sums
+    return lookups, slots, distinct[:n_distinct], n_lookups[:n_distinct], sums
+
+
+@compiled
+def _find_lookups(rows: Any, lowest: Any, highest: Any, first: int, end: int) -> Any:
+    """Return the numbers of the look-ups of rows from first to end."""
+    lookups = np.empty(len(rows), np.int32)
+    n = 0
+    for i in range(len(lowest)):
+        start = i * STRETCH
+        if highest[i] < first or lowest[i] >= end:
+            continue
+        stretch = rows[start : start + STRETCH]
+        for k in range(len(stretch)):
+            # Always written, kept by chance: a branch would be guessed wrong every other time.
+            lookups[n] = start + k
+            n += int(stretch[k] >= first) & int(stretch[k] < end)
+    return lookups[:n]
+
+
+@compiled
+def _find_ranges(rows: Any) -> Any:
+    """Return the lowest and the highest row of every stretch of look-ups."""
+    lowest, highest = np.empty((2, -(-len(rows) // STRETCH)), np.int64)
+    for i in range(len(lowest)):
+        stretch = rows[i * STRETCH : (i + 1) * STRETCH]
+        low = high = stretch[0]
+        for k in range(len(stretch)):
+            low, high = min(low, stretch[k]), max(high, stretch[k])
+        lowest[i], highest[i] = low, high
+    return lowest, highest
 
 
 @compiled

@@ -16,7 +16,8 @@ from sparsectr.kernels.compiled.blocks import (
     count_product_rows,
     empty_block,
     look_up,
-    store,
+    store_lookups,
+    store_slopes,
     sum_linear,
 )
 from sparsectr.kernels.compiled.jit import compiled
@@ -124,8 +125,8 @@ class _SymmetricLoss(OnePassLoss):
         losses, of_bias = np.zeros((2, n_parts))
         for_betas = [of_betas and beta.requires_grad for beta in betas]
         n_rows = 0 if of_betas else len(codes)
-        of_lookups = empty(n_rows, codes.shape[1], table.shape[1])
-        of_linear = empty(n_rows * codes.shape[1], 1)
+        of_lookups = empty(codes.shape[1], n_rows, table.shape[1])
+        of_linear = empty(codes.shape[1], n_rows)
         of_architecture = start_of_betas(n_parts, betas, for_betas)
         run_parts(
             _loss_part,
@@ -139,7 +140,7 @@ class _SymmetricLoss(OnePassLoss):
             losses,
             of_bias,
             of_lookups.numpy(),
-            of_linear.numpy().ravel(),
+            of_linear.numpy(),
             of_architecture,
         )
         of_tables: tuple[Tensor | None, ...] = (None, None, None)
@@ -147,7 +148,7 @@ class _SymmetricLoss(OnePassLoss):
             rows = lookup_rows(codes, offsets)
             of_tables = (
                 lookup_gradient(rows, of_lookups.flatten(0, 1), table.shape),
-                lookup_gradient(rows, of_linear, linear.shape),
+                lookup_gradient(rows, of_linear.view(-1, 1), linear.shape),
                 bias.new_tensor([of_bias.sum()]),
             )
         ctx.gradients = (  # type: ignore[attr-defined]
@@ -217,6 +218,7 @@ def _loss_part(
     n_columns = count_product_columns(n_block_rows, dim)
     x, of_x = empty_block(n_fields, n_columns), empty_block(n_fields, n_columns)
     total, direction = empty_lines(n_columns), empty_lines(n_columns)
+    slopes = np.empty(n_block_rows, np.float32)
     lower = empty_lower(betas, orders, n_columns)
     stop = min(len(codes), (part + 1) * PART_ROWS)
     for first in range(part * PART_ROWS, stop, n_block_rows):
@@ -232,12 +234,12 @@ def _loss_part(
             loss, slope = weighted_log_loss(logit, targets[b], row_weights[b], len(codes))
             losses[part] += loss
             fill_piece(direction, (b - first) * dim, slope, dim)
-            if len(of_lookups) > 0:
-                of_bias[part] += slope
-                fill_piece(of_linear, b * n_fields, slope, n_fields)
-        if len(of_lookups) > 0:
+            of_bias[part] += slope
+            slopes[b - first] = slope
+        if of_linear.size > 0:
+            store_slopes(slopes, first, last - first, of_linear)
             clear(of_x)
             descend_to_x(betas, x, direction, lower, of_x, orders)
-            store(of_x, dim, of_lookups[first:last])
+            store_lookups(of_x, dim, first, last - first, of_lookups)
         if len(of_betas) > 0:
             descend_to_betas(betas, x, direction, lower, of_betas[part], orders, lowest)

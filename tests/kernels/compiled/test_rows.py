@@ -171,6 +171,34 @@ def test_adam_rows_leaves_other_rows_and_its_gradient_alone():
     assert torch.equal(values, given_values)
 
 
+@settings(deadline=None, max_examples=25)
+@given(seed=st.integers(0, 2**32), sizes=st.lists(st.integers(1, 9), min_size=1, max_size=4))
+def test_parts_find_their_lookups_whatever_order_these_have(seed, sizes):
+    """Field by field, whole stretches of look-ups are of one part, or of none; here of all sorts.
+
+    The fields and the batch are so large that there are parts, and stretches that end a field.
+    """
+    bounds = torch.tensor(sizes).cumsum(0) * 40
+    fields = [draw_rows(seed + f, 3_001, int(size) * 40) for f, size in enumerate(sizes)]
+    rows = torch.stack(
+        [f + end - 40 * size for f, end, size in zip(fields, bounds, sizes, strict=True)]
+    )
+    values = draw(seed, (*rows.shape, 3)).float()
+    n_rows, options = int(bounds[-1]), OPTIONS | {"eps": 1e-2}
+    expected = start(seed, n_rows, 3, torch.float64)
+    by_field = rows.flatten(), values.flatten(0, 1)
+    reference.adam_rows_([AdamTable(*expected, by_field[1].double())], by_field[0], **options)
+    found = []
+    for lookups, of_lookups in (by_field, (rows.T.flatten(), values.transpose(0, 1).flatten(0, 1))):
+        table = start(seed, n_rows, 3, torch.float32)
+        fused.adam_rows_([AdamTable(*table, of_lookups)], lookups, **options)
+        assert_near(table, expected)
+        found.append(table)
+    # The look-ups of a row are summed in the order of the batch either way.
+    for left, right in zip(*found, strict=True):
+        assert torch.equal(left, right)
+
+
 def test_adam_rows_gives_the_same_bits_with_any_number_of_threads():
     # Two fields that take turns, so that a bad cut of the table would leave parts empty.
     rows, values = draw_rows(0, 50_000, 1_500), draw(0, (50_000, 16)).float()

@@ -126,6 +126,17 @@ def store(x: Any, dim: int, embeddings: Any) -> None:
 
 
 @compiled
+def store_rows(codes: Any, offsets: Any, first: int, rows: Any) -> None:
+    """Store which rows of the table codes (R, F) name: those of the batch rows from ``first`` on.
+
+    ``rows`` is (F, B).
+    """
+    for f in range(codes.shape[1]):
+        for r in range(codes.shape[0]):
+            rows[f, first + r] = codes[r, f] + offsets[f]
+
+
+@compiled
 def store_lookups(x: Any, dim: int, first: int, n_rows: int, lookups: Any) -> None:
     """Turn x back into the look-ups (F, B, length) of the batch rows from ``first`` on."""
     n_fields, n_batch_rows, length = lookups.shape

@@ -17,6 +17,7 @@ from sparsectr.kernels.compiled.blocks import (
     empty_block,
     look_up,
     store_lookups,
+    store_rows,
     store_slopes,
     sum_linear,
 )
@@ -31,8 +32,8 @@ from sparsectr.kernels.compiled.crosses import (
 from sparsectr.kernels.compiled.jit import compiled
 from sparsectr.kernels.compiled.losses import (
     OnePassLoss,
+    empty_rows,
     lookup_gradient,
-    lookup_rows,
     weighted_log_loss,
 )
 from sparsectr.kernels.compiled.pieces import empty_lines, fill_piece, sum_piece
@@ -94,6 +95,7 @@ class _CrossesLoss(OnePassLoss):
     ) -> Tensor:
         n_parts = -(-len(codes) // PART_ROWS)
         losses, of_bias = np.zeros((2, n_parts))
+        rows = empty_rows(*codes.T.shape)
         of_lookups, of_linear = empty(codes.numel(), table.shape[1]), empty(codes.numel(), 1)
         of_weights = start_of_weights(n_parts, weights)
         run_parts(
@@ -104,11 +106,11 @@ class _CrossesLoss(OnePassLoss):
             *(as_array(t) for t in (weights, fields, starts, bias)),
             losses,
             of_bias,
+            rows,
             of_lookups.view(*codes.T.shape, -1).numpy(),
             of_linear.view(codes.T.shape).numpy(),
             of_weights,
         )
-        rows = lookup_rows(codes, offsets)
         ctx.gradients = (  # type: ignore[attr-defined]
             *(None,) * 6,
             lookup_gradient(rows, of_lookups, table.shape),
@@ -134,6 +136,7 @@ def _loss_part(
     bias: Any,
     losses: Any,
     of_bias: Any,
+    rows: Any,
     of_lookups: Any,
     of_linear: Any,
     of_weights: Any,
@@ -163,5 +166,6 @@ def _loss_part(
         # Columns of rows that are missing in the last block keep a direction, of zeros in x.
         clear(of_x)
         products_backward(x, weights, fields, starts, direction, left, of_x, of_weights[part])
+        store_rows(codes[first : first + n], offsets, first, rows)
         store_slopes(slopes, first, n, of_linear)
         store_lookups(of_x, dim, first, n, of_lookups)

@@ -20,6 +20,7 @@ from sparsectr.kernels.compiled.blocks import (
     spread,
     step_back,
     store_lookups,
+    store_rows,
     sum_fields,
 )
 from sparsectr.kernels.compiled.gated import (
@@ -45,8 +46,8 @@ from sparsectr.kernels.compiled.layers import generated_backward, scaled_backwar
 from sparsectr.kernels.compiled.losses import (
     OnePassLoss,
     descend_sums,
+    empty_rows,
     lookup_gradient,
-    lookup_rows,
 )
 from sparsectr.kernels.compiled.matrix import add_up
 from sparsectr.kernels.compiled.penalty import penalise
@@ -128,7 +129,7 @@ class _GatedLoss(OnePassLoss):
         rank = find_rank(kind, n_gates, codes.shape[1] * n_subspaces)
         n_parts = -(-len(codes) // PART_ROWS)
         losses = np.zeros(n_parts)
-        of_lookups = empty(codes.numel(), table.shape[1])
+        lookups = empty_rows(*codes.T.shape), empty(codes.numel(), table.shape[1])
         of_factors = [np.zeros((n_parts, *f.shape), np.float32) for f in packed_layers[:2]]
         n_hidden, n_inputs = packed[1].shape[1], packed[0].shape[1]
         of_networks = [
@@ -151,7 +152,7 @@ class _GatedLoss(OnePassLoss):
             packed,
             (as_array(readout), as_array(bias)),
             losses,
-            of_lookups.view(*codes.T.shape, -1).numpy(),
+            (lookups[0], lookups[1].view(*codes.T.shape, -1).numpy()),
             (*of_factors, of_readout),
             tuple(of_networks),
         )
@@ -161,7 +162,7 @@ class _GatedLoss(OnePassLoss):
         of_readout = of_readout.sum(0)
         ctx.gradients = (  # type: ignore[attr-defined]
             *(None,) * 5,
-            lookup_gradient(lookup_rows(codes, offsets), of_lookups, table.shape),
+            lookup_gradient(*lookups, table.shape),
             torch.from_numpy(of_readout[None, :-1]),
             torch.from_numpy(of_readout[-1:]),
             *of_flat,
@@ -196,7 +197,7 @@ def _loss_part(
     networks: Any,
     output: Any,
     losses: Any,
-    of_lookups: Any,
+    lookups: Any,
     of_layers: Any,
     of_networks: Any,
 ) -> None:
@@ -230,7 +231,7 @@ def _loss_part(
             (values, of_values),
             rooms,
             (of_layers[0][part], of_layers[2][part]),
-            of_lookups,
+            lookups,
         )
         if kind == VECTORS and penalty > 0:
             losses[part] += penalise(rank, n, end - group, penalty, values, of_values)
@@ -271,7 +272,7 @@ def _run_layers(
     gates: Any,
     rooms: Any,
     sums: Any,
-    of_lookups: Any,
+    lookups: Any,
 ) -> float:
     """Take a group of rows, whose gates are known, through all layers and back."""
     (codes, targets, row_weights), group, end = place
@@ -311,7 +312,8 @@ def _run_layers(
                 sizes, layers, k, state, of_factor, scratch, of_factors, of_x0, of_here[k]
             )
         add(of_x, of_x0)
-        store_lookups(of_x0, dim, first, last - first, of_lookups)
+        store_rows(codes[first:last], embedding[0], first, lookups[0])
+        store_lookups(of_x0, dim, first, last - first, lookups[1])
     return total
 
 

@@ -77,17 +77,16 @@ class OnePassLoss(torch.autograd.Function):
         return found if factor == 1 else tuple(None if g is None else factor * g for g in found)
 
 
-def lookup_rows(codes: Tensor, offsets: Tensor) -> Any:
-    """Return the row numbers of all look-ups, (1, F * B), field by field.
+def empty_rows(n_fields: int, n_rows: int) -> Any:
+    """Return room for the row numbers of all look-ups, (F, B).
 
-    So are the gradients of look-ups, since an optimizer finds those of equal rows together, and
-    most fields in one of its parts.
+    They and their gradients lie field by field: an optimizer then finds those of equal rows
+    together, and most fields in one of its parts.
     """
-    # By NumPy, in one thread: see `sparsectr.training.batches.LabelledRows.take`.
-    rows = np.add(codes.numpy().T, offsets.numpy()[:, None], dtype=np.int64, order="C")
-    return rows.reshape(1, -1)
+    return np.empty((n_fields, n_rows), np.int64)
 
 
 def lookup_gradient(rows: Any, values: Tensor, shape: torch.Size) -> Tensor:
     """Return the sparse gradient of a table (V, D) from those of all look-ups (F * B, D)."""
-    return torch.sparse_coo_tensor(torch.from_numpy(rows), values, shape, check_invariants=False)
+    numbers = torch.from_numpy(rows.reshape(1, -1))
+    return torch.sparse_coo_tensor(numbers, values, shape, check_invariants=False)

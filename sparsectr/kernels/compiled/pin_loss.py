@@ -19,14 +19,15 @@ from sparsectr.kernels.compiled.blocks import (
     spread,
     step_back,
     store_lookups,
+    store_rows,
     sum_fields,
 )
 from sparsectr.kernels.compiled.jit import compiled
 from sparsectr.kernels.compiled.losses import (
     OnePassLoss,
     descend_sums,
+    empty_rows,
     lookup_gradient,
-    lookup_rows,
 )
 from sparsectr.kernels.compiled.matrix import add_outer, add_product, add_up, set_product
 from sparsectr.kernels.compiled.pin import PART_ROWS, count_block_rows, fill_up
@@ -90,7 +91,7 @@ class _PolynomialLoss(OnePassLoss):
         filled = fill_up(torch.stack(weights))
         n_parts = -(-len(codes) // PART_ROWS)
         losses = torch.zeros(n_parts, dtype=torch.float64)
-        of_lookups = empty(codes.numel(), table.shape[1])
+        rows, of_lookups = empty_rows(*codes.T.shape), empty(codes.numel(), table.shape[1])
         of_weights = np.zeros((n_parts, *filled.shape), np.float32)
         of_readout = np.zeros((n_parts, codes.shape[1] + 1), np.float32)
         run_parts(
@@ -100,6 +101,7 @@ class _PolynomialLoss(OnePassLoss):
             n_subspaces,
             *(as_array(t) for t in (filled, filled.mT, readout, bias)),
             losses.numpy(),
+            rows,
             of_lookups.view(*codes.T.shape, -1).numpy(),
             of_weights,
             of_readout,
@@ -109,7 +111,7 @@ class _PolynomialLoss(OnePassLoss):
         of_readout = of_readout.sum(0)
         ctx.gradients = (  # type: ignore[attr-defined]
             *(None,) * 5,
-            lookup_gradient(lookup_rows(codes, offsets), of_lookups, table.shape),
+            lookup_gradient(rows, of_lookups, table.shape),
             torch.from_numpy(of_readout[None, :-1]),
             torch.from_numpy(of_readout[-1:]),
             *torch.from_numpy(of_weights),
@@ -131,6 +133,7 @@ def _loss_part(
     readout: Any,
     bias: Any,
     losses: Any,
+    rows: Any,
     of_lookups: Any,
     of_weights: Any,
     of_readout: Any,
@@ -169,6 +172,7 @@ def _loss_part(
             add_outer(of_factor, x[0], partial_sums[layer])
             add_product(transposed[layer], of_factor, of_x0)
         add(of_x, of_x0)
+        store_rows(codes[first : first + n], offsets, first, rows)
         store_lookups(of_x0, dim, first, n, of_lookups)
     for layer in range(n_layers):
         add_up(partial_sums[layer], of_weights[part, layer])

@@ -17,14 +17,15 @@ from sparsectr.kernels.compiled.blocks import (
     empty_block,
     look_up,
     store_lookups,
+    store_rows,
     store_slopes,
     sum_linear,
 )
 from sparsectr.kernels.compiled.jit import compiled
 from sparsectr.kernels.compiled.losses import (
     OnePassLoss,
+    empty_rows,
     lookup_gradient,
-    lookup_rows,
     weighted_log_loss,
 )
 from sparsectr.kernels.compiled.pieces import empty_lines, fill_piece, sum_piece
@@ -124,9 +125,9 @@ class _SymmetricLoss(OnePassLoss):
         n_parts = -(-len(codes) // PART_ROWS)
         losses, of_bias = np.zeros((2, n_parts))
         for_betas = [of_betas and beta.requires_grad for beta in betas]
-        n_rows = 0 if of_betas else len(codes)
-        of_lookups = empty(codes.shape[1], n_rows, table.shape[1])
-        of_linear = empty(codes.shape[1], n_rows)
+        n_fields, n_rows = codes.shape[1], 0 if of_betas else len(codes)
+        rows, of_lookups = empty_rows(n_fields, n_rows), empty(n_fields, n_rows, table.shape[1])
+        of_linear = empty(n_fields, n_rows)
         of_architecture = start_of_betas(n_parts, betas, for_betas)
         run_parts(
             _loss_part,
@@ -139,13 +140,13 @@ class _SymmetricLoss(OnePassLoss):
             as_type(lowest_wanted(for_betas)),
             losses,
             of_bias,
+            rows,
             of_lookups.numpy(),
             of_linear.numpy(),
             of_architecture,
         )
         of_tables: tuple[Tensor | None, ...] = (None, None, None)
         if not of_betas:
-            rows = lookup_rows(codes, offsets)
             of_tables = (
                 lookup_gradient(rows, of_lookups.flatten(0, 1), table.shape),
                 lookup_gradient(rows, of_linear.view(-1, 1), linear.shape),
@@ -209,6 +210,7 @@ def _loss_part(
     lowest: Any,
     losses: Any,
     of_bias: Any,
+    rows: Any,
     of_lookups: Any,
     of_linear: Any,
     of_betas: Any,
@@ -237,6 +239,7 @@ def _loss_part(
             of_bias[part] += slope
             slopes[b - first] = slope
         if of_linear.size > 0:
+            store_rows(codes[first:last], offsets, first, rows)
             store_slopes(slopes, first, last - first, of_linear)
             clear(of_x)
             descend_to_x(betas, x, direction, lower, of_x, orders)

@@ -30,6 +30,7 @@ from sparsectr.kernels.compiled.gated import (
 from sparsectr.kernels.compiled.gates import compute_gates, gather, pack_networks
 from sparsectr.kernels.compiled.instances import make_instance_rooms
 from sparsectr.kernels.compiled.jit import compiled
+from sparsectr.kernels.compiled.pieces import zero_lines
 from sparsectr.kernels.compiled.pin import count_block_rows
 from sparsectr.kernels.threads import run_parts
 
@@ -100,16 +101,14 @@ def _logits_part(
     start, stop = part * PART_ROWS, min(len(codes), (part + 1) * PART_ROWS)
     n_layers, height = layers[0].shape[:2]
     n_group_rows, (n_hidden, n_gates) = count_group_rows(stop - start), networks[2].shape[1:]
-    inputs = np.zeros((n_group_rows, networks[0].shape[1]), np.float32)
-    panel = np.empty((n_group_rows, networks[0].shape[2]), np.float32)
-    hidden = np.empty((n_layers, n_group_rows, n_hidden), np.float32)
-    values = np.empty((n_layers, n_group_rows, n_gates), np.float32)
+    inputs = zero_lines((n_group_rows, networks[0].shape[1]))
+    panel = zero_lines((n_group_rows, networks[0].shape[2]))
+    hidden = zero_lines((n_layers, n_group_rows, n_hidden))
+    values = zero_lines((n_layers, n_group_rows, n_gates))
     n_block_rows = min(n_group_rows, count_block_rows(stop - start, dim))
-    x = np.zeros((2, height, n_columns(n_block_rows, dim)), np.float32)
-    factor = np.zeros(x.shape[1:], np.float32)
-    inner = np.zeros(
-        (2, layers[0].shape[2] if kind == GENERATED else height, x.shape[2]), np.float32
-    )
+    x = zero_lines((2, height, n_columns(n_block_rows, dim)))
+    factor = zero_lines(x.shape[1:])
+    inner = zero_lines((2, layers[0].shape[2] if kind == GENERATED else height, x.shape[2]))
     rooms = (
         inner[:1],
         inner[1],

@@ -51,6 +51,7 @@ from sparsectr.kernels.compiled.losses import (
 )
 from sparsectr.kernels.compiled.matrix import add_up
 from sparsectr.kernels.compiled.penalty import penalise
+from sparsectr.kernels.compiled.pieces import zero_lines
 from sparsectr.kernels.compiled.pin import count_block_rows
 from sparsectr.kernels.compiled.vectors import SHORT_WIDTH
 from sparsectr.kernels.memory import empty
@@ -209,12 +210,12 @@ def _loss_part(
     start, stop = part * PART_ROWS, min(len(codes), (part + 1) * PART_ROWS)
     n_group_rows = count_group_rows(stop - start)
     n_hidden, n_gates = networks[2].shape[1:]
-    inputs = np.zeros((n_group_rows, networks[0].shape[1]), np.float32)
-    panel = np.empty((n_group_rows, networks[0].shape[2]), np.float32)
-    hidden = np.empty((n_layers, n_group_rows, n_hidden), np.float32)
-    values = np.empty((n_layers, n_group_rows, n_gates), np.float32)
-    of_values = np.zeros(values.shape, np.float32)
-    of_hidden = np.empty(hidden.shape[1:], np.float32)
+    inputs = zero_lines((n_group_rows, networks[0].shape[1]))
+    panel = zero_lines((n_group_rows, networks[0].shape[2]))
+    hidden = zero_lines((n_layers, n_group_rows, n_hidden))
+    values = zero_lines((n_layers, n_group_rows, n_gates))
+    of_values = zero_lines(values.shape)
+    of_hidden = zero_lines(hidden.shape[1:])
     of_part = of_networks[0][part], of_networks[1][part], of_networks[2][part], of_networks[3][part]
     rooms = _make_rooms(sizes, layers, codes.shape[1], n_group_rows)
     for group in range(start, stop, n_group_rows):
@@ -250,14 +251,14 @@ def _make_rooms(sizes: Any, layers: Any, n_fields: int, n_group_rows: int) -> An
     n_layers, height, columns = len(layers[0]), layers[0].shape[1], n_columns(n_block_rows, dim)
     inner_height = layers[0].shape[2] if kind == GENERATED else height
     return (
-        np.zeros((n_layers + 1, height, columns), np.float32),  # X
-        np.zeros((n_layers, height, columns), np.float32),  # A
-        np.zeros((n_layers, 1, inner_height, columns), np.float32),  # terms of A
-        np.zeros((3, height, columns), np.float32),  # gradients of X, X_0 and A
-        np.zeros((3, inner_height, columns), np.float32),
+        zero_lines((n_layers + 1, height, columns)),  # X
+        zero_lines((n_layers, height, columns)),  # A
+        zero_lines((n_layers, 1, inner_height, columns)),  # terms of A
+        zero_lines((3, height, columns)),  # gradients of X, X_0 and A
+        zero_lines((3, inner_height, columns)),
         np.empty((n_block_rows, n_fields), np.float32),  # sums of fields
-        np.zeros((*layers[0].shape, SHORT_WIDTH), np.float32),  # gradients of both factors of W
-        np.zeros((*layers[1].shape, SHORT_WIDTH), np.float32),
+        zero_lines((*layers[0].shape, SHORT_WIDTH)),  # gradients of both factors of W
+        zero_lines((*layers[1].shape, SHORT_WIDTH)),
         make_instance_rooms(n_block_rows, height, dim, rank if kind == VECTORS else 0),
     )
 

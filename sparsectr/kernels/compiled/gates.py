@@ -14,7 +14,7 @@ from torch import Tensor
 from sparsectr.kernels.compiled.arrays import as_array
 from sparsectr.kernels.compiled.jit import compiled, prefetch_to_read
 from sparsectr.kernels.compiled.matrix import TILE_COLUMNS, add_transposed_product, set_product
-from sparsectr.kernels.compiled.pieces import add_piece, copy_piece
+from sparsectr.kernels.compiled.pieces import add_piece, copy_piece, zero_lines
 
 
 def pack_networks(networks: Sequence[tuple[Tensor, Tensor, Tensor, Tensor]]) -> tuple[Any, ...]:
@@ -39,9 +39,12 @@ def pack_networks(networks: Sequence[tuple[Tensor, Tensor, Tensor, Tensor]]) -> 
         -(-n // TILE_COLUMNS) * TILE_COLUMNS for n in (n_hidden, n_inputs, n_gates)
     )
     n_panels = hidden // TILE_COLUMNS
-    first = np.zeros((len(arrays), n_panels, inputs, TILE_COLUMNS), np.float32)
+    first = zero_lines((len(arrays), n_panels, inputs, TILE_COLUMNS))
     first_bias = np.zeros((len(arrays), hidden), np.float32)
-    second = np.zeros((len(arrays), gates, hidden), np.float32)
+    second, turned = (
+        zero_lines((len(arrays), gates, hidden)),
+        zero_lines((len(arrays), hidden, gates)),
+    )
     second_bias = np.zeros((len(arrays), gates), np.float32)
     for k, (weight, bias, second_weight, second_b) in enumerate(arrays):
         filled = np.zeros((hidden, n_inputs), np.float32)
@@ -50,7 +53,7 @@ def pack_networks(networks: Sequence[tuple[Tensor, Tensor, Tensor, Tensor]]) -> 
         first_bias[k, :n_hidden] = bias
         second[k, :n_gates, :n_hidden] = second_weight
         second_bias[k, :n_gates] = second_b
-    turned = np.ascontiguousarray(second.swapaxes(1, 2))
+    turned[...] = second.swapaxes(1, 2)
     return first.reshape(-1, inputs, TILE_COLUMNS), first_bias, turned, second, second_bias
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -26,7 +25,7 @@ from sparsectr.kernels.compiled.matrix import (
     set_product,
     set_transposed_product,
 )
-from sparsectr.kernels.compiled.pieces import add_piece, copy_piece
+from sparsectr.kernels.compiled.pieces import add_piece, copy_piece, zero_lines
 from sparsectr.kernels.compiled.vectors import SHORT_WIDTH
 
 NOTHING = ir.Constant(vectors.SHORT_VECTOR, [0.0] * SHORT_WIDTH)
@@ -45,15 +44,15 @@ def make_instance_rooms(n_rows: int, height: int, dim: int, n_terms: int) -> Any
         n_rows = height = 0
     width, length = fill_columns(height), fill_columns(dim)
     return (
-        np.zeros((n_rows, length, width), np.float32),  # transposes of X_0
-        np.zeros((height, n_terms), np.float32),  # u
-        np.zeros((n_terms, width), np.float32),  # v
-        np.zeros((height, n_terms), np.float32),  # gradients of both
-        np.zeros((n_terms, width), np.float32),
-        np.zeros((height, width), np.float32),  # S, then its gradient
-        np.zeros((height, width), np.float32),  # M
-        np.zeros((height, length), np.float32),  # X_0, or the gradient of A, of one row
-        np.zeros((height, length), np.float32),  # A, or the gradient of X_0, of one row
+        zero_lines((n_rows, length, width)),  # transposes of X_0
+        zero_lines((height, n_terms)),  # u
+        zero_lines((n_terms, width)),  # v
+        zero_lines((height, n_terms)),  # gradients of both
+        zero_lines((n_terms, width)),
+        zero_lines((height, width)),  # S, then its gradient
+        zero_lines((height, width)),  # M
+        zero_lines((height, length)),  # X_0, or the gradient of A, of one row
+        zero_lines((height, length)),  # A, or the gradient of X_0, of one row
     )
 
 

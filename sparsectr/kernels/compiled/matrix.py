@@ -38,8 +38,10 @@ def add_product(weight: Any, x: Any, y: Any) -> None:
     for i in range(0, m, LARGE_ROWS):
         for c in range(0, n, LARGE_COLUMNS):
             _add_large_tile(weight, x, y, i, c)
-    for i in range(0, y.shape[0], TILE_ROWS):
-        for c in range(n if i < m else 0, y.shape[1], TILE_COLUMNS):
+        for c in range(n, y.shape[1], TILE_COLUMNS):
+            _add_tall_tile(weight, x, y, i, c)
+    for i in range(m, y.shape[0], TILE_ROWS):
+        for c in range(0, y.shape[1], TILE_COLUMNS):
             _add_tile(weight, x, y, i, c)
 
 
@@ -50,8 +52,10 @@ def set_product(weight: Any, x: Any, y: Any) -> None:
     for i in range(0, m, LARGE_ROWS):
         for c in range(0, n, LARGE_COLUMNS):
             _set_large_tile(weight, x, y, i, c)
-    for i in range(0, y.shape[0], TILE_ROWS):
-        for c in range(n if i < m else 0, y.shape[1], TILE_COLUMNS):
+        for c in range(n, y.shape[1], TILE_COLUMNS):
+            _set_tall_tile(weight, x, y, i, c)
+    for i in range(m, y.shape[0], TILE_ROWS):
+        for c in range(0, y.shape[1], TILE_COLUMNS):
             _set_tile(weight, x, y, i, c)
 
 
@@ -62,8 +66,10 @@ def set_transposed_product(weight: Any, x: Any, y: Any) -> None:
     for i in range(0, m, LARGE_ROWS):
         for c in range(0, n, LARGE_COLUMNS):
             _set_large_transposed_tile(weight, x, y, i, c)
-    for i in range(0, y.shape[0], TILE_ROWS):
-        for c in range(n if i < m else 0, y.shape[1], TILE_COLUMNS):
+        for c in range(n, y.shape[1], TILE_COLUMNS):
+            _set_tall_transposed_tile(weight, x, y, i, c)
+    for i in range(m, y.shape[0], TILE_ROWS):
+        for c in range(0, y.shape[1], TILE_COLUMNS):
             _set_transposed_tile(weight, x, y, i, c)
 
 
@@ -74,8 +80,10 @@ def add_transposed_product(weight: Any, x: Any, y: Any) -> None:
     for i in range(0, m, LARGE_ROWS):
         for c in range(0, n, LARGE_COLUMNS):
             _add_large_transposed_tile(weight, x, y, i, c)
-    for i in range(0, y.shape[0], TILE_ROWS):
-        for c in range(n if i < m else 0, y.shape[1], TILE_COLUMNS):
+        for c in range(n, y.shape[1], TILE_COLUMNS):
+            _add_tall_transposed_tile(weight, x, y, i, c)
+    for i in range(m, y.shape[0], TILE_ROWS):
+        for c in range(0, y.shape[1], TILE_COLUMNS):
             _add_transposed_tile(weight, x, y, i, c)
 
 
@@ -86,14 +94,19 @@ def grow_by_product(weight: Any, x0: Any, x: Any, result: Any) -> None:
     for i in range(0, m, LARGE_ROWS):
         for c in range(0, n, LARGE_COLUMNS):
             _grow_large_tile(weight, x0, result, i, c, x)
-    for i in range(0, result.shape[0], TILE_ROWS):
-        for c in range(n if i < m else 0, result.shape[1], TILE_COLUMNS):
+        for c in range(n, result.shape[1], TILE_COLUMNS):
+            _grow_tall_tile(weight, x0, result, i, c, x)
+    for i in range(m, result.shape[0], TILE_ROWS):
+        for c in range(0, result.shape[1], TILE_COLUMNS):
             _grow_tile(weight, x0, result, i, c, x)
 
 
 @compiled
 def _in_large_tiles(y: Any) -> tuple[int, int]:
-    """Return how many rows and columns of y large tiles cover; small ones do the rest."""
+    """Return how many rows and columns of y large tiles cover.
+
+    The columns beyond them are done by tall tiles, the rows beyond by small ones.
+    """
     m, n = y.shape
     return m - m % LARGE_ROWS, n - n % LARGE_COLUMNS
 
@@ -222,15 +235,21 @@ def _make_outer_tile(n_j: int, kind: Any) -> Any:
 
 
 _SMALL, _LARGE = (TILE_ROWS, TILE_COLUMNS), (LARGE_ROWS, LARGE_COLUMNS)
+_TALL = LARGE_ROWS, TILE_COLUMNS
 _add_tile: Any = _make_tile(_SMALL, adds=True, turns=False)
 _set_tile: Any = _make_tile(_SMALL, adds=False, turns=False)
 _add_transposed_tile: Any = _make_tile(_SMALL, adds=True, turns=True)
 _set_transposed_tile: Any = _make_tile(_SMALL, adds=False, turns=True)
+_add_tall_tile: Any = _make_tile(_TALL, adds=True, turns=False)
+_set_tall_tile: Any = _make_tile(_TALL, adds=False, turns=False)
+_add_tall_transposed_tile: Any = _make_tile(_TALL, adds=True, turns=True)
+_set_tall_transposed_tile: Any = _make_tile(_TALL, adds=False, turns=True)
 _add_large_tile: Any = _make_tile(_LARGE, adds=True, turns=False)
 _set_large_tile: Any = _make_tile(_LARGE, adds=False, turns=False)
 _add_large_transposed_tile: Any = _make_tile(_LARGE, adds=True, turns=True)
 _set_large_transposed_tile: Any = _make_tile(_LARGE, adds=False, turns=True)
 _grow_tile: Any = _make_growing_tile(_SMALL)
+_grow_tall_tile: Any = _make_growing_tile(_TALL)
 _grow_large_tile: Any = _make_growing_tile(_LARGE)
 _add_outer_tile: Any = _make_outer_tile(OUTER_ROWS, vectors.SHORT_VECTOR)
 _add_large_outer_tile: Any = _make_outer_tile(

@@ -31,6 +31,17 @@ def empty_lines(n: int) -> Any:
     return room[first : first + n]
 
 
+@compiled
+def zero_lines(shape: Any) -> Any:
+    """Return an array of zeros that begins where a cache line does; see `empty_lines`."""
+    n = 1
+    for length in shape:
+        n *= length
+    numbers = empty_lines(n)
+    fill_piece(numbers, 0, np.float32(0), n)
+    return numbers.reshape(shape)
+
+
 @inlined
 def copy_piece(source: Any, i: int, target: Any, j: int, n: int) -> None:
     """Store source[i : i + n] as target[j : j + n]."""

@@ -47,6 +47,7 @@ from sparsectr.kernels.compiled.matrix import (
     grow_by_product,
     set_product,
 )
+from sparsectr.kernels.compiled.pieces import zero_lines
 from sparsectr.kernels.compiled.vectors import SHORT_WIDTH
 from sparsectr.kernels.threads import run_parts
 
@@ -200,11 +201,11 @@ def _forward_part(
     dim = embeddings.shape[2] // n_subspaces
     start, stop = part * PART_ROWS, min(len(embeddings), (part + 1) * PART_ROWS)
     n_block_rows = count_block_rows(stop - start, dim)
-    x = np.zeros((2, weights.shape[1], n_columns(n_block_rows, dim)), np.float32)
-    factor = np.zeros(x.shape[1:], np.float32)
+    x = zero_lines((2, weights.shape[1], n_columns(n_block_rows, dim)))
+    factor = zero_lines(x.shape[1:])
     n = embeddings.shape[1] * n_subspaces
     n_terms = left.shape[2] // n
-    terms = np.zeros((n_terms, *x.shape[1:]), np.float32)
+    terms = zero_lines((n_terms, *x.shape[1:]))
     rooms = make_instance_rooms(n_block_rows, weights.shape[1], dim, right.shape[2] // n)
     for first in range(start, stop, n_block_rows):
         last = min(stop, first + n_block_rows)
@@ -238,7 +239,7 @@ def _logits_part(
     dim = table.shape[1] // n_subspaces
     start, stop = part * PART_ROWS, min(len(codes), (part + 1) * PART_ROWS)
     n_block_rows = count_block_rows(stop - start, dim)
-    x = np.zeros((2, weights.shape[1], n_columns(n_block_rows, dim)), np.float32)
+    x = zero_lines((2, weights.shape[1], n_columns(n_block_rows, dim)))
     total = np.empty(x.shape[2], np.float32)
     for first in range(start, stop, n_block_rows):
         last = min(stop, first + n_block_rows)
@@ -268,15 +269,15 @@ def _backward_part(
     dim = embeddings.shape[2] // n_subspaces
     start, stop = part * PART_ROWS, min(len(embeddings), (part + 1) * PART_ROWS)
     n_block_rows = count_block_rows(stop - start, dim)
-    x = np.zeros((n_layers + 1, weights.shape[1], n_columns(n_block_rows, dim)), np.float32)
-    factors = np.zeros(x.shape, np.float32)
+    x = zero_lines((n_layers + 1, weights.shape[1], n_columns(n_block_rows, dim)))
+    factors = zero_lines(x.shape)
     n = embeddings.shape[1] * n_subspaces
     n_terms = left.shape[2] // n
-    terms = np.zeros((n_layers, n_terms, *x.shape[1:]), np.float32)
+    terms = zero_lines((n_layers, n_terms, *x.shape[1:]))
     rooms = make_instance_rooms(n_block_rows, weights.shape[1], dim, right.shape[2] // n)
-    scratch = np.zeros((4, *x.shape[1:]), np.float32)
+    scratch = zero_lines((4, *x.shape[1:]))
     of_x, of_x0, of_factor, of_term = scratch[0], scratch[1], scratch[2], scratch[3]
-    partial_sums = np.zeros((*weights.shape, SHORT_WIDTH), np.float32)
+    partial_sums = zero_lines((*weights.shape, SHORT_WIDTH))
     for first in range(start, stop, n_block_rows):
         last = min(stop, first + n_block_rows)
         load(embeddings[first:last], dim, x[0])

@@ -30,6 +30,7 @@ from sparsectr.kernels.compiled.losses import (
     lookup_gradient,
 )
 from sparsectr.kernels.compiled.matrix import add_outer, add_product, add_up, set_product
+from sparsectr.kernels.compiled.pieces import zero_lines
 from sparsectr.kernels.compiled.pin import PART_ROWS, count_block_rows, fill_up
 from sparsectr.kernels.compiled.vectors import SHORT_WIDTH
 from sparsectr.kernels.memory import empty
@@ -143,12 +144,12 @@ def _loss_part(
     dim = table.shape[1] // n_subspaces
     start, stop = part * PART_ROWS, min(len(codes), (part + 1) * PART_ROWS)
     n_block_rows = count_block_rows(stop - start, dim)
-    x = np.zeros((n_layers + 1, weights.shape[1], n_columns(n_block_rows, dim)), np.float32)
-    factors = np.zeros(x.shape, np.float32)
-    scratch = np.zeros((3, *x.shape[1:]), np.float32)
+    x = zero_lines((n_layers + 1, weights.shape[1], n_columns(n_block_rows, dim)))
+    factors = zero_lines(x.shape)
+    scratch = zero_lines((3, *x.shape[1:]))
     of_x, of_x0, of_factor = scratch[0], scratch[1], scratch[2]
     sums = np.empty((n_block_rows, n_fields), np.float32)
-    partial_sums = np.zeros((*weights.shape, SHORT_WIDTH), np.float32)
+    partial_sums = zero_lines((*weights.shape, SHORT_WIDTH))
     for first in range(start, stop, n_block_rows):
         n = min(stop - first, n_block_rows)
         look_up(codes[first : first + n], offsets, table, dim, x[0])

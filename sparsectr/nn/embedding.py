@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
@@ -128,15 +129,12 @@ class FieldEmbedding(nn.Module):
             Only these of them are filled, as `untrained_rows` returns them; by default all.
         """
         rows = self.untrained_rows(counts) if rows is None else rows
-        ends = torch.cat([self.offsets[1:], self.offsets.new_tensor([len(counts)])])
+        ends = list(accumulate(self.vocabulary_sizes))
+        lasts = torch.searchsorted(rows, rows.new_tensor(ends)).tolist()
         first = 0
-        for offset, end, last in zip(
-            self.offsets.tolist(),
-            ends.tolist(),
-            torch.searchsorted(rows, ends.to(rows)).tolist(),
-            strict=True,
-        ):
+        for end, size, last in zip(ends, self.vocabulary_sizes, lasts, strict=True):
             if last > first:
+                offset = end - size
                 frequency = counts[offset:end].to(self.weight.dtype)
                 mean = (frequency @ self.weight[offset:end]) / frequency.sum().clamp(min=1)
                 self.weight[rows[first:last]] = mean

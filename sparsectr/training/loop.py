@@ -63,7 +63,8 @@ class Reporter(Protocol):
     ----------
     complete : callable
         Gives the values that no training row has their embeddings: during training only those of
-        validation rows have one. To be called before a net is used for anything else.
+        validation rows, and of rows set apart for a search, have one. To be called before a net is
+        used for anything else.
     """
 
     complete: Callable[[], None]

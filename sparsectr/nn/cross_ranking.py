@@ -99,8 +99,11 @@ def count_crosses(
     Raises
     ------
     ValueError
-        If the largest order is above the number of fields, or a number above that of the sets.
+        If there is one field only, the largest order is above the number of fields, or a number
+        above that of the sets.
     """
+    if n_fields < 2:
+        raise ValueError(f"a cross takes at least two fields, got n_features = {n_fields}.")
     if max_order > n_fields:
         raise ValueError(
             f"max_order must be at most the number of fields, n_features = {n_fields}, "

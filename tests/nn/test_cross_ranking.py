@@ -122,6 +122,7 @@ def test_numbers_of_crosses():
 @pytest.mark.parametrize(
     ("wanted", "n_fields", "max_order", "match"),
     [
+        ("auto", 1, 2, "a cross takes at least two fields, got n_features = 1"),
         ("auto", 2, 3, "max_order must be at most the number of fields"),
         (7, 4, 2, "n_crosses must be at most the number of sets of order 2, 6 with 4 fields"),
         ({2: 6, 3: 5}, 4, 3, "n_crosses must be at most the number of sets of order 3, 4 with 4"),

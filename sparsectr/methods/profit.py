@@ -356,17 +356,19 @@ class ProfitClassifier(BaseInteractionClassifier):
                 kind = self.optimizer
         return net, history + self._retrain(task, net, kind)
 
-    def _largest_order(self, n_fields: int) -> int:
+    def _count_crosses(self, n_fields: int) -> dict[int, int]:
+        """Return how many crosses to keep of every order from 2 to the largest."""
         if self.max_order != "auto":
-            return int(self.max_order)
-        if isinstance(self.n_crosses, Mapping):
-            return max(self.n_crosses, default=2)
-        return max(2, min(DEFAULT_ORDER, n_fields))
+            max_order = int(self.max_order)
+        elif isinstance(self.n_crosses, Mapping):
+            max_order = max(self.n_crosses, default=2)
+        else:
+            max_order = max(2, min(DEFAULT_ORDER, n_fields))
+        return count_crosses(self.n_crosses, n_fields, max_order)
 
     def _make_search(self, task: TrainingTask) -> CrossSearch:
         n_fields = len(task.vocabulary_sizes)
-        max_order = self._largest_order(n_fields)
-        n_crosses = count_crosses(self.n_crosses, n_fields, max_order)
+        n_crosses = self._count_crosses(n_fields)
         settings = SearchSettings(
             search=self.search,
             fraction=self.search_fraction,
@@ -380,7 +382,9 @@ class ProfitClassifier(BaseInteractionClassifier):
             if self.screening
             else {},
         )
-        space = make_space(self.space, n_fields, max_order, self.rank, self.coupling, self.repeats)
+        space = make_space(
+            self.space, n_fields, max(n_crosses), self.rank, self.coupling, self.repeats
+        )
         net = CrossSearchNet(task.vocabulary_sizes, self.embedding_dim, task.n_outputs, space)
         net = net.to(task.device)
         net.reset_parameters(task.new_generator(), task.prior_logits())
@@ -388,8 +392,7 @@ class ProfitClassifier(BaseInteractionClassifier):
 
     def _keep_crosses(self, task: TrainingTask, search: CrossSearch) -> ProfitNet:
         """Rank the searched crosses and build the net that has only the best."""
-        n_fields = len(task.vocabulary_sizes)
-        n_per_order = count_crosses(self.n_crosses, n_fields, self._largest_order(n_fields))
+        n_per_order = self._count_crosses(len(task.vocabulary_sizes))
         codes = task.train.codes
         rows = torch.randperm(len(codes), generator=task.new_generator(), device=task.device)
         ranked = rank_crosses(search.net, codes[rows], n_per_order, by=self.ranking)

@@ -117,9 +117,7 @@ CHOSEN: dict[str, dict[str, Settings]] = {
         "dynint-crossed": {"n_screened": 1, "embedding_dim": 32, "batch_size": 2048},
         "profit-linear": {"embedding_dim": 32},
     },
-    "amazon": {
-        "dynint-statistics": {"max_order": 3, "embedding_dim": 8},
-    },
+    "amazon": {"dynint-statistics": {"max_order": 3, "embedding_dim": 8}},
     "ml1m": {"dynint-pin": {"batch_size": 1024}},
     "frappe": {
         "dynint-pin": {"embedding_dim": 32},

@@ -6,7 +6,7 @@ from abc import ABCMeta, abstractmethod
 from collections.abc import Iterable
 from contextlib import nullcontext
 from copy import deepcopy
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -58,6 +58,9 @@ class BaseInteractionClassifier(
     See the subclasses: every one documents all of them.
 
     """
+
+    # Constructor parameters that make the net what it is: training that goes on cannot change them.
+    _net_parameters: ClassVar[tuple[str, ...]] = ("embedding_dim",)
 
     _doc_link_module = "sparsectr"
     _doc_link_template = (
@@ -256,7 +259,9 @@ class BaseInteractionClassifier(
     ) -> None:
         """Check and encode the rows, then train."""
         self._check_parameters()
-        if not going_on:
+        if going_on:
+            self._check_same_net()
+        else:
             self._forget()
         table, labels = self._check_rows(X, y, reset=not going_on)
         weights = check_weights(sample_weight, len(labels))
@@ -309,6 +314,7 @@ class BaseInteractionClassifier(
             seeds=np.random.SeedSequence([*rng.randint(2**31, size=4).tolist(), len(past)]),
         )
         net, history = self._train_net(task, self._build_net(copy=True) if going_on else None)
+        task.keep_counts(net)
         self.history_: list[EpochRecord] = past + history
         self.n_iter_ = len(self.history_)
         self.batch_size_ = schedule.batch_size
@@ -318,10 +324,27 @@ class BaseInteractionClassifier(
             for part, child in net.named_children()
         }
         self._store_net(net)
+        self._net_made_with = self._values_of_net_parameters()
         generator = task.new_generator()
         order = torch.randperm(len(train), generator=generator, device=task.device)
         codes = train.codes[order[:STRENGTH_ROWS]]
         self._measure_crosses(net, codes, self._list_crosses(net, codes), generator)
+
+    def _values_of_net_parameters(self) -> dict[str, Any]:
+        """Return copies of the values, lists as tuples: [64, 32] and (64, 32) are one net."""
+        values = {name: deepcopy(getattr(self, name)) for name in self._net_parameters}
+        return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+
+    def _check_same_net(self) -> None:
+        """Check that the parameters still ask for the net that is fitted."""
+        for name, now in self._values_of_net_parameters().items():
+            then = self._net_made_with[name]
+            if now != then:
+                raise ValueError(
+                    f"{name} must stay {then!r} while training goes on with the fitted net, "
+                    f"got {now!r}. For a new net, set warm_start=False and call fit, or clone "
+                    "the estimator."
+                )
 
     def _snapshot(self, net: nn.Module) -> dict[str, Any]:
         """Return the fitted attributes with which a copy of this estimator can predict."""

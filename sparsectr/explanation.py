@@ -151,6 +151,7 @@ class ExplanationMixin(NetStorageMixin):
             unknown, rare, missing and hashed values); count, the rows with this combination in the
             sample of training rows on which strengths are measured; effect, the mean of what the
             cross adds to their log-odds. The 400 most frequent combinations, most frequent first.
+            Where a field has one of these names, an underscore follows ours: ``count_``.
 
         Raises
         ------
@@ -161,10 +162,9 @@ class ExplanationMixin(NetStorageMixin):
         place = self._find_cross(fields)
         known, details = self.selected_interactions_[place].fields, self._cross_details[place]
         label = self.classes_[-1] if class_label is None else class_label
-        values = self._decode(known, details["codes"])[list(fields)]
+        codes = details["codes"][:, [known.index(field) for field in fields]]
         effect = self._log_odds(details["effects"][None], np.array([self._class_number(label)]))[0]
-        measured = pd.DataFrame({"count": details["counts"], "effect": effect})
-        return pd.concat([values, measured], axis=1)
+        return self._tabulate_values(fields, codes, count=details["counts"], effect=effect)
 
     def _find_cross(self, fields: Sequence[str]) -> int:
         """Return the place of a cross in ``selected_interactions_``."""
@@ -176,11 +176,20 @@ class ExplanationMixin(NetStorageMixin):
             )
         return listed.index(set(fields))
 
-    def _decode(self, fields: Sequence[str], codes: Array) -> pd.DataFrame:
-        """Turn codes (M, o) of some fields into their values."""
-        places = self._places(fields)
+    def _tabulate_values(
+        self, fields: Sequence[str], codes: Array, **columns: Array
+    ) -> pd.DataFrame:
+        """Put columns beside the values that codes (M, o) of some fields stand for.
+
+        The name of a column that a field has, too, gets underscores.
+        """
         values = np.asarray(self.encoder_.inverse_transform(self._widen(fields, codes)))
-        return pd.DataFrame(values[:, places], columns=list(fields))
+        table = pd.DataFrame(values[:, self._places(fields)], columns=list(fields))
+        for name, column in columns.items():
+            while name in table.columns:
+                name += "_"
+            table[name] = column
+        return table
 
     def _widen(self, fields: Sequence[str], codes: Array) -> Array:
         """Make whole rows (M, F) of codes (M, o) of some fields; the other fields are unknown."""

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-PRIVATE_STATE = ("_net", "_net_arguments", "_net_state", "_cross_details")
+PRIVATE_STATE = ("_net", "_net_arguments", "_net_state", "_cross_details", "_net_made_with")
 
 
 class NetStorageMixin:

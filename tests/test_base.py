@@ -15,7 +15,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_dataframe_column_names_consistency
 
-from sparsectr import DynIntClassifier, FieldEncoder
+from sparsectr import DynIntClassifier, FieldEncoder, OptFeatureClassifier, ProfitClassifier
 from sparsectr.methods.dynint import DynIntConfig, DynIntNet
 from sparsectr.training.prediction import predict_logits, to_probabilities
 
@@ -380,6 +380,27 @@ def test_warm_start_goes_on():
     assert model.history_[:2] == first
     assert model.n_iter_ == len(model.history_) == 4
     assert model.fit(FRAME, Y).n_iter_ == 6
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_going_on_takes_no_other_net(method):
+    model = make(warm_start=True).fit(FRAME, Y)
+    before, made_with = model.predict_proba(FRAME), model.get_params()
+    model.set_params(embedding_dim=2 * made_with["embedding_dim"])
+    with pytest.raises(ValueError, match=r"embedding_dim must stay .* warm_start=False"):
+        getattr(model, method)(FRAME, Y)
+    np.testing.assert_array_equal(model.predict_proba(FRAME), before)
+    getattr(model.set_params(**made_with), method)(FRAME, Y)
+    model.set_params(embedding_dim=2, warm_start=False).fit(FRAME, Y)
+    assert model._net_state["embedding.weight"].shape[1] == 2
+
+
+@pytest.mark.parametrize(
+    "estimator", [DynIntClassifier(), OptFeatureClassifier(), ProfitClassifier()], ids=repr
+)
+def test_parameters_of_the_net_are_parameters(estimator):
+    assert "embedding_dim" in estimator._net_parameters
+    assert set(estimator._net_parameters) <= set(estimator.get_params())
 
 
 def test_partial_fit_in_chunks():

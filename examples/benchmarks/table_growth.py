@@ -53,7 +53,7 @@ class Training:
         self.optimizers = make_optimizers(
             [self.net.embedding.weight], others, optimizer, learning_rate=1e-3
         )
-        add_embedding_prior(self.optimizers, self.net.embedding, self.rows.codes, 1e-3)
+        add_embedding_prior(self.optimizers, self.net.embedding, self.rows, 1e-3)
         self.n_steps = 0
 
     def run_step(self):

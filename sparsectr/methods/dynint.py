@@ -345,7 +345,8 @@ class DynIntClassifier(BaseInteractionClassifier):
     encoder : FieldEncoder or "auto", default="auto"
         Turns columns into codes; "auto" is ``FieldEncoder()``. A given encoder is cloned.
     warm_start : bool, default=False
-        Whether `fit` goes on from the fitted net, with the same vocabularies.
+        Whether `fit` goes on from the fitted net, with the same vocabularies. Parameters that
+        shape the net must not have changed.
     device : str, default="auto"
         Where to train: "cpu", "cuda", ...; "auto" takes a GPU if there is one.
     random_state : int, RandomState or None, default=None
@@ -416,6 +417,14 @@ class DynIntClassifier(BaseInteractionClassifier):
     """
 
     _net_class = DynIntNet
+    _net_parameters = (
+        *BaseInteractionClassifier._net_parameters,
+        "variant",
+        "n_layers",
+        "n_subspaces",
+        "rank",
+        "reduction_ratio",
+    )
     param_distributions: ClassVar[dict[str, Any]] = {
         "variant": VARIANTS,
         "n_layers": [1, 2, 3],
@@ -509,7 +518,7 @@ class DynIntClassifier(BaseInteractionClassifier):
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
         )
-        add_embedding_prior(optimizers, net.embedding, task.train.codes, self.embedding_l2)
+        add_embedding_prior(optimizers, net.embedding, task.train, self.embedding_l2)
 
         def step(rows: Tensor) -> Tensor:
             batch = task.train.take(rows)

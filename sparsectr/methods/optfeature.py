@@ -131,7 +131,8 @@ class OptFeatureClassifier(BaseInteractionClassifier):
     encoder : FieldEncoder or "auto", default="auto"
         Turns columns into codes; "auto" is ``FieldEncoder()``. A given encoder is cloned.
     warm_start : bool, default=False
-        Whether `fit` goes on from the fitted net, with the same vocabularies.
+        Whether `fit` goes on from the fitted net, with the same vocabularies. Parameters that
+        shape the net must not have changed.
     device : str, default="auto"
         Where to train: "cpu", "cuda", ...; "auto" takes a GPU if there is one.
     random_state : int, RandomState or None, default=None
@@ -208,6 +209,17 @@ class OptFeatureClassifier(BaseInteractionClassifier):
     """
 
     _net_class = OptFeatureNet
+    _net_parameters = (
+        *BaseInteractionClassifier._net_parameters,
+        "granularity",
+        "combine",
+        "orders",
+        "operator",
+        "selection_dim",
+        "selection_rank",
+        "hidden_units",
+        "dropout",
+    )
     param_distributions: ClassVar[dict[str, Any]] = {
         "granularity": ["hybrid", "field", "value"],
         "hidden_units": [(), (64, 32), (256, 128)],
@@ -332,11 +344,9 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         net.reset_weights(weights_generator, task.prior_logits())
         net.reset_selection(task.new_generator())
         history = self._search(task, net)
-        # From here on, the selection does not change: not even for values without a row. The
-        # retraining sees the rows of the search again, they must not count twice.
+        # From here on, the selection does not change: not even for values without a row.
         counts = net.embedding.count_codes(task.train.codes, task.train.weights)
         net.embedding.fill_untrained(counts)
-        net.embedding.keep_counts(torch.zeros_like(counts))
         if self.retrain_init != "search":
             weights_generator = task.new_generator()
             if self.retrain_init == "init":
@@ -447,7 +457,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
             weight_decay=self.weight_decay,
             columns=(0, self.embedding_dim),
         )
-        add_embedding_prior(of_weights, net.embedding, task.train.codes, self.embedding_l2)
+        add_embedding_prior(of_weights, net.embedding, task.train, self.embedding_l2)
         optimizers = [*of_weights, *selection]
 
         def step(rows: Tensor) -> Tensor:
@@ -520,6 +530,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
             One column per field with the value's name (missing values as None); count, the
             rows with this combination among (up to 100,000) training rows; open; score, the raw
             score of the gate: open if > 0. Open gates first, most frequent combinations first.
+            Where a field has one of these names, an underscore follows ours: ``count_``.
 
         Raises
         ------
@@ -537,14 +548,15 @@ class OptFeatureClassifier(BaseInteractionClassifier):
             )
         known = listed[frozenset(fields)]
         codes, counts = self._value_counts[known]
-        table = self._decode(known, codes)
         position = self._crosses(net).index(known)
         rows = torch.from_numpy(self._widen(known, codes)).to(net.kept.device)
         with torch.inference_mode():
             scores = net.chosen_scores(net.look_up(rows)[1])[:, position].cpu().numpy()
-        table = table.assign(count=counts, open=scores > 0, score=scores)
-        table = table.sort_values(["open", "count"], ascending=False, kind="stable")
-        return table.groupby("open", sort=False).head(top).reset_index(drop=True)
+        opened = scores > 0
+        order = np.argsort(-counts, kind="stable")
+        shown = [order[opened[order] == is_open][:top] for is_open in (True, False)]
+        table = self._tabulate_values(known, codes, count=counts, open=opened, score=scores)
+        return table.iloc[np.concatenate(shown)].reset_index(drop=True)
 
     def gate(self, X: Any) -> pd.DataFrame:
         """Say for every row and every cross whether the gate is open.

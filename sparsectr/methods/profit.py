@@ -125,7 +125,8 @@ class ProfitClassifier(BaseInteractionClassifier):
     encoder : FieldEncoder or "auto", default="auto"
         Turns columns into codes.
     warm_start : bool, default=False
-        Whether ``fit`` trains the kept net further instead of searching again.
+        Whether ``fit`` trains the kept net further instead of searching again. Parameters that
+        shape the net must not have changed.
     device : str, default="auto"
         Device of training; "auto" takes a GPU if there is one.
     random_state : int, RandomState instance or None, default=None
@@ -191,6 +192,15 @@ class ProfitClassifier(BaseInteractionClassifier):
     """
 
     _net_class = ProfitNet
+    _net_parameters = (
+        *BaseInteractionClassifier._net_parameters,
+        "max_order",
+        "n_crosses",
+        "predictor",
+        "hidden_units",
+        "dropout",
+        "retrain_weights",
+    )
     param_distributions: ClassVar[dict[str, Any]] = {
         "max_order": [2, 3],
         "predictor": ["linear", "mlp"],
@@ -429,7 +439,7 @@ class ProfitClassifier(BaseInteractionClassifier):
         rate = self.learning_rate * (ADAGRAD_SHARE if kind == "adagrad" else 1)
         optimizers = make_weight_optimizers(net, rate, self.weight_decay, kind)
         net.predictor.seed(task.new_generator())
-        add_embedding_prior(optimizers, net.embedding, task.train.codes, self.embedding_l2)
+        add_embedding_prior(optimizers, net.embedding, task.train, self.embedding_l2)
 
         def step(rows: Tensor) -> Tensor:
             batch = task.train.take(rows)

@@ -270,7 +270,7 @@ class _SearchStep:
         add_embedding_prior(
             self.optimizers,
             self.net.embedding,
-            self.task.train.codes,
+            self.task.train,
             self.settings.embedding_l2,
         )
 

@@ -7,11 +7,12 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from sparsectr.nn.embedding import FieldEmbedding
+from sparsectr.training.batches import LabelledRows
 from sparsectr.training.optimizers.per_parameter import PerParameterOptimizer
 
 
 def add_embedding_prior(
-    optimizers: Iterable[Optimizer], table: FieldEmbedding, codes: Tensor, l2: float
+    optimizers: Iterable[Optimizer], table: FieldEmbedding, rows: LabelledRows, l2: float
 ) -> None:
     """Let the optimizers of a table follow the gradient of a prior, too.
 
@@ -24,13 +25,17 @@ def add_embedding_prior(
     c_v; every look-up therefore pays the share ``n / (B c_v)`` of its value's penalty. That is
     an unbiased estimate of the sum, and only touched rows get a gradient.
 
+    Where training goes on (warm start, partial fit), n and c_v count the earlier rows as well:
+    over all chunks of a stream, a value that is met in one of them alone pays as much as in one
+    training on all rows.
+
     Parameters
     ----------
     optimizers : iterable of Optimizer
         Those that update the table must be our own.
     table : FieldEmbedding
         The table.
-    codes : Tensor of shape (n, F)
+    rows : LabelledRows
         All training rows.
     l2 : float
         Weight of the penalty beside the mean loss; it needs no change with the batch size.
@@ -45,11 +50,26 @@ def add_embedding_prior(
     """
     if not l2:
         return
-    counts = table.count_codes(codes).clamp(min=1).to(torch.float32)
+    shares = _rows_per_lookup(table, rows)
     for optimizer in optimizers:
         if isinstance(optimizer, PerParameterOptimizer) and any(
             table.weight is parameter
             for group in optimizer.param_groups
             for parameter in group["params"]
         ):
-            optimizer.lookup_decay[table.weight] = l2 * len(codes) / counts
+            optimizer.lookup_decay[table.weight] = l2 * shares
+
+
+def _rows_per_lookup(table: FieldEmbedding, rows: LabelledRows) -> Tensor:
+    """Return n / c_v for every row v of the table, shape (V,), float32."""
+    shares = len(rows) / table.count_codes(rows.codes).clamp(min=1).to(torch.float32)
+    past = table.past_counts().to(shares.device)
+    first_field = past[: table.vocabulary_sizes[0]]
+    n_past = first_field.sum()  # every row has one value of the first field
+    if not n_past:
+        return shares
+    # The past is known as summed weights of rows: the present is put beside it in the same coin.
+    counts = table.count_codes(rows.codes, rows.weights)
+    n_rows = rows.weights.double().sum()
+    growth = (1 + n_past / n_rows) * counts / (past + counts).clamp(min=1e-30)
+    return shares * growth.to(shares.dtype)

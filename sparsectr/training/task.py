@@ -143,9 +143,12 @@ class TrainingTask:
             annealed=annealed,
         )
         complete()
-        for table, counts in fillers:
-            table.keep_counts(counts)
         return history
+
+    def keep_counts(self, net: nn.Module) -> None:
+        """Let the tables of a trained net remember the rows of this task, beside earlier ones."""
+        for table, counts in self._fillers(net):
+            table.keep_counts(counts)
 
     def _fillers(self, net: nn.Module) -> Iterator[tuple[FieldEmbedding, Tensor]]:
         """Pair every embedding table of a net with the training counts of its rows."""

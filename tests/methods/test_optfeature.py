@@ -252,6 +252,19 @@ def test_selected_values_in_any_order_of_the_fields(fitted):
         clf.selected_values(fields, 0)
 
 
+def test_fields_may_be_named_like_what_is_said_of_them(fitted):
+    clf, clicks = fitted
+    cross = clf.selected_interactions_[0].fields
+    names = dict(zip(cross, ("count", "open"), strict=True))
+    other = clone(clf).fit(clicks.X.rename(columns=names), clicks.y)
+    table = other.selected_values(("count", "open"))
+    assert table.columns.tolist() == ["count", "open", "count_", "open_", "score"]
+    np.testing.assert_array_equal(table.to_numpy(), clf.selected_values(cross).to_numpy())
+    table = other.value_effects(("open", "count"))
+    assert table.columns.tolist() == ["open", "count", "count_", "effect"]
+    np.testing.assert_array_equal(table.to_numpy(), clf.value_effects(cross[::-1]).to_numpy())
+
+
 def test_a_stored_model_says_the_same(fitted):
     clf, clicks = fitted
     again = pickle.loads(pickle.dumps(clf))

@@ -5,13 +5,18 @@ import torch
 
 from sparsectr.kernels.rows import decay_lookups
 from sparsectr.nn.embedding import FieldEmbedding
-from sparsectr.training.batches import shuffled_batches
+from sparsectr.training.batches import LabelledRows, shuffled_batches
 from sparsectr.training.descent import descend
 from sparsectr.training.optimizers import make_optimizers
 from sparsectr.training.optimizers.per_parameter import PerParameterOptimizer
 from sparsectr.training.prior import add_embedding_prior
 
 L2 = 0.3
+
+
+def labelled(codes, weights=None):
+    weights = torch.ones(len(codes)) if weights is None else weights
+    return LabelledRows(codes, torch.zeros(len(codes)), weights)
 
 
 class Recorder(PerParameterOptimizer):
@@ -44,7 +49,7 @@ def case():
 def test_gradient_over_an_epoch_is_l2_times_the_used_rows(case, batch_size):
     table, codes, generator = case
     optimizer = Recorder(table.weight, len(codes))
-    add_embedding_prior([optimizer], table, codes, L2)
+    add_embedding_prior([optimizer], table, labelled(codes), L2)
     for rows in shuffled_batches(len(codes), batch_size, generator):
         optimizer.zero_grad()
         descend(0 * table(codes[rows]).sum(), [optimizer], len(rows))
@@ -56,11 +61,45 @@ def test_gradient_over_an_epoch_is_l2_times_the_used_rows(case, batch_size):
 def test_decay_is_rows_per_occurrence(case):
     table, codes, _ = case
     (optimizer,) = make_optimizers([table.weight], [], "adam", learning_rate=0.1)
-    add_embedding_prior([optimizer], table, codes, L2)
+    add_embedding_prior([optimizer], table, labelled(codes), L2)
     first = codes[0] + table.offsets
     counts = (codes == codes[0]).sum(0)
     decay = optimizer.lookup_decay[table.weight]
     torch.testing.assert_close(decay[first], L2 * len(codes) / counts)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_earlier_rows_count(case, weighted):
+    table, codes, generator = case
+    weights = torch.rand(60, generator=generator) + 0.5 if weighted else torch.ones(60)
+    first, second = slice(0, 40), slice(40, 60)
+    past = table.count_codes(codes[first], weights[first])
+    table.keep_counts(past)
+    optimizer = Recorder(table.weight, 20)
+    add_embedding_prior([optimizer], table, labelled(codes[second], weights[second]), L2)
+    for rows in shuffled_batches(20, 7, generator):
+        optimizer.zero_grad()
+        descend(0 * table(codes[second][rows]).sum(), [optimizer], len(rows))
+    # Of the penalty on all rows so far, times their number, a value pays what it has new of rows.
+    counts = table.count_codes(codes[second], weights[second])
+    n_rows = weights.sum() / weights[second].sum()
+    expected = n_rows * (counts / (past + counts).clamp(min=1e-9))[:, None] * L2
+    # The past is kept in half precision.
+    torch.testing.assert_close(
+        optimizer.total, expected * table.weight.detach(), rtol=2e-3, atol=1e-6
+    )
+
+
+def test_the_same_rows_again_pay_the_same(case):
+    table, codes, _ = case
+    decays = []
+    for _ in range(2):
+        (optimizer,) = make_optimizers([table.weight], [], "adam", learning_rate=0.1)
+        add_embedding_prior([optimizer], table, labelled(codes), L2)
+        decays.append(optimizer.lookup_decay[table.weight])
+        table.keep_counts(table.past_counts() + table.count_codes(codes))
+    used = table.count_codes(codes) > 0
+    torch.testing.assert_close(decays[1][used], decays[0][used], rtol=2e-3, atol=0)
 
 
 @pytest.mark.parametrize("kind", ["adam", "ftrl"])
@@ -73,7 +112,7 @@ def test_optimizers_follow_the_gradient_of_the_penalty(case, kind):
     for net, penalised in ((prior, True), (plain, False)):
         optimizers = make_optimizers([net.weight], [], kind, learning_rate=0.1)
         if penalised:
-            add_embedding_prior(optimizers, net, codes, L2)
+            add_embedding_prior(optimizers, net, labelled(codes), L2)
         for rows in (torch.arange(20), torch.arange(15, 40)):
             looked_up = net(codes[rows])
             loss = looked_up.sigmoid().sum(-1).mean()
@@ -89,7 +128,7 @@ def test_optimizers_follow_the_gradient_of_the_penalty(case, kind):
 def test_no_penalty_costs_nothing(case):
     table, codes, _ = case
     optimizers = make_optimizers([table.weight], [], "adam", learning_rate=0.1)
-    add_embedding_prior(optimizers, table, codes, 0.0)
+    add_embedding_prior(optimizers, table, labelled(codes), 0.0)
     assert not optimizers[0].lookup_decay
 
 
@@ -97,5 +136,5 @@ def test_other_tables_have_no_prior(case):
     table, codes, _ = case
     other = FieldEmbedding((4,), 2)
     optimizers = make_optimizers([other.weight], [], "adam", learning_rate=0.1)
-    add_embedding_prior(optimizers, table, codes, L2)
+    add_embedding_prior(optimizers, table, labelled(codes), L2)
     assert not optimizers[0].lookup_decay

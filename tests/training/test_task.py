@@ -157,6 +157,7 @@ def test_rows_of_earlier_trainings_are_left_alone_and_counted():
     net = Net()
     task = make_task([0, 1] * 6)
     task.run(net, no_step)
+    task.keep_counts(net)
     before = net.embedding.weight.detach().clone()
     # Only values 2 and 2 this time; 3 and 4 of field 0 and 3 of field 1 keep what they learnt.
     task.train.codes.fill_(2)

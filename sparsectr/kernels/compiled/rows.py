@@ -332,6 +332,11 @@ def _find_lookups(rows: Any, lowest: Any, highest: Any, first: int, end: int) ->
         if highest[i] < first or lowest[i] >= end:
             continue
         stretch = rows[start : start + STRETCH]
+        if lowest[i] >= first and highest[i] < end:
+            for k in range(len(stretch)):
+                lookups[n + k] = start + k
+            n += len(stretch)
+            continue
         for k in range(len(stretch)):
             # Always written, kept by chance: a branch would be guessed wrong every other time.
             lookups[n] = start + k

@@ -211,7 +211,8 @@ class BaseInteractionClassifier(
         """Train one epoch on more rows.
 
         The vocabularies are those of the first call; a value that is new later counts as
-        unknown. The optimizer starts afresh in every call.
+        unknown. The optimizer starts afresh in every call, and the strengths of crosses are
+        measured on the rows of the last one.
 
         Parameters
         ----------

@@ -59,7 +59,6 @@ class BaseInteractionClassifier(
 
     """
 
-    # Constructor parameters that make the net what it is: training that goes on cannot change them.
     _net_parameters: ClassVar[tuple[str, ...]] = ("embedding_dim",)
 
     _doc_link_module = "sparsectr"
@@ -301,7 +300,8 @@ class BaseInteractionClassifier(
             train, validation = (
                 train.take(torch.from_numpy(rows).to(train.codes.device)) for rows in parts
             )
-        past: list[EpochRecord] = self.history_ if going_on else []
+        # A callback's copy of a fit that was running has no history.
+        past: list[EpochRecord] = getattr(self, "history_", []) if going_on else []
         schedule = self._make_schedule(len(train), stopping, validation, one_epoch)
         task = TrainingTask(
             train=train,
@@ -325,16 +325,10 @@ class BaseInteractionClassifier(
             for part, child in net.named_children()
         }
         self._store_net(net)
-        self._net_made_with = self._values_of_net_parameters()
         generator = task.new_generator()
         order = torch.randperm(len(train), generator=generator, device=task.device)
         codes = train.codes[order[:STRENGTH_ROWS]]
         self._measure_crosses(net, codes, self._list_crosses(net, codes), generator)
-
-    def _values_of_net_parameters(self) -> dict[str, Any]:
-        """Return copies of the values, lists as tuples: [64, 32] and (64, 32) are one net."""
-        values = {name: deepcopy(getattr(self, name)) for name in self._net_parameters}
-        return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
 
     def _check_same_net(self) -> None:
         """Check that the parameters still ask for the net that is fitted."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from importlib.metadata import version
 from typing import Any, ClassVar
 
@@ -18,14 +19,17 @@ PRIVATE_STATE = ("_net", "_net_arguments", "_net_state", "_cross_details", "_net
 class NetStorageMixin:
     """Keep a trained net as NumPy arrays and rebuild it where it is needed.
 
-    Stored are ``_net_arguments`` (what its constructor takes) and ``_net_state`` (its weights
-    as arrays). The module itself (``_net``) never goes into a file, so that a model trained on
-    a GPU opens on a machine without one.
+    Stored are ``_net_arguments`` (what its constructor takes), ``_net_state`` (its weights as
+    arrays) and ``_net_made_with`` (the parameters that asked for it). The module itself (``_net``)
+    never goes into a file, so that a model trained on a GPU opens on a machine without one.
     """
 
     _net_class: ClassVar[type[nn.Module]]
+    # Constructor parameters that make the net what it is: training that goes on cannot change them.
+    _net_parameters: ClassVar[tuple[str, ...]]
     _net_arguments: dict[str, Any]
     _net_state: dict[str, np.ndarray[Any, Any]]
+    _net_made_with: dict[str, Any]
     device_: str
 
     def _store_net(self, net: nn.Module) -> None:
@@ -36,7 +40,16 @@ class NetStorageMixin:
     def _net_snapshot(self, net: nn.Module) -> dict[str, Any]:
         """Return the stored attributes that this net would give."""
         state = {name: value.detach().cpu().numpy() for name, value in net.state_dict().items()}
-        return {"_net_arguments": net.arguments, "_net_state": state}
+        return {
+            "_net_arguments": net.arguments,
+            "_net_state": state,
+            "_net_made_with": self._values_of_net_parameters(),
+        }
+
+    def _values_of_net_parameters(self) -> dict[str, Any]:
+        """Return copies of the values, lists as tuples: [64, 32] and (64, 32) are one net."""
+        values = {name: deepcopy(getattr(self, name)) for name in self._net_parameters}
+        return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
 
     def _fitted_net(self) -> nn.Module:
         """Return the fitted net, rebuilt if this estimator comes from a file."""

@@ -64,6 +64,9 @@ def test_a_fitted_estimator_stays_as_it_was_when_training_goes_on():
         np.testing.assert_array_equal(estimator.predict_proba(X), probabilities)
     np.testing.assert_array_equal(callback.kept[-1][1], model.predict_proba(X))
     assert not np.array_equal(callback.kept[0][1], model.predict_proba(X))
+    # What a callback keeps can itself be trained on.
+    kept, probabilities = callback.kept[0]
+    assert not np.array_equal(kept.partial_fit(X, Y).predict_proba(X), probabilities)
 
 
 def test_teardown_after_an_error():

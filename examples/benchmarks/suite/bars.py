@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from suite.digits import four_digits
+
 HEAD = ["table", "to reach on test rows", "bar", "measured", "by", "reached"]
 
 
@@ -101,5 +103,11 @@ def _least_loss(rows: Sequence[Row]) -> Row:
 
 def _line(row: Row, aim: str, bar: float, value: float, reached: bool) -> list[str]:
     by = f"{row.title} ({row.n_seeds} seed{'s' * (row.n_seeds > 1)})"
-    digits = [f"{number:.4f}".removeprefix("0") for number in (bar, value)]
-    return [row.dataset, aim, *digits, by, "yes" if reached else "**no**"]
+    return [
+        row.dataset,
+        aim,
+        four_digits(bar),
+        four_digits(value),
+        by,
+        "yes" if reached else "**no**",
+    ]

@@ -9,6 +9,7 @@ from typing import Any
 from suite.bars import HEAD as BARS_HEAD
 from suite.bars import Row, compare_defaults, compare_with_bars
 from suite.datasets import SOURCES
+from suite.digits import four_digits
 from suite.models import CHOSEN, MODELS, validation_cost
 from suite.records import Record
 
@@ -294,14 +295,6 @@ def with_spread(values: list[float]) -> str:
     """Return a mean and the standard deviation, if there is one."""
     text = four_digits(mean(values))
     return f"{text} ± {stdev(values):.4f}".replace(" 0.", " .") if len(values) > 1 else text
-
-
-def four_digits(value: float | None) -> str:
-    """Return 0.98612 as .9861, 0.0055468 as .005547, and None as nothing."""
-    if value is None:
-        return ""
-    text = f"{value:.4f}" if value >= 0.01 else f"{value:.4g}"
-    return text.removeprefix("0")
 
 
 def make_table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:

@@ -4,7 +4,7 @@ from typing import Any, ClassVar, Self
 
 import pandas as pd
 from scipy.stats import loguniform
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 
 from sparsectr import (
     DynIntClassifier,
@@ -31,7 +31,8 @@ class CrossedDynInt(ClassifierMixin, BaseEstimator):
     n_screened : int
         Most pairs that become statistics; 0 ends with the second net.
     embedding_dim, n_layers, embedding_l2, learning_rate, batch_size, encoder, monitor
-        Of the second net; the first has its defaults but for encoder and monitor.
+        Of the second net; the first has its defaults but for encoder and monitor. In the second,
+        values that were seen once are unknown, whatever the encoder says.
     random_state : int or None
     """
 
@@ -78,6 +79,10 @@ class CrossedDynInt(ClassifierMixin, BaseEstimator):
             finder, n_interactions=n_crosses, orders=[2], encoder="category", prefit=True
         )
         crossed, crossed_val = self.features_.fit_transform(X, y), self.features_.transform(X_val)
+        # A combination of which every row has its own says nothing, but could be learnt by heart.
+        encoder = FieldEncoder() if self.encoder == "auto" else clone(self.encoder)
+        frequent = max(2, encoder.min_frequency)
+        settings["encoder"] = encoder.set_params(min_frequency=frequent)
         self.model_ = DynIntClassifier(**settings)
         self.model_.fit(crossed, y, X_val=crossed_val, y_val=y_val)
         n_epochs, self.statistics_ = finder.n_iter_ + self.model_.n_iter_, None

@@ -30,15 +30,18 @@ class CrossedDynInt(ClassifierMixin, BaseEstimator):
         Number of pairs that become fields.
     n_screened : int
         Most pairs that become statistics; 0 ends with the second net.
+    crossed_min_frequency : int
+        Rarer values and combinations are unknown in the second net: with 2, a combination of
+        which every row has its own is not learnt by heart.
     embedding_dim, n_layers, embedding_l2, learning_rate, batch_size, encoder, monitor
-        Of the second net; the first has its defaults but for encoder and monitor. In the second,
-        values that were seen once are unknown, whatever the encoder says.
+        Of the second net; the first has its defaults but for encoder and monitor.
     random_state : int or None
     """
 
     param_distributions: ClassVar[dict[str, Any]] = {
         "n_crosses": [1, 2, 3, 6],
         "n_screened": [0, 1, 2],
+        "crossed_min_frequency": [1, 2],
         "embedding_dim": [8, 16, 32],
         "n_layers": [1, 2, 3],
         "embedding_l2": loguniform(1e-5, 1e-1),
@@ -49,6 +52,7 @@ class CrossedDynInt(ClassifierMixin, BaseEstimator):
         self,
         n_crosses: int = 1,
         n_screened: int = 0,
+        crossed_min_frequency: int = 1,
         embedding_dim: int = 16,
         n_layers: int = 2,
         embedding_l2: float = 1e-3,
@@ -60,6 +64,7 @@ class CrossedDynInt(ClassifierMixin, BaseEstimator):
     ) -> None:
         self.n_crosses = n_crosses
         self.n_screened = n_screened
+        self.crossed_min_frequency = crossed_min_frequency
         self.embedding_dim = embedding_dim
         self.n_layers = n_layers
         self.embedding_l2 = embedding_l2
@@ -73,15 +78,15 @@ class CrossedDynInt(ClassifierMixin, BaseEstimator):
         """Fit both nets; validation rows stop each of them."""
         settings = self.get_params(deep=False)
         n_crosses, n_screened = settings.pop("n_crosses"), settings.pop("n_screened")
+        crossed_min_frequency = settings.pop("crossed_min_frequency")
         shared = {name: settings[name] for name in ("encoder", "monitor", "random_state")}
         finder = DynIntClassifier(**shared).fit(X, y, X_val=X_val, y_val=y_val)
         self.features_ = InteractionFeatures(
             finder, n_interactions=n_crosses, orders=[2], encoder="category", prefit=True
         )
         crossed, crossed_val = self.features_.fit_transform(X, y), self.features_.transform(X_val)
-        # A combination of which every row has its own says nothing, but could be learnt by heart.
         encoder = FieldEncoder() if self.encoder == "auto" else clone(self.encoder)
-        frequent = max(2, encoder.min_frequency)
+        frequent = max(crossed_min_frequency, encoder.min_frequency)
         settings["encoder"] = encoder.set_params(min_frequency=frequent)
         self.model_ = DynIntClassifier(**settings)
         self.model_.fit(crossed, y, X_val=crossed_val, y_val=y_val)

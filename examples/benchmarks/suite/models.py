@@ -117,8 +117,14 @@ CHOSEN: dict[str, dict[str, Settings]] = {
         "dynint-crossed": {"n_screened": 1, "embedding_dim": 32, "batch_size": 2048},
         "profit-linear": {"embedding_dim": 32},
     },
-    "amazon": {"dynint-statistics": {"max_order": 3, "embedding_dim": 8}},
-    "ml1m": {"dynint-pin": {"batch_size": 1024}},
+    "amazon": {
+        "dynint-crossed": {"crossed_min_frequency": 2},
+        "dynint-statistics": {"max_order": 3, "embedding_dim": 8},
+    },
+    "ml1m": {
+        "dynint-pin": {"batch_size": 1024},
+        "dynint-crossed": {"crossed_min_frequency": 2},
+    },
     "frappe": {
         "dynint-pin": {"embedding_dim": 32},
         "dynint-statistics": {"max_order": 3, "n_folds": 20, "embedding_dim": 8},

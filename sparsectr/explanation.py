@@ -21,10 +21,10 @@ from sparsectr.persistence import NetStorageMixin
 from sparsectr.training.prediction import predict_logits
 from sparsectr.training.strengths import (
     ROUNDING,
-    ROWS_AT_ONCE,
     CrossNet,
     affordable_rows,
     effects_of,
+    in_parts,
     measure_strengths,
     value_effects,
 )
@@ -297,7 +297,7 @@ class ExplanationMixin(NetStorageMixin):
 @torch.inference_mode()
 def _main_effects(net: Any, codes: Tensor) -> Array:
     """Return what single fields add to the logits, (F, n, K) or (0, n, K)."""
-    parts = [net.main_effects(rows) for rows in codes.split(ROWS_AT_ONCE)]
+    parts = [net.main_effects(rows) for rows in in_parts(codes)]
     return np.asarray(torch.cat(parts, 1).double().cpu().numpy())
 
 

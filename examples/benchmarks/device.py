@@ -5,9 +5,11 @@ One command does all of it, on a GPU or, to try the script, on the CPU::
     python examples/benchmarks/device.py --device cuda
     python examples/benchmarks/device.py --device cpu --batches 4 --shape frappe
 
-Three things are printed: for every variant, the largest relative difference of loss and gradients
-between both devices; rows per second of epochs on the device beside DCN-V2's; and the share of the
-memory bandwidth that the bytes of the embeddings alone would take.
+Printed are, for every variant of DynInt, how far loss and gradients on the device are from those in
+float64 on the CPU, in both types; for every method, whether steps that the GPU repeats from a
+recording train the same net as steps launched one by one, and rows per second of both, beside
+FuxiCTR's DCN-V2; and the share of the memory bandwidth that the bytes of the embeddings alone would
+take.
 """
 
 import argparse
@@ -18,44 +20,43 @@ import torch
 from peers import FuxiCTR
 from speed import SHAPES, fastest_epochs, make_table
 
-from sparsectr import DynIntClassifier, ProfitClassifier
+from sparsectr import DynIntClassifier, OptFeatureClassifier, ProfitClassifier
 from sparsectr.kernels.dispatch import fused_kernels
 from sparsectr.methods.dynint import VARIANTS, DynIntConfig, DynIntNet
 from sparsectr.training.batches import LabelledRows
 from sparsectr.training.losses import log_loss
 
 EMBEDDING_DIM = 16
-TOLERANCE = 1e-4
+# Relative error of loss and gradients against float64 on the CPU, by the norm of each.
+TOLERANCES = {torch.float64: 1e-12, torch.float32: 1e-4}
 # Passes of a step over the embeddings of a batch: looked up, their gradient written and read, and
 # the row with both moments read and written.
 PASSES = 3 + 2 * 3
 
 
-def find_differences(data, device):
-    """Return, for every variant, the largest relative difference of loss and gradients."""
-    differences = {}
+def find_errors(data, device):
+    """Return, for every variant and type, the largest relative error of loss and gradients."""
+    errors = {}
     size = data.batch_size
-    rows = LabelledRows(
-        torch.from_numpy(data.codes[:size]),
-        torch.from_numpy(data.labels[:size]).float(),
-        torch.ones(size),
-    )
     for variant in VARIANTS:
         config = DynIntConfig(variant, n_layers=3, rank=2)
         net = DynIntNet(data.sizes, EMBEDDING_DIM, 1, config)
         net.reset_parameters(torch.Generator().manual_seed(0))
-        results = [compute_gradients(net, rows, place) for place in ("cpu", device)]
-        differences[variant] = max(
-            float((a - b).abs().max() / a.abs().max().clamp(min=1e-12))
-            for a, b in zip(*results, strict=True)
-        )
-    return differences
+        exact = compute_gradients(net, data, size, "cpu", torch.float64)
+        for dtype in TOLERANCES:
+            results = compute_gradients(net, data, size, device, dtype)
+            errors[variant, dtype] = max(
+                float((a - b).norm() / b.norm().clamp(min=1e-12))
+                for a, b in zip(results, exact, strict=True)
+            )
+    return errors
 
 
-def compute_gradients(net, rows, device):
+def compute_gradients(net, data, size, device, dtype):
     """Return the loss and all gradients of a copy of the net on a device, by the reference."""
-    net = copy.deepcopy(net).to(device)
-    rows = LabelledRows(*(x.to(device) for x in (rows.codes, rows.targets, rows.weights)))
+    net = copy.deepcopy(net).to(device, dtype)
+    codes, labels = (torch.from_numpy(x[:size]).to(device) for x in (data.codes, data.labels))
+    rows = LabelledRows(codes, labels.to(dtype), torch.ones(size, device=device, dtype=dtype))
     with fused_kernels(False):
         loss = log_loss(net(rows.codes), rows)
         loss.backward()
@@ -63,11 +64,33 @@ def compute_gradients(net, rows, device):
     return [x.detach().cpu().double() for x in (loss, *gradients)]
 
 
-def time_epochs(estimator, data):
-    """Return rows per second of the fastest epoch of every phase."""
-    estimator.fit(data.codes, data.labels, X_val=data.val_codes, y_val=data.val_labels)
+def make_estimators(shared):
+    """Return the estimators by name."""
+    dynint = {
+        variant: DynIntClassifier(n_layers=3 if variant == "pin" else 2, variant=variant, **shared)
+        for variant in VARIANTS
+    }
+    search = {"search_epochs": shared["max_epochs"], **shared}
+    return dynint | {
+        "profit": ProfitClassifier(
+            space="cp", rank=8, max_order=3, n_crosses=20, screening=None, **search
+        ),
+        "profit-mlp": ProfitClassifier(
+            space="cp", rank=8, max_order=2, n_crosses=20, predictor="mlp", dropout=0.2, **search
+        ),
+        "optfeature": OptFeatureClassifier(**search),
+    }
+
+
+def fit(estimator, data, recorded):
+    """Return rows per second of the fastest epoch of every phase, the predictions, the seconds."""
+    started = time.perf_counter()
+    with fused_kernels(recorded):
+        estimator.fit(data.codes, data.labels, X_val=data.val_codes, y_val=data.val_labels)
+    seconds = time.perf_counter() - started
     fastest = fastest_epochs(estimator.history_)
-    return {phase: len(data.codes) / seconds for phase, seconds in fastest.items()}
+    rates = {phase: len(data.codes) / seconds for phase, seconds in fastest.items()}
+    return rates, estimator.predict_proba(data.val_codes), seconds
 
 
 def measure_bandwidth(device):
@@ -91,34 +114,41 @@ def main():
     parser.add_argument("--shape", choices=SHAPES, default="criteo")
     parser.add_argument("--batch-size", type=int, default=4096)
     parser.add_argument("--batches", type=int, default=200)
+    parser.add_argument("--methods", nargs="+", help="all by default")
     arguments = parser.parse_args()
     data = make_table(arguments.shape, arguments.batch_size, arguments.batches)
-    for variant, difference in find_differences(data, arguments.device).items():
-        print(f"{variant}: differs by {difference:.1e}")
-        if difference > TOLERANCE:
-            raise SystemExit(f"more than {TOLERANCE} between {arguments.device} and the CPU")
+    for (variant, dtype), error in find_errors(data, arguments.device).items():
+        print(f"{variant:4}{dtype}: {error:.1e} from float64 on the CPU")
+        if not error < TOLERANCES[dtype]:
+            raise SystemExit(f"more than {TOLERANCES[dtype]}")
     shared = {
         "device": arguments.device,
         "batch_size": arguments.batch_size,
-        "max_epochs": 3,
+        "max_epochs": 4,
         "n_iter_no_change": 100,
         "n_interactions": 1,
         "random_state": 0,
     }
-    sides = {
-        "pin": DynIntClassifier(n_layers=2, **shared),
-        "profit": ProfitClassifier(space="cp", max_order=3, screening=None, **shared),
-    }
     bandwidth = measure_bandwidth(arguments.device)
     print(f"copying a large tensor: {bandwidth / 1e9:.0f} GB/s")
-    row_bytes = PASSES * 4 * EMBEDDING_DIM * len(data.sizes)
-    for name, estimator in sides.items():
-        for phase, rate in time_epochs(estimator, data).items():
-            share = rate * row_bytes / bandwidth
-            print(f"{name:8}{phase:10}{rate:14,.0f} rows/s, {share:.1%} of the bandwidth")
     peer = FuxiCTR("DCN-V2", data, gpu=-1 if arguments.device == "cpu" else 0)
-    seconds = peer.epoch_seconds(time.perf_counter)["train"]
-    print(f"FuxiCTR DCN-V2    {len(data.codes) / seconds:14,.0f} rows/s")
+    peer_rate = len(data.codes) / peer.epoch_seconds(time.perf_counter)["train"]
+    print(f"FuxiCTR DCN-V2    {peer_rate:14,.0f} rows/s")
+    row_bytes = PASSES * 4 * EMBEDDING_DIM * len(data.sizes)
+    estimators = make_estimators(shared)
+    for name in arguments.methods or estimators:
+        estimator = estimators[name]
+        plain, expected, _ = fit(estimator, data, False)
+        recorded, predicted, seconds = fit(estimator, data, True)
+        difference = abs(predicted - expected).max()
+        print(f"{name}: recorded steps change predictions by {difference:.1e}; fit {seconds:.1f} s")
+        for phase, rate in recorded.items():
+            share = rate * row_bytes / bandwidth
+            print(
+                f"    {phase:10}{rate:14,.0f} rows/s, {rate / plain[phase]:.1f} times that of "
+                f"single launches, {rate / peer_rate:.1f} that of DCN-V2, "
+                f"{share:.1%} of the bandwidth"
+            )
 
 
 if __name__ == "__main__":

@@ -102,9 +102,11 @@ def measure_cost(n_batches=24, batch_size=4096, n_fields=39, n_values=1_000_000)
     task = TrainingTask(rows, None, (size,) * n_fields, 1, schedule, None, Silent())
     net.reset_weights(task.new_generator())
     net.reset_selection(task.new_generator())
+    train_gates, batches = clf._gate_step(task, net, rows)
+    of_gates = {"before": train_gates, "gate_rows": zip(batches)}
     for name, options in (
         ("weights, gates frozen", {}),
-        ("search, gates on batches of their own", {"before": clf._gate_step(task, net, rows)}),
+        ("search, gates on batches of their own", of_gates),
         ("search, both on one batch", {"selection": clf._selection_optimizers(net)}),
     ):
         started = time.perf_counter()

@@ -39,6 +39,11 @@ def fused_version(name: str, *tensors: Tensor) -> ModuleType | None:
     return _load(name)
 
 
+def fused_on() -> bool:
+    """Return whether anything but the references may run."""
+    return _switch["on"]
+
+
 @contextmanager
 def fused_kernels(on: bool) -> Iterator[None]:
     """Switch the fused versions on or off inside a ``with`` block, in all threads."""

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sparsectr.kernels.dispatch import fused_version
-from sparsectr.kernels.rows import decay_lookups, sum_rows
+from sparsectr.kernels.rows import decay_lookups, touched_rows
 
 
 def ftrl_(
@@ -99,7 +99,7 @@ def group_ftrl_rows_(
         )
         return
     values = decay_lookups(table, rows, values, lookup_decay, n_rows)
-    rows, gradient = sum_rows(rows, values)
+    rows, gradient = touched_rows(rows, values)
     n = accumulator.index_select(0, rows)
     z = linear.index_select(0, rows)
     root = _accumulate_(table.index_select(0, rows), z, n, gradient.mul_(gradient_scale), lr)

@@ -17,6 +17,9 @@ from torch.nn import functional
 
 from sparsectr.kernels.dispatch import fused_version
 
+# Look-ups of one row that a GPU sums in one thread.
+LONGEST_PIECE = 32
+
 
 class AdamTable(NamedTuple):
     """An embedding table, what Adam remembers of it, and the gradients of a batch.
@@ -125,6 +128,63 @@ def sum_rows(rows: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
     return distinct_rows.long(), functional.embedding_bag(order, values, first, mode="sum")
 
 
+def touched_rows(rows: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    """Do what `sum_rows` does, on a GPU without waiting for it.
+
+    How many distinct rows there are is known on the GPU only. There, as many rows as look-ups are
+    returned: the distinct rows and their sums, again and again. What is computed from a row and
+    written to its place is then written more than once, with the same result.
+
+    Parameters
+    ----------
+    rows : Tensor of shape (N,)
+    values : Tensor of shape (N, D)
+        As for `sum_rows`.
+
+    Returns
+    -------
+    distinct_rows : Tensor of shape (R,) or (N,), int64
+    sums : Tensor of shape (R, D) or (N, D)
+    """
+    return sum_rows_filled(rows, values) if rows.is_cuda and len(rows) else sum_rows(rows, values)
+
+
+def sum_rows_filled(rows: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    """Do what `touched_rows` does on a GPU, on any device; for at least one look-up.
+
+    Runs are cut every 32 look-ups, and the sums of the pieces summed again: a GPU sums a run in
+    one thread, and a frequent value has tens of thousands of look-ups in a batch.
+    """
+    ordered, order = torch.sort(rows.int(), stable=True)
+    places = torch.arange(len(rows), device=rows.device)
+    starts = torch.ones_like(places, dtype=torch.bool)
+    torch.ne(ordered[1:], ordered[:-1], out=starts[1:])
+    firsts, n_pieces = _list_starts(starts | (places % LONGEST_PIECE == 0))
+    pieces = functional.embedding_bag(order, values, firsts, mode="sum")
+    # Behind the last piece there are empty ones, which start after the last look-up.
+    of_rows = starts[firsts.clamp(max=len(rows) - 1)] & (firsts < len(rows))
+    first_pieces, n_distinct = _list_starts(of_rows)
+    # Each place behind the last row takes one of them, or one thread would go through them all.
+    behind = (places + (n_pieces - n_distinct)).clamp(max=len(rows))
+    first_pieces = torch.where(places < n_distinct, first_pieces, behind)
+    sums = functional.embedding_bag(places, pieces, first_pieces, mode="sum")
+    # In turn: the last one for all the rest would be one place in memory for all writers.
+    distinct = places.remainder(n_distinct)
+    first_lookups = firsts[first_pieces[distinct]]
+    return ordered[first_lookups].long(), sums[distinct]
+
+
+def _list_starts(starts: Tensor) -> tuple[Tensor, Tensor]:
+    """List the places (N,) of what is true in ``starts``, filled up with N, and their number."""
+    n = len(starts)
+    places = torch.arange(n, device=starts.device)
+    numbers = starts.cumsum(0)
+    listed = places.new_full((2 * n,), n)
+    # The places of what is not true go behind the list, each to its own.
+    listed.scatter_(0, torch.where(starts, numbers - 1, n + places), places)
+    return listed[:n], numbers[-1]
+
+
 def decay_lookups(
     table: Tensor, rows: Tensor, values: Tensor, lookup_decay: Tensor | None, n_rows: int
 ) -> Tensor:
@@ -195,7 +255,7 @@ def _adam_rows_(
     n_rows: int,
 ) -> None:
     values = decay_lookups(table.weights, rows, table.values, table.lookup_decay, n_rows)
-    rows, gradient = sum_rows(rows, values)
+    rows, gradient = touched_rows(rows, values)
     weights = table.weights.index_select(0, rows)
     gradient.add_(weights, alpha=weight_decay)
     mean = table.exp_avg.index_select(0, rows).lerp_(gradient, 1 - betas[0])
@@ -242,7 +302,7 @@ def adagrad_rows_(
         return
     for table in tables:
         values = decay_lookups(table.weights, rows, table.values, table.lookup_decay, n_rows)
-        distinct, gradient = sum_rows(rows, values)
+        distinct, gradient = touched_rows(rows, values)
         weights = table.weights.index_select(0, distinct)
         gradient.add_(weights, alpha=weight_decay)
         square_sum = table.square_sum.index_select(0, distinct)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import count
+from itertools import chain, repeat
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -30,7 +30,7 @@ from sparsectr.training.batches import LabelledRows, endless_batches
 from sparsectr.training.descent import descend
 from sparsectr.training.loop import EpochRecord, Schedule
 from sparsectr.training.losses import log_loss
-from sparsectr.training.optimizers import DenseAdam, RowAdam, continuing, make_optimizers
+from sparsectr.training.optimizers import RowAdam, continuing, make_adam, make_optimizers
 from sparsectr.training.prior import add_embedding_prior
 from sparsectr.training.task import TrainingTask
 
@@ -397,20 +397,17 @@ class OptFeatureClassifier(BaseInteractionClassifier):
                 "the rows set apart for the search must hold at least two classes, got one in "
                 f"{len(search_rows)} rows. Pass more rows or raise search_fraction."
             )
-        train_gates = self._gate_step(task, net, search_rows)
+        train_gates, batches = self._gate_step(task, net, search_rows)
         n_steps = -(-len(task.train) // schedule.batch_size) * schedule.max_epochs
-        steps = count(1)
-
-        def train_gates_when_warm() -> None:
-            if next(steps) > WARM_UP * n_steps:
-                train_gates()
-
-        return self._train_weights(task, net, "search", schedule, before=train_gates_when_warm)
+        gate_rows = chain(repeat((), int(WARM_UP * n_steps)), zip(batches))
+        return self._train_weights(
+            task, net, "search", schedule, before=train_gates, gate_rows=gate_rows
+        )
 
     def _gate_step(
         self, task: TrainingTask, net: OptFeatureNet, search_rows: LabelledRows
-    ) -> Callable[[], None]:
-        """Return a function that trains the gates on one batch of the search rows."""
+    ) -> tuple[Callable[[Tensor], None], Iterator[Tensor]]:
+        """Return a function that trains the gates on search rows, and batches of their numbers."""
         optimizers = self._selection_optimizers(net)
         noise = task.new_generator()
         price = self.gate_price
@@ -420,8 +417,8 @@ class OptFeatureClassifier(BaseInteractionClassifier):
             len(search_rows), min(task.schedule.batch_size, len(search_rows)), task.new_generator()
         )
 
-        def train_gates() -> None:
-            batch = search_rows.take(next(batches))
+        def train_gates(rows: Tensor) -> None:
+            batch = search_rows.take(rows)
             embeddings, vectors = net.look_up(batch.codes)
             gates = cast(Tensor, net.gates(vectors))
             # NOTE[DIFF] every cross is scaled by a random level in [0, 1), see Notes.
@@ -431,7 +428,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
             # NOTE[DIFF] the source has no price.
             descend(loss + price * gates.sum(-1).mean(), optimizers, len(batch))
 
-        return train_gates
+        return train_gates, batches
 
     def _train_weights(
         self,
@@ -441,13 +438,15 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         schedule: Schedule | None = None,
         *,
         kind: str | None = None,
-        before: Callable[[], None] | None = None,
+        before: Callable[[Tensor], None] | None = None,
+        gate_rows: Iterator[Sequence[Tensor]] | None = None,
         selection: Sequence[Optimizer] = (),
     ) -> list[EpochRecord]:
         """Train embeddings and predictor.
 
-        Gates stay as they are, apart from what ``before`` does to them ahead of every step; or
-        they are trained on the same batches by the ``selection`` optimizers.
+        Gates stay as they are, apart from what ``before`` does to them ahead of every step that
+        ``gate_rows`` has a batch for; or they are trained on the same batches by the ``selection``
+        optimizers.
         """
         of_weights = make_optimizers(
             [net.embedding.weight],
@@ -460,9 +459,10 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         add_embedding_prior(of_weights, net.embedding, task.train, self.embedding_l2)
         optimizers = [*of_weights, *selection]
 
-        def step(rows: Tensor) -> Tensor:
+        def step(rows: Tensor, *gate_rows: Tensor) -> Tensor:
             if before is not None:
-                before()
+                for some_rows in gate_rows:
+                    before(some_rows)
             batch = task.train.take(rows)
             embeddings, vectors = net.look_up(batch.codes)
             with torch.set_grad_enabled(bool(selection)):
@@ -471,7 +471,9 @@ class OptFeatureClassifier(BaseInteractionClassifier):
             descend(loss, optimizers, len(rows))
             return loss.detach()
 
-        return task.run(net, step, phase=phase, schedule=schedule, annealed=optimizers)
+        return task.run(
+            net, step, phase=phase, schedule=schedule, annealed=optimizers, beside=gate_rows
+        )
 
     def _selection_optimizers(self, net: OptFeatureNet) -> list[Optimizer]:
         vectors, alphas, networks = net.selection_parameters()
@@ -482,7 +484,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
             # NOTE[DIFF] see NETWORK_PACE.
             {"params": networks, "lr": NETWORK_PACE * rate},
         ]
-        optimizers: list[Optimizer] = [DenseAdam([group for group in groups if group["params"]])]
+        optimizers: list[Optimizer] = [make_adam([group for group in groups if group["params"]])]
         if net.widths[1]:
             columns = (net.widths[0], sum(net.widths))
             optimizers.append(RowAdam([net.embedding.weight], lr=rate, columns=columns))

@@ -20,6 +20,13 @@ MOST_SETS = 20_000
 FEWEST_ROWS = 256
 ROWS_AT_ONCE = 512
 SETS_AT_ONCE = 64
+# A GPU takes so many times as many rows and sets at once; fewer leave it waiting for the next call.
+TIMES_ON_A_GPU = 8
+
+
+def split_rows(x: Tensor, n_rows: int) -> tuple[Tensor, ...]:
+    """Cut rows into parts of ``n_rows``, on a GPU into larger ones."""
+    return x.split(n_rows * (TIMES_ON_A_GPU if x.is_cuda else 1))
 
 
 def cross_contributions(restricted: RestrictedLogits, codes: Tensor, sets: Tensor) -> Tensor:
@@ -64,7 +71,7 @@ def contributions_of(
     found: dict[tuple[int, ...], Tensor] = {}
     for order in {len(cross) for cross in crosses}:
         sets = torch.tensor([cross for cross in crosses if len(cross) == order])
-        for some_sets in sets.to(codes.device).split(SETS_AT_ONCE):
+        for some_sets in split_rows(sets.to(codes.device), SETS_AT_ONCE):
             parts = cross_contributions(restricted, codes, some_sets)
             found.update(zip(map(tuple, some_sets.tolist()), parts, strict=True))
     return torch.stack([found[cross] for cross in crosses])
@@ -77,9 +84,9 @@ def cross_strengths(restricted: RestrictedLogits, codes: Tensor, sets: Tensor) -
     With K > 1 logits it is the root mean square over the logits.
     """
     strengths = []
-    for some_sets in sets.split(SETS_AT_ONCE):
+    for some_sets in split_rows(sets, SETS_AT_ONCE):
         sums, squares = [], []
-        for rows in codes.split(ROWS_AT_ONCE):
+        for rows in split_rows(codes, ROWS_AT_ONCE):
             parts = cross_contributions(restricted, rows, some_sets).double()
             sums.append(parts.sum(1))
             squares.append(parts.square().sum(1))

@@ -67,16 +67,21 @@ class CrossProducts(nn.Module):
             return columns[:0]
         products, ends = columns, []
         for level in range(1, self.depth + 1):
-            factors = columns.index_select(0, self.get_buffer(f"fields_{level}"))
+            factors = _select(columns, self.get_buffer(f"fields_{level}"))
             if level == 1:
                 products = factors
             else:
-                parents = products.index_select(0, self.get_buffer(f"parents_{level}"))
+                parents = _select(products, self.get_buffer(f"parents_{level}"))
                 products = parents * factors
             last = self.get_buffer(f"ends_{level}")
             if len(last):
                 ends.append(products if len(last) == len(products) else products[last])
         return torch.cat(ends) if len(ends) > 1 else ends[0]
+
+
+def _select(x: Tensor, places: Tensor) -> Tensor:
+    """Return x[places]. On a GPU, index_select would add its gradients up in any order."""
+    return x[places] if x.is_cuda else x.index_select(0, places)
 
 
 class WeightedCrosses(nn.Module):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from functools import reduce
 from itertools import combinations, permutations
 from math import comb, factorial
 
@@ -159,7 +160,7 @@ class StackedSpace(SymmetricSpace):
         betas = list(self.architecture)[:order]
         if not self.repeats:
             return stacked_symmetric(embeddings, betas)
-        return torch.stack([beta @ embeddings for beta in betas]).prod(0).sum(1)
+        return reduce(torch.mul, [beta @ embeddings for beta in betas]).sum(1)
 
     def symmetric_betas(self, max_order: int) -> None:
         """Return None: a set's weight takes betas of several orders."""

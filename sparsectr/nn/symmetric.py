@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from math import factorial
 from typing import Any
 
@@ -159,7 +160,7 @@ def stacked_symmetric(embeddings: Tensor, betas: list[Tensor]) -> Tensor:
     power_sums: dict[int, Tensor] = {}
     for subset in range(1, 2**order):
         members = [k for k in range(order) if subset >> k & 1]
-        weight = torch.stack([betas[k] for k in members]).prod(0)
+        weight = reduce(torch.mul, [betas[k] for k in members])
         power_sums[subset] = weight @ embedding_powers[len(members) - 1]  # (B, R, D)
     sums: dict[int, Any] = {0: 1.0}
     for subset in range(1, 2**order):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import repeat
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from sparsectr.training.batches import LabelledRows, endless_batches
 from sparsectr.training.descent import descend
 from sparsectr.training.loop import EpochRecord
 from sparsectr.training.losses import log_loss
-from sparsectr.training.optimizers import DenseAdam, make_optimizers
+from sparsectr.training.optimizers import make_adam, make_optimizers
 from sparsectr.training.prior import add_embedding_prior
 from sparsectr.training.screening import (
     affordable_rows,
@@ -138,7 +139,9 @@ class CrossSearch:
             patience=None if whole.patience is None else self.settings.patience,
         )
         step = _SearchStep(self, orders, schedule.batch_size)
-        history = self.task.run(self.net, step, phase="search", schedule=schedule)
+        history = self.task.run(
+            self.net, step, phase="search", schedule=schedule, beside=step.beside()
+        )
         for record in history:
             record["order"] = self.net.order
         return history
@@ -261,8 +264,10 @@ class _SearchStep:
         self.architecture = [self.net.space.architecture[order - 1] for order in orders]
         # NOTE[DIFF] no weight decay: it would make the weight of a set depend on the scale of
         # the embeddings.
-        self.architecture_optimizer = DenseAdam(
-            self.architecture, lr=self.settings.architecture_learning_rate, betas=(0.5, 0.999)
+        self.architecture_optimizer = make_adam(
+            [{"params": self.architecture}],
+            lr=self.settings.architecture_learning_rate,
+            betas=(0.5, 0.999),
         )
         self.optimizers = make_weight_optimizers(
             self.net, self.settings.learning_rate, self.settings.weight_decay
@@ -274,12 +279,19 @@ class _SearchStep:
             self.settings.embedding_l2,
         )
 
-    def __call__(self, rows: Tensor) -> Tensor:
+    def beside(self) -> Iterator[Sequence[Tensor]]:
+        """Yield for every step the numbers of the architecture's rows; none for a random one."""
+        if self.settings.search == "random":
+            yield from repeat(())
+        for rows in self.batches:
+            yield (rows,)
+
+    def __call__(self, rows: Tensor, *beside: Tensor) -> Tensor:
         """Train on the rows with these numbers; return the loss."""
         if self.settings.search == "random":
             self.net.space.reset_parameters(self.generator)
-        else:
-            self.step_architecture(self.rows.take(next(self.batches)))
+        for architecture_rows in beside:
+            self.step_architecture(self.rows.take(architecture_rows))
         return self.step_weights(self.task.train.take(rows))
 
     def step_architecture(self, batch: LabelledRows) -> None:

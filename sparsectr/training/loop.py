@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, Protocol
 
 import torch
@@ -14,9 +15,9 @@ from torch.optim import Optimizer
 
 from sparsectr.kernels.memory import reused_memory
 from sparsectr.training.batches import shuffled_batches
+from sparsectr.training.recording import RecordedStep, Step
 
 EpochRecord = dict[str, Any]
-Step = Callable[[Tensor], Tensor]
 Evaluate = Callable[[nn.Module], dict[str, float]]
 
 # What learning rates are multiplied by after an epoch without improvement.
@@ -87,6 +88,8 @@ def run_epochs(
     evaluate: Evaluate | None = None,
     phase: str = "train",
     annealed: Sequence[Optimizer] = (),
+    beside: Iterator[Sequence[Tensor]] | None = None,
+    generators: Sequence[torch.Generator] = (),
 ) -> list[EpochRecord]:
     """Train a net by calling ``step`` on shuffled batches of row numbers.
 
@@ -100,7 +103,9 @@ def run_epochs(
     n_rows : int
         Number of training rows.
     step : callable
-        Takes row numbers (B,), trains on them and returns the detached loss, shape ().
+        Takes row numbers (B,) and what ``beside`` yields, trains on them and returns the detached
+        loss, shape (). On a GPU it is recorded and repeated: see `RecordedStep` for what it must
+        not do.
     schedule : Schedule
         Batch size, epochs and early stopping.
     generator : torch.Generator
@@ -114,6 +119,10 @@ def run_epochs(
     annealed : sequence of Optimizer, default=()
         Optimizers whose learning rates drop to a tenth after every epoch that brings no better
         validation value, when ``schedule.patience`` is set.
+    beside : iterator of sequences of Tensor, optional
+        Further row numbers, for every step those of one sequence: batches of other rows.
+    generators : sequence of torch.Generator, default=()
+        Those that the step may draw from.
 
     Returns
     -------
@@ -128,10 +137,12 @@ def run_epochs(
     history: list[EpochRecord] = []
     best_cost, best_epoch = math.inf, 0
     best_state: dict[str, Tensor] = {}
+    recorded = RecordedStep(step, generator.device, generators)
+    beside = repeat(()) if beside is None else beside
     for epoch in range(1, schedule.max_epochs + 1):
         reporter.begin_epoch(net)
         started = time.perf_counter()
-        loss = _train_epoch(net, n_rows, step, schedule, generator)
+        loss = _train_epoch(net, n_rows, recorded, schedule, generator, beside)
         _require_finite(loss, "training loss", phase, epoch)
         # The losses were those before each step; the last step may have been one too far.
         _require_finite(_extreme_weight(net), "weights", phase, epoch)
@@ -150,6 +161,7 @@ def run_epochs(
                 _copy_state(net, best_state)
             else:
                 _drop_rates(annealed)
+                recorded.forget()
             stopped = stopped or epoch - best_epoch >= schedule.patience
         if stopped:
             break
@@ -159,15 +171,20 @@ def run_epochs(
 
 
 def _train_epoch(
-    net: nn.Module, n_rows: int, step: Step, schedule: Schedule, generator: torch.Generator
+    net: nn.Module,
+    n_rows: int,
+    step: RecordedStep,
+    schedule: Schedule,
+    generator: torch.Generator,
+    beside: Iterator[Sequence[Tensor]],
 ) -> float:
     """Run one pass over the rows and return the mean loss per row."""
     net.train()
     # Summed on the device: reading a loss at every step would stall a GPU.
     total = torch.zeros((), dtype=torch.float64, device=generator.device)
-    with reused_memory():
+    with reused_memory(), step.epoch():
         for rows in shuffled_batches(n_rows, schedule.batch_size, generator):
-            total += step(rows) * len(rows)
+            total += step(rows, *next(beside)) * len(rows)
     return float(total / n_rows)
 
 

@@ -14,6 +14,8 @@ from math import comb
 import torch
 from torch import Tensor
 
+from sparsectr.kernels.rows import touched_rows
+
 # Sets times rows of one screening: some ten seconds of work on one core.
 SCREENING_BUDGET = 1_000_000_000
 MOST_ROWS = 200_000
@@ -190,4 +192,7 @@ def estimate_scores(
 
 def _sum_by(cells: Tensor, values: Tensor, n_cells: int) -> Tensor:
     """Sum values (n, S) by cell: (n_cells, S)."""
-    return values.new_zeros(n_cells, values.shape[1]).index_add_(0, cells, values)
+    sums = values.new_zeros(n_cells, values.shape[1])
+    if values.is_cuda:  # index_add_ would add in any order
+        return sums.index_copy_(0, *touched_rows(cells, values))
+    return sums.index_add_(0, cells, values)

@@ -8,6 +8,8 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from sparsectr.nn.contributions import split_rows
+
 Cross = tuple[int, ...]
 
 # Crosses times rows of one measurement: about a second of work on one core.
@@ -73,6 +75,11 @@ def affordable_rows(n_crosses: int) -> int:
     return max(FEWEST_ROWS, MEASURING_BUDGET // max(1, n_crosses))
 
 
+def in_parts(codes: Tensor) -> tuple[Tensor, ...]:
+    """Cut rows into parts that are measured at once."""
+    return split_rows(codes, ROWS_AT_ONCE)
+
+
 @torch.inference_mode()
 def effects_of(net: CrossNet, codes: Tensor, crosses: Sequence[Cross]) -> Tensor:
     """Return what crosses add to the logits of all rows, (P, n, K).
@@ -87,7 +94,7 @@ def effects_of(net: CrossNet, codes: Tensor, crosses: Sequence[Cross]) -> Tensor
         Field numbers of every cross.
     """
     net.eval()
-    return torch.cat([net.cross_effects(rows, crosses) for rows in codes.split(ROWS_AT_ONCE)], 1)
+    return torch.cat([net.cross_effects(rows, crosses) for rows in in_parts(codes)], 1)
 
 
 def measure_strengths(effects: Tensor, generator: torch.Generator) -> Strengths:

@@ -12,14 +12,8 @@ from torch.optim import Optimizer
 
 from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.training.batches import LabelledRows
-from sparsectr.training.loop import (
-    EpochRecord,
-    Evaluate,
-    Reporter,
-    Schedule,
-    Step,
-    run_epochs,
-)
+from sparsectr.training.loop import EpochRecord, Evaluate, Reporter, Schedule, run_epochs
+from sparsectr.training.recording import Step
 
 
 @dataclass(frozen=True)
@@ -44,6 +38,8 @@ class TrainingTask:
         Told of every epoch.
     seeds : numpy.random.SeedSequence
         Root of all random numbers of this fit.
+    generators : list of torch.Generator
+        All that `new_generator` has returned.
     set_apart : LabelledRows or None
         Rows that `split_off` took away: a search meets their values, too.
     """
@@ -56,6 +52,7 @@ class TrainingTask:
     evaluate: Evaluate | None
     reporter: Reporter
     seeds: np.random.SeedSequence = field(default_factory=np.random.SeedSequence)
+    generators: list[torch.Generator] = field(default_factory=list)
     set_apart: LabelledRows | None = None
 
     @property
@@ -67,7 +64,9 @@ class TrainingTask:
         """Return a generator of its own stream: the n-th call gives the n-th stream."""
         (child,) = self.seeds.spawn(1)
         seed = int(child.generate_state(1, np.uint64)[0] >> np.uint64(1))
-        return torch.Generator(self.device).manual_seed(seed)
+        generator = torch.Generator(self.device).manual_seed(seed)
+        self.generators.append(generator)
+        return generator
 
     def prior_logits(self) -> Tensor:
         """Return the log-odds (or centred log shares) of the weighted classes, shape (K,)."""
@@ -108,6 +107,7 @@ class TrainingTask:
         phase: str = "train",
         schedule: Schedule | None = None,
         annealed: Sequence[Optimizer] = (),
+        beside: Iterator[Sequence[Tensor]] | None = None,
     ) -> list[EpochRecord]:
         """Train a net with the loop; see `run_epochs`.
 
@@ -141,6 +141,8 @@ class TrainingTask:
             evaluate=evaluate,
             phase=phase,
             annealed=annealed,
+            beside=beside,
+            generators=self.generators,
         )
         complete()
         return history

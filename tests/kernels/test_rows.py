@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from sparsectr.kernels.rows import AdamTable, adam_rows_, split_gradient, sum_rows
+from sparsectr.kernels.rows import (
+    LONGEST_PIECE,
+    AdamTable,
+    adam_rows_,
+    split_gradient,
+    sum_rows,
+    sum_rows_filled,
+    touched_rows,
+)
 
 
 def random_lookups(seed, n_lookups, n_rows, dim, dtype=torch.float64):
@@ -58,6 +66,47 @@ def test_sum_rows_returns_memory_of_its_own():
     _, sums = sum_rows(torch.arange(4), values)
     sums.zero_()
     assert torch.equal(values, torch.ones(4, 2))
+
+
+@given(
+    seed=st.integers(0, 2**32),
+    n_lookups=st.integers(1, 300),
+    n_rows=st.integers(1, 200),
+    dim=st.integers(1, 5),
+)
+def test_filled_sums_repeat_the_distinct_rows(seed, n_lookups, n_rows, dim):
+    rows, values = random_lookups(seed, n_lookups, n_rows, dim)
+    distinct, sums = sum_rows(rows, values)
+    filled_rows, filled_sums = sum_rows_filled(rows, values)
+    places = torch.arange(n_lookups) % len(distinct)
+    assert torch.equal(filled_rows, distinct[places])
+    torch.testing.assert_close(filled_sums, sums[places], rtol=0, atol=1e-12)
+    # What is computed from them and written back is the same whoever writes last.
+    assert torch.equal(filled_sums, filled_sums[places])
+
+
+def test_no_thread_of_a_gpu_sums_a_long_run(monkeypatch):
+    """Neither the run of a frequent value, nor the empty places behind the last one."""
+    lengths = []
+    embedding_bag = functional.embedding_bag
+
+    def spy(indices, values, firsts, mode):
+        ends = torch.cat([firsts[1:], torch.tensor([len(indices)])])
+        lengths.append(int((ends - firsts).max()))
+        return embedding_bag(indices, values, firsts, mode=mode)
+
+    monkeypatch.setattr(functional, "embedding_bag", spy)
+    rows = torch.cat([torch.zeros(3200, dtype=torch.int64), torch.arange(800)])
+    sum_rows_filled(rows, torch.ones(4000, 1))
+    of_pieces, of_rows = lengths
+    assert of_pieces <= LONGEST_PIECE
+    assert of_rows <= 3201 / LONGEST_PIECE + 1
+
+
+def test_an_empty_batch_touches_no_row():
+    rows, sums = touched_rows(torch.zeros(0, dtype=torch.int64), torch.zeros(0, 3))
+    assert rows.shape == (0,)
+    assert sums.shape == (0, 3)
 
 
 def test_split_gradient_keeps_the_gradient_of_a_lookup():

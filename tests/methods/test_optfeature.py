@@ -80,13 +80,13 @@ def same(first, second):
 @pytest.mark.parametrize("granularity", ["field", "value", "hybrid"])
 def test_a_gate_step_leaves_the_weights_and_a_weight_step_the_gates(granularity):
     clf, task, net = make_trainable(granularity)
-    train_gates = clf._gate_step(task, net, task.train)
+    train_gates, batches = clf._gate_step(task, net, task.train)
     one_epoch = replace(task.schedule, max_epochs=1)
     # Twice: the second time, all optimizers have moments that could move what rests.
     for _ in range(2):
         weights, selection = split_state(net)
         for _ in range(3):
-            train_gates()
+            train_gates(next(batches))
         after = split_state(net)
         assert same(weights, after[0])
         assert not same(selection, after[1])

@@ -4,6 +4,7 @@ from sparsectr.training.optimizers.dense_adam import DenseAdam
 from sparsectr.training.optimizers.factory import (
     OPTIMIZERS,
     continuing,
+    make_adam,
     make_optimizers,
     set_batch_rows,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "RowAdagrad",
     "RowAdam",
     "continuing",
+    "make_adam",
     "make_optimizers",
     "set_batch_rows",
     "zero_row_share",

@@ -46,9 +46,9 @@ def screen_interactions(clf: Any, X: Any, y: Any, *, order: int = 2) -> pd.DataF
     -------
     DataFrame
         One row per set, the highest score first: fields (tuple of names), order, score (how often
-        residuals agree, in standard deviations of what chance would give) and significant (whether
-        the score stands out from those of the other sets; if no set held anything, one would with
-        a chance of 5 %).
+        residuals agree, beyond what smaller sets explain: the normal deviate that chance would give
+        as seldom) and significant (whether the score stands out from those of the other sets; if
+        no set held anything, one would with a chance of 5 %).
 
     Raises
     ------
@@ -62,8 +62,8 @@ def screen_interactions(clf: Any, X: Any, y: Any, *, order: int = 2) -> pd.DataF
 
     Notes
     -----
-    With S the sum of the residuals of the rows in one cell of the table of joint values, the score
-    is the sum over cells of ``S^2 - sum r^2``, divided by its standard deviation without effect.
+    Scored is the sum over pairs of rows with equal values in all fields of the set of
+    ``2 r_i r_j``, without the share of it that the fields, and smaller sets of them, would cause.
     Joint values are hashed into 262,144 cells, and large problems screened on a part of the rows,
     evenly spaced.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 from math import comb
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -28,10 +29,22 @@ MOST_CELLS = 2**18
 HASH_FACTOR = -7046029254386353131
 # Chance that any set at all is kept where there is nothing to find.
 FALSE_ALARM = 0.05
+# Share of the variance of a sum over pairs of rows that must be its set's own.
+FEWEST_OWN = 1e-6
+# A sum is taken for as skewed as this at least.
+LEAST_SKEWNESS = 1e-6
 # Rows without effect that are added to every value when its score is estimated.
 SHRINKAGE = 100.0
 UNFOLDING_SWEEPS = 8
 TENSOR_SWEEPS = 3
+
+
+class Cumulants(NamedTuple):
+    """Hold a sum over pairs of rows, and its second and third cumulant without effect."""
+
+    total: float
+    variance: float
+    third: float
 
 
 def affordable_rows(n_rows: int, n_fields: int, order: int) -> int:
@@ -47,14 +60,17 @@ def screen_sets(
 ) -> dict[tuple[int, ...], float]:
     """Measure for every set of fields how alike the residuals of equal joint values are.
 
-    With S the sum of the residuals r of the rows in one cell, that is with equal values in all
-    fields of the set,
+    With the sum over pairs of rows that have equal values in all fields of a set S,
 
-        U = sum_cells (S^2 - sum r^2) = sum over pairs of rows in one cell of 2 r_i r_j
+        U(S) = sum over pairs of 2 r_i r_j
 
     has mean 0 if the set has no effect, and needs no validation rows. It is also, but for the
     squares on the diagonal, the squared gradient of the log loss by a free table of the joint
-    values, taken at a table of zeros.
+    values, taken at a table of zeros. An effect of fewer fields T shows in all sets that hold
+    them, in proportion to the pairs that agree there, and so to the variance V of U without
+    effects. It is taken out:
+
+        u(S) = U(S) - sum over T in S of V(S) / V(T) u(T)
 
     Parameters
     ----------
@@ -70,25 +86,98 @@ def screen_sets(
     Returns
     -------
     dict
-        Set to U in units of its standard deviation without effect.
+        Set to the normal deviate that is as unlikely as u without effect. 0 for a set of which one
+        field follows from the others: there is nothing that smaller sets do not explain.
+
+    Notes
+    -----
+    If the fields are independent, the u of different sets are uncorrelated, and the cumulants of U
+    (the variance V, and a third) are made up of theirs:
+
+        v(S) = V(S) - sum over T in S of (V(S) / V(T))^2 v(T)
+
+    and the third with the third power. If they are not, an effect that two overlapping sets share
+    is taken out twice. Sums over few cells are skewed: u is taken as chi-squared of that variance
+    and third cumulant, and turned into a normal deviate by the cube root of E. B. Wilson and M. M.
+    Hilferty, "The distribution of chi-square", PNAS 17 (1931).
+    """
+    own = own_cumulants(codes, residuals, vocabulary_sizes, order)
+    return {fields: _deviate(*cumulants) for fields, cumulants in own.items()}
+
+
+def own_cumulants(
+    codes: Tensor, residuals: Tensor, vocabulary_sizes: Sequence[int], order: int
+) -> dict[tuple[int, ...], Cumulants]:
+    """Return u of every set, and its second and third cumulant without effect: see `screen_sets`.
+
+    All are 0 for a set of which one field follows from the others.
+    """
+    variances: dict[tuple[int, ...], float] = {}
+    own: dict[tuple[int, ...], Cumulants] = {}
+    for size in range(order + 1):
+        agreements = _agreements(codes, residuals, vocabulary_sizes, size)
+        for fields, (total, variance, third) in agreements.items():
+            shares = {
+                part: variance / variances[part]
+                for n in range(size)
+                for part in combinations(fields, n)
+                if variances[part] > 0
+            }
+            cumulants = tuple(
+                value - sum(share**power * own[part][power - 1] for part, share in shares.items())
+                for power, value in enumerate((total, variance, third), 1)
+            )
+            variances[fields] = variance
+            varies = cumulants[1] > FEWEST_OWN * variance
+            own[fields] = Cumulants(*cumulants) if varies else Cumulants(0.0, 0.0, 0.0)
+    return {fields: own[fields] for fields in agreements}
+
+
+def _deviate(total: float, variance: float, third: float) -> float:
+    """Return the normal deviate that is as unlikely as a sum with these cumulants, of mean 0."""
+    if variance <= 0:
+        return 0.0
+    score, skewness = total / variance**0.5, third / variance**1.5
+    spread = max(skewness, LEAST_SKEWNESS) / 6
+    if score < 0:
+        # The many small cells reach further down than a chi-squared sum can.
+        return score + spread
+    return ((1 + 3 * spread * score) ** (1 / 3) - 1) / spread + spread
+
+
+def _agreements(
+    codes: Tensor, residuals: Tensor, vocabulary_sizes: Sequence[int], size: int
+) -> dict[tuple[int, ...], Cumulants]:
+    """Return U, and its second and third cumulant without effects, for all sets of so many fields.
+
+    The third is that of rows whose squared residuals are as large as the rest of their cell's.
     """
     residuals = residuals.double()
     squares = residuals.square().sum(1)
-    # Both sums over single rows are the same for all sets.
+    # Sums over single rows are the same for all sets.
     own, own_square = squares.sum(), squares.square().sum()
+    typical = own_square / own.clamp(min=1e-300)
     columns = codes.long().unbind(1)
-    scores = []
-    sets = list(combinations(range(len(columns)), order))
+    agreements = []
+    sets = list(combinations(range(len(columns)), size))
     for fields in sets:
         cells, n_cells = _joint_cells(
-            [columns[f] for f in fields], [vocabulary_sizes[f] for f in fields]
+            [columns[f] for f in fields] or [torch.zeros_like(columns[0])],
+            [vocabulary_sizes[f] for f in fields] or [1],
         )
+        # Pairs of rows in one cell: the square of its sum, without the squares of its rows.
         sums = sum(
             torch.bincount(cells, column, n_cells).square().sum() for column in residuals.unbind(1)
         )
-        variance = 2 * (torch.bincount(cells, squares, n_cells).square().sum() - own_square)
-        scores.append((sums - own) / variance.clamp(min=1e-300).sqrt())
-    return dict(zip(sets, torch.stack(scores).tolist(), strict=True))
+        weights = torch.bincount(cells, squares, n_cells)
+        squared = weights.square()
+        square = squared.sum()
+        triples = squared @ weights - 3 * typical * square + 2 * typical.square() * own
+        agreements.append(torch.stack([sums - own, 2 * (square - own_square), 8 * triples]))
+    return {
+        fields: Cumulants(*values)
+        for fields, values in zip(sets, torch.stack(agreements).tolist(), strict=True)
+    }
 
 
 def _joint_cells(columns: Sequence[Tensor], sizes: Sequence[int]) -> tuple[Tensor, int]:

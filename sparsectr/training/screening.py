@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 from math import comb
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -29,22 +28,17 @@ MOST_CELLS = 2**18
 HASH_FACTOR = -7046029254386353131
 # Chance that any set at all is kept where there is nothing to find.
 FALSE_ALARM = 0.05
-# Share of the variance of a sum over pairs of rows that must be its set's own.
-FEWEST_OWN = 1e-6
+# Share of the variance of a sum over pairs of rows that its parts must leave to the set.
+LEAST_OWN = 1e-6
+TINY = 1e-300
+# Sets whose sums are taken apart at once.
+SETS_AT_ONCE = 20_000
 # A sum is taken for as skewed as this at least.
 LEAST_SKEWNESS = 1e-6
 # Rows without effect that are added to every value when its score is estimated.
 SHRINKAGE = 100.0
 UNFOLDING_SWEEPS = 8
 TENSOR_SWEEPS = 3
-
-
-class Cumulants(NamedTuple):
-    """Hold a sum over pairs of rows, and its second and third cumulant without effect."""
-
-    total: float
-    variance: float
-    third: float
 
 
 def affordable_rows(n_rows: int, n_fields: int, order: int) -> int:
@@ -60,17 +54,17 @@ def screen_sets(
 ) -> dict[tuple[int, ...], float]:
     """Measure for every set of fields how alike the residuals of equal joint values are.
 
-    With the sum over pairs of rows that have equal values in all fields of a set S,
+    The sum over pairs of rows that have equal values in all fields of a set S,
 
         U(S) = sum over pairs of 2 r_i r_j
 
     has mean 0 if the set has no effect, and needs no validation rows. It is also, but for the
     squares on the diagonal, the squared gradient of the log loss by a free table of the joint
-    values, taken at a table of zeros. An effect of fewer fields T shows in all sets that hold
-    them, in proportion to the pairs that agree there, and so to the variance V of U without
-    effects. It is taken out:
+    values, taken at a table of zeros.
 
-        u(S) = U(S) - sum over T in S of V(S) / V(T) u(T)
+    Rows that agree in S agree in all its parts T, too, so an effect of fewer fields raises U(S) as
+    well. With V the variance of U without effects, the covariance of U(S) and U(T) is V of both
+    together; the regression of U(S) on U of its parts is taken out.
 
     Parameters
     ----------
@@ -86,77 +80,98 @@ def screen_sets(
     Returns
     -------
     dict
-        Set to the normal deviate that is as unlikely as u without effect. 0 for a set of which one
-        field follows from the others: there is nothing that smaller sets do not explain.
+        Set to the normal deviate that is as unlikely, without effect, as what is left. 0 for a set
+        of which one field follows from the others: its parts explain all.
 
     Notes
     -----
-    If the fields are independent, the u of different sets are uncorrelated, and the cumulants of U
-    (the variance V, and a third) are made up of theirs:
-
-        v(S) = V(S) - sum over T in S of (V(S) / V(T))^2 v(T)
-
-    and the third with the third power. If they are not, an effect that two overlapping sets share
-    is taken out twice. Sums over few cells are skewed: u is taken as chi-squared of that variance
-    and third cumulant, and turned into a normal deviate by the cube root of E. B. Wilson and M. M.
-    Hilferty, "The distribution of chi-square", PNAS 17 (1931).
+    Sums over few cells are skewed. They are taken as chi-squared of their variance and third
+    cumulant, and turned into normal deviates by the cube root of E. B. Wilson and M. M. Hilferty,
+    "The distribution of chi-square", PNAS 17 (1931).
     """
-    own = own_cumulants(codes, residuals, vocabulary_sizes, order)
-    return {fields: _deviate(*cumulants) for fields, cumulants in own.items()}
+    agreements = [_agreements(codes, residuals, vocabulary_sizes, k) for k in range(order + 1)]
+    sets = torch.combinations(torch.arange(codes.shape[1]), order)
+    scores = torch.cat(
+        [_score(some, agreements, codes.shape[1]) for some in sets.split(SETS_AT_ONCE)]
+    )
+    return dict(zip(map(tuple, sets.tolist()), scores.tolist(), strict=True))
 
 
-def own_cumulants(
-    codes: Tensor, residuals: Tensor, vocabulary_sizes: Sequence[int], order: int
-) -> dict[tuple[int, ...], Cumulants]:
-    """Return u of every set, and its second and third cumulant without effect: see `screen_sets`.
+def _score(sets: Tensor, agreements: Sequence[Tensor], n_fields: int) -> Tensor:
+    """Return the scores of sets (P, o), given the agreements of all sets of up to o fields."""
+    order = sets.shape[1]
+    # One column per part of a set, in the order of its binary number; the last is the set.
+    parts = []
+    for mask in range(2**order):
+        members = sets[:, [k for k in range(order) if mask >> k & 1]]
+        parts.append(agreements[members.shape[1]][:, _number(members, n_fields)])
+    totals, variances, thirds = torch.stack(parts, -1)  # each (P, 2^o)
+    total, variance = remove_parts(totals, variances)
+    # What is left has fewer independent cells, of the same size.
+    share = variance / variances[:, -1].clamp(min=TINY)
+    return torch.where(
+        share > LEAST_OWN,
+        _deviates(total, variance.clamp(min=TINY), share * thirds[:, -1]),
+        0.0,
+    )
 
-    All are 0 for a set of which one field follows from the others.
+
+def _number(sets: Tensor, n_fields: int) -> Tensor:
+    """Return the numbers (P,) of sets (P, k): their fields are its digits."""
+    return (sets * n_fields ** torch.arange(sets.shape[1])).sum(1)
+
+
+def remove_parts(totals: Tensor, variances: Tensor) -> tuple[Tensor, Tensor]:
+    """Take the regression on U of its parts out of U of sets; return the rest and its variance.
+
+    Parameters
+    ----------
+    totals, variances : Tensor of shape (P, 2^o)
+        U and its variance without effects for all parts of P sets. Bit k of a column's number says
+        whether field k takes part; the last column is the set.
+
+    Returns
+    -------
+    total, variance : Tensor of shape (P,)
     """
-    variances: dict[tuple[int, ...], float] = {}
-    own: dict[tuple[int, ...], Cumulants] = {}
-    for size in range(order + 1):
-        agreements = _agreements(codes, residuals, vocabulary_sizes, size)
-        for fields, (total, variance, third) in agreements.items():
-            shares = {
-                part: variance / variances[part]
-                for n in range(size)
-                for part in combinations(fields, n)
-                if variances[part] > 0
-            }
-            cumulants = tuple(
-                value - sum(share**power * own[part][power - 1] for part, share in shares.items())
-                for power, value in enumerate((total, variance, third), 1)
-            )
-            variances[fields] = variance
-            varies = cumulants[1] > FEWEST_OWN * variance
-            own[fields] = Cumulants(*cumulants) if varies else Cumulants(0.0, 0.0, 0.0)
-    return {fields: own[fields] for fields in agreements}
+    masks = torch.arange(totals.shape[1] - 1)
+    scales = variances[:, :-1].clamp(min=TINY).sqrt()
+    covariances = variances[:, masks[:, None] | masks]  # of both parts together: their union
+    correlations = covariances / scales[:, :, None] / scales[:, None]
+    # Fields that follow from others make it singular.
+    inverse = torch.linalg.pinv(correlations, hermitian=True, rtol=LEAST_OWN)
+    whole = variances[:, -1]
+    slopes = torch.einsum("pij,pj->pi", inverse, whole[:, None] / scales) / scales
+    explained = (slopes * totals[:, :-1]).sum(1)
+    return totals[:, -1] - explained, whole * (1 - slopes.sum(1))
 
 
-def _deviate(total: float, variance: float, third: float) -> float:
-    """Return the normal deviate that is as unlikely as a sum with these cumulants, of mean 0."""
-    if variance <= 0:
-        return 0.0
-    score, skewness = total / variance**0.5, third / variance**1.5
-    spread = max(skewness, LEAST_SKEWNESS) / 6
-    if score < 0:
-        # The many small cells reach further down than a chi-squared sum can.
-        return score + spread
-    return ((1 + 3 * spread * score) ** (1 / 3) - 1) / spread + spread
+def _deviates(totals: Tensor, variances: Tensor, thirds: Tensor) -> Tensor:
+    """Return the normal deviates that are as unlikely as sums with these cumulants and mean 0."""
+    scores = totals / variances.sqrt()
+    spreads = (thirds / variances.pow(1.5)).clamp(min=LEAST_SKEWNESS) / 6
+    above = ((1 + 3 * spreads * scores.clamp(min=0)).pow(1 / 3) - 1) / spreads
+    # The many small cells reach further down than a chi-squared sum can.
+    return torch.where(scores > 0, above, scores) + spreads
 
 
 def _agreements(
     codes: Tensor, residuals: Tensor, vocabulary_sizes: Sequence[int], size: int
-) -> dict[tuple[int, ...], Cumulants]:
+) -> Tensor:
     """Return U, and its second and third cumulant without effects, for all sets of so many fields.
 
     The third is that of rows whose squared residuals are as large as the rest of their cell's.
+
+    Returns
+    -------
+    Tensor of shape (3, F^size)
+        On the CPU; in the column of the number of a set, see `_number`.
     """
     residuals = residuals.double()
     squares = residuals.square().sum(1)
     # Sums over single rows are the same for all sets.
     own, own_square = squares.sum(), squares.square().sum()
-    typical = own_square / own.clamp(min=1e-300)
+    typical = own_square / own.clamp(min=TINY)
     columns = codes.long().unbind(1)
     agreements = []
     sets = list(combinations(range(len(columns)), size))
@@ -174,10 +189,10 @@ def _agreements(
         square = squared.sum()
         triples = squared @ weights - 3 * typical * square + 2 * typical.square() * own
         agreements.append(torch.stack([sums - own, 2 * (square - own_square), 8 * triples]))
-    return {
-        fields: Cumulants(*values)
-        for fields, values in zip(sets, torch.stack(agreements).tolist(), strict=True)
-    }
+    numbered = torch.zeros(3, len(columns) ** size, dtype=torch.float64)
+    numbers = _number(torch.tensor(sets, dtype=torch.int64), len(columns))
+    numbered[:, numbers] = torch.stack(agreements, 1).cpu()
+    return numbered
 
 
 def _joint_cells(columns: Sequence[Tensor], sizes: Sequence[int]) -> tuple[Tensor, int]:

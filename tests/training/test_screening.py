@@ -1,7 +1,6 @@
 """Screening: an independent sum over pairs of rows, and planted crosses without traces."""
 
 from itertools import combinations
-from math import comb
 
 import numpy as np
 import pytest
@@ -11,10 +10,11 @@ from scipy.stats import chi2, norm
 from sparsectr.datasets import make_clicks
 from sparsectr.training import screening
 from sparsectr.training.screening import (
-    _deviate,
+    _agreements,
+    _deviates,
     affordable_rows,
     estimate_scores,
-    own_cumulants,
+    remove_parts,
     screen_sets,
     significant_sets,
 )
@@ -26,45 +26,66 @@ def draw(n_rows=60, n_fields=4, n_outputs=1, size=3):
     return codes, torch.randn(n_rows, n_outputs, generator=generator, dtype=torch.float64)
 
 
-def sums_over_rows(rows, r, fields):
-    """U of a set and its cumulants without effects, pair by pair and triple by triple."""
-    alike = (rows[:, None, list(fields)] == rows[None, :, list(fields)]).all(2)
-    np.fill_diagonal(alike, False)
-    squares = (r**2).sum(1)
-    return np.array(
-        [
-            (alike * (r @ r.T)).sum(),
-            2 * squares @ alike @ squares,
-            8 * np.einsum("ij,jk,ki,i,j,k", alike, alike, alike, squares, squares, squares),
-        ]
-    )
+def alike(rows, fields):
+    """Pairs of different rows with equal values in all fields."""
+    equal = (rows[:, None, list(fields)] == rows[None, :, list(fields)]).all(2)
+    np.fill_diagonal(equal, False)
+    return equal
 
 
-@pytest.mark.parametrize("order", [2, 3])
+@pytest.mark.parametrize("size", [0, 1, 2, 3])
 @pytest.mark.parametrize("n_outputs", [1, 3])
-def test_sums_equal_those_over_pairs_and_triples_of_rows(order, n_outputs):
+def test_sums_equal_those_over_pairs_and_triples_of_rows(size, n_outputs):
     codes, residuals = draw(n_outputs=n_outputs)
     residuals = residuals.sign()  # the third cumulant is that of rows of equal weight
-    found = own_cumulants(codes, residuals, [3] * 4, order)
+    found = _agreements(codes, residuals, [3] * 4, size)
     rows, r = codes.numpy(), residuals.numpy()
-    own, variances = {}, {}
-    for size in range(order + 1):
-        for fields in combinations(range(4), size):
-            own[fields] = sums_over_rows(rows, r, fields)
-            variances[fields] = own[fields][1]
-            for part in (p for n in range(size) for p in combinations(fields, n)):
-                share = variances[fields] / variances[part]
-                own[fields] = own[fields] - share ** np.arange(1, 4) * own[part]
-    assert len(found) == comb(4, order)
-    for fields, cumulants in found.items():
-        np.testing.assert_allclose(cumulants, own[fields], rtol=1e-9)
+    squares = (r**2).sum(1)
+    for fields in combinations(range(4), size):
+        equal = alike(rows, fields)
+        triples = np.einsum("ij,jk,ki,i,j,k", equal, equal, equal, squares, squares, squares)
+        expected = [(equal * (r @ r.T)).sum(), 2 * squares @ equal @ squares, 8 * triples]
+        number = sum(field * 4**k for k, field in enumerate(fields))
+        np.testing.assert_allclose(found[:, number], expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("correlated", [False, True])
+def test_what_is_left_is_uncorrelated_with_the_parts(correlated):
+    """Against least squares on the indicators of all pairs of rows themselves."""
+    codes, residuals = draw(n_rows=80, n_fields=3)
+    rows, r = codes.numpy(), residuals.numpy()[:, 0]
+    if correlated:
+        rows[::2, 1] = rows[::2, 0]
+    # Every pair of rows is one observation, whose variance without effect is the weight.
+    first, second = np.triu_indices(len(rows), 1)
+    weights = 2 * np.abs(r[first] * r[second])
+    sums = 2 * r[first] * r[second]
+    columns = np.stack(
+        [
+            alike(rows, [k for k in range(3) if mask >> k & 1])[first, second] * weights
+            for mask in range(8)
+        ],
+        1,
+    )
+    slopes = np.linalg.lstsq(columns[:, :-1], columns[:, -1], rcond=None)[0]
+    rest = columns[:, -1] - columns[:, :-1] @ slopes
+    shares = columns / weights[:, None]
+    totals, variances = shares.T @ sums, (columns**2).sum(0)
+    found = remove_parts(*(torch.from_numpy(x)[None] for x in (totals, variances)))
+    np.testing.assert_allclose(found[0], totals[-1] - totals[:-1] @ slopes, rtol=1e-8)
+    np.testing.assert_allclose(found[1], (rest**2).sum(), rtol=1e-8)
+
+
+def deviates(totals, variance, third):
+    totals = torch.from_numpy(totals)
+    return _deviates(totals, *(torch.full_like(totals, x) for x in (variance, third))).numpy()
 
 
 @pytest.mark.parametrize("freedom", [2, 5, 30, 1000])
 def test_skewed_sums_become_normal_deviates(freedom):
     chances = np.array([0.2, 0.1, 0.01, 1e-3, 1e-4, 1e-6, 1e-10])
     totals = chi2.isf(chances, freedom) - freedom
-    found = np.array([_deviate(total, 2 * freedom, 8 * freedom) for total in totals])
+    found = deviates(totals, 2.0 * freedom, 8.0 * freedom)
     exact = norm.isf(chances)
     # The cube root is good to .05 as far as 1 in 1000, and too low beyond: no false alarms.
     np.testing.assert_allclose(found[:4], exact[:4], rtol=0, atol=0.05)
@@ -74,14 +95,17 @@ def test_skewed_sums_become_normal_deviates(freedom):
 
 def test_a_deviate_rises_with_the_sum():
     sums = np.linspace(-10, 10, 1001)
-    assert (np.diff([_deviate(x, 2.0, 3.0) for x in sums]) > 0).all()
-    assert _deviate(1e4, 1.0, 0.0) == pytest.approx(1e4, rel=0.1)
-    assert _deviate(3.0, 0.0, 0.0) == 0
+    assert (np.diff(deviates(sums, 2.0, 3.0)) > 0).all()
+    np.testing.assert_allclose(deviates(sums, 1.0, 0.0), sums, rtol=1e-3, atol=1e-5)
 
 
-def test_without_effect_a_set_seldom_stands_out():
+@pytest.mark.parametrize("correlated", [False, True])
+def test_without_effect_a_set_seldom_stands_out(correlated):
     """As often as it says, 5 %, where few cells hold many rows each."""
     codes, _ = draw(n_rows=2000, n_fields=8, size=4)
+    if correlated:
+        for k in range(1, 4):
+            codes[: 400 * k, k] = codes[: 400 * k, 0]
     generator = torch.Generator().manual_seed(2)
     draws = torch.randn(100, 2000, 1, generator=generator)
     alarms = [bool(significant_sets(screen_sets(codes, r, [4] * 8, 2))) for r in draws]
@@ -124,19 +148,17 @@ def test_hashed_cells_hardly_change_the_scores(monkeypatch):
 def test_without_effect_sums_have_mean_zero_and_the_variance_that_is_said():
     codes, _ = draw(n_rows=3000, n_fields=6, size=10)
     generator = torch.Generator().manual_seed(1)
-    sets = [
-        cumulants
-        for _ in range(40)
-        for cumulants in own_cumulants(
-            codes, torch.randn(3000, 1, generator=generator), [10] * 6, 2
-        ).values()
-    ]
-    scores = np.array([cumulants.total / cumulants.variance**0.5 for cumulants in sets])
-    skewness = np.mean([cumulants.third / cumulants.variance**1.5 for cumulants in sets])
+    first, second = torch.combinations(torch.arange(6), 2).T
+    scores, skewness = [], []
+    for _ in range(40):
+        draws = torch.randn(3000, 1, generator=generator)
+        totals, variances, thirds = _agreements(codes, draws, [10] * 6, 2)[:, first + 6 * second]
+        scores += (totals / variances.sqrt()).tolist()
+        skewness += (thirds / variances**1.5).tolist()
     # 600 nearly independent scores: five standard errors each.
-    assert abs(scores.mean()) < 5 / np.sqrt(600)
-    assert abs(scores.var() - 1) < 5 * np.sqrt(2 / 600)
-    assert abs((scores**3).mean() - skewness) < 5 * np.sqrt(15 / 600)
+    assert abs(np.mean(scores)) < 5 / np.sqrt(600)
+    assert abs(np.var(scores) - 1) < 5 * np.sqrt(2 / 600)
+    assert abs(np.mean(np.power(scores, 3)) - np.mean(skewness)) < 5 * np.sqrt(15 / 600)
 
 
 def test_one_outlier_stands_out_and_shared_inflation_does_not():

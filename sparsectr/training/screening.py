@@ -31,8 +31,10 @@ FALSE_ALARM = 0.05
 # Share of the variance of a sum over pairs of rows that its parts must leave to the set.
 LEAST_OWN = 1e-6
 TINY = 1e-300
-# Sets whose sums are taken apart at once.
-SETS_AT_ONCE = 20_000
+# Up to this many fields, all parts of a set are taken out of it.
+LARGEST_WHOLE = 5
+# Numbers of a block of matrices, one per set.
+NUMBERS_AT_ONCE = 2_000_000
 # A sum is taken for as skewed as this at least.
 LEAST_SKEWNESS = 1e-6
 # Rows without effect that are added to every value when its score is estimated.
@@ -89,24 +91,45 @@ def screen_sets(
     cumulant, and turned into normal deviates by the cube root of E. B. Wilson and M. M. Hilferty,
     "The distribution of chi-square", PNAS 17 (1931).
     """
-    agreements = [_agreements(codes, residuals, vocabulary_sizes, k) for k in range(order + 1)]
-    sets = torch.combinations(torch.arange(codes.shape[1]), order)
-    scores = torch.cat(
-        [_score(some, agreements, codes.shape[1]) for some in sets.split(SETS_AT_ONCE)]
-    )
-    return dict(zip(map(tuple, sets.tolist()), scores.tolist(), strict=True))
+    n_fields = codes.shape[1]
+    masks = _parts(order)
+    listed = {
+        size: torch.tensor(list(combinations(range(n_fields), size)), dtype=torch.int64)
+        for size in {mask.bit_count() for mask in masks}
+    }
+    # The sets of a size are listed by rising number.
+    numbers = {size: _number(sets, n_fields) for size, sets in listed.items()}
+    agreements = {
+        size: _agreements(codes, residuals, vocabulary_sizes, sets.tolist())
+        for size, sets in listed.items()
+    }
+    scores = []
+    for sets in listed[order].split(max(1, NUMBERS_AT_ONCE // len(masks) ** 2)):
+        parts = []
+        for mask in masks:
+            members = sets[:, [k for k in range(order) if mask >> k & 1]]
+            size = members.shape[1]
+            places = torch.searchsorted(numbers[size], _number(members, n_fields))
+            parts.append(agreements[size][:, places])
+        scores.append(_score(torch.stack(parts, -1), masks))
+    return dict(zip(map(tuple, listed[order].tolist()), torch.cat(scores).tolist(), strict=True))
 
 
-def _score(sets: Tensor, agreements: Sequence[Tensor], n_fields: int) -> Tensor:
-    """Return the scores of sets (P, o), given the agreements of all sets of up to o fields."""
-    order = sets.shape[1]
-    # One column per part of a set, in the order of its binary number; the last is the set.
-    parts = []
-    for mask in range(2**order):
-        members = sets[:, [k for k in range(order) if mask >> k & 1]]
-        parts.append(agreements[members.shape[1]][:, _number(members, n_fields)])
-    totals, variances, thirds = torch.stack(parts, -1)  # each (P, 2^o)
-    total, variance = remove_parts(totals, variances)
+def _parts(order: int) -> list[int]:
+    """Return the parts of a set that are taken out of it, as binary numbers, and last the set.
+
+    Of large sets only the largest parts and the empty one. What smaller parts explain shows in
+    several of them: too much is taken out rather than too little.
+    """
+    sizes = range(order) if order <= LARGEST_WHOLE else (0, order - 1)
+    return [m for m in range(2**order) if m.bit_count() in sizes or m == 2**order - 1]
+
+
+def _score(agreements: Tensor, masks: Sequence[int]) -> Tensor:
+    """Return the scores (P,), given the agreements (3, P, n + 1) of the parts of P sets."""
+    totals, variances, thirds = agreements
+    unions = torch.tensor([[masks.index(a | b) for b in masks[:-1]] for a in masks[:-1]])
+    total, variance = remove_parts(totals, variances, unions)
     # What is left has fewer independent cells, of the same size.
     share = variance / variances[:, -1].clamp(min=TINY)
     return torch.where(
@@ -118,26 +141,26 @@ def _score(sets: Tensor, agreements: Sequence[Tensor], n_fields: int) -> Tensor:
 
 def _number(sets: Tensor, n_fields: int) -> Tensor:
     """Return the numbers (P,) of sets (P, k): their fields are its digits."""
-    return (sets * n_fields ** torch.arange(sets.shape[1])).sum(1)
+    size = sets.shape[1]
+    return (sets * n_fields ** torch.arange(size - 1, -1, -1)).sum(1)
 
 
-def remove_parts(totals: Tensor, variances: Tensor) -> tuple[Tensor, Tensor]:
+def remove_parts(totals: Tensor, variances: Tensor, unions: Tensor) -> tuple[Tensor, Tensor]:
     """Take the regression on U of its parts out of U of sets; return the rest and its variance.
 
     Parameters
     ----------
-    totals, variances : Tensor of shape (P, 2^o)
-        U and its variance without effects for all parts of P sets. Bit k of a column's number says
-        whether field k takes part; the last column is the set.
+    totals, variances : Tensor of shape (P, n + 1)
+        U and its variance without effects for n parts of P sets, and in the last column the set.
+    unions : Tensor of shape (n, n), int64
+        Column of the union of two parts; it must be among them.
 
     Returns
     -------
     total, variance : Tensor of shape (P,)
     """
-    masks = torch.arange(totals.shape[1] - 1)
     scales = variances[:, :-1].clamp(min=TINY).sqrt()
-    covariances = variances[:, masks[:, None] | masks]  # of both parts together: their union
-    correlations = covariances / scales[:, :, None] / scales[:, None]
+    correlations = variances[:, unions] / scales[:, :, None] / scales[:, None]
     # Fields that follow from others make it singular.
     inverse = torch.linalg.pinv(correlations, hermitian=True, rtol=LEAST_OWN)
     whole = variances[:, -1]
@@ -156,16 +179,19 @@ def _deviates(totals: Tensor, variances: Tensor, thirds: Tensor) -> Tensor:
 
 
 def _agreements(
-    codes: Tensor, residuals: Tensor, vocabulary_sizes: Sequence[int], size: int
+    codes: Tensor,
+    residuals: Tensor,
+    vocabulary_sizes: Sequence[int],
+    sets: Sequence[Sequence[int]],
 ) -> Tensor:
-    """Return U, and its second and third cumulant without effects, for all sets of so many fields.
+    """Return U, and its second and third cumulant without effects, for some sets.
 
     The third is that of rows whose squared residuals are as large as the rest of their cell's.
 
     Returns
     -------
-    Tensor of shape (3, F^size)
-        On the CPU; in the column of the number of a set, see `_number`.
+    Tensor of shape (3, number of sets)
+        On the CPU.
     """
     residuals = residuals.double()
     squares = residuals.square().sum(1)
@@ -174,7 +200,6 @@ def _agreements(
     typical = own_square / own.clamp(min=TINY)
     columns = codes.long().unbind(1)
     agreements = []
-    sets = list(combinations(range(len(columns)), size))
     for fields in sets:
         cells, n_cells = _joint_cells(
             [columns[f] for f in fields] or [torch.zeros_like(columns[0])],
@@ -189,10 +214,7 @@ def _agreements(
         square = squared.sum()
         triples = squared @ weights - 3 * typical * square + 2 * typical.square() * own
         agreements.append(torch.stack([sums - own, 2 * (square - own_square), 8 * triples]))
-    numbered = torch.zeros(3, len(columns) ** size, dtype=torch.float64)
-    numbers = _number(torch.tensor(sets, dtype=torch.int64), len(columns))
-    numbered[:, numbers] = torch.stack(agreements, 1).cpu()
-    return numbered
+    return torch.stack(agreements, 1).cpu()
 
 
 def _joint_cells(columns: Sequence[Tensor], sizes: Sequence[int]) -> tuple[Tensor, int]:

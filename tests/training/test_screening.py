@@ -12,6 +12,7 @@ from sparsectr.training import screening
 from sparsectr.training.screening import (
     _agreements,
     _deviates,
+    _parts,
     affordable_rows,
     estimate_scores,
     remove_parts,
@@ -38,15 +39,15 @@ def alike(rows, fields):
 def test_sums_equal_those_over_pairs_and_triples_of_rows(size, n_outputs):
     codes, residuals = draw(n_outputs=n_outputs)
     residuals = residuals.sign()  # the third cumulant is that of rows of equal weight
-    found = _agreements(codes, residuals, [3] * 4, size)
+    sets = list(combinations(range(4), size))
+    found = _agreements(codes, residuals, [3] * 4, sets)
     rows, r = codes.numpy(), residuals.numpy()
     squares = (r**2).sum(1)
-    for fields in combinations(range(4), size):
+    for place, fields in enumerate(sets):
         equal = alike(rows, fields)
         triples = np.einsum("ij,jk,ki,i,j,k", equal, equal, equal, squares, squares, squares)
         expected = [(equal * (r @ r.T)).sum(), 2 * squares @ equal @ squares, 8 * triples]
-        number = sum(field * 4**k for k, field in enumerate(fields))
-        np.testing.assert_allclose(found[:, number], expected, rtol=1e-9)
+        np.testing.assert_allclose(found[:, place], expected, rtol=1e-9)
 
 
 @pytest.mark.parametrize("correlated", [False, True])
@@ -71,7 +72,10 @@ def test_what_is_left_is_uncorrelated_with_the_parts(correlated):
     rest = columns[:, -1] - columns[:, :-1] @ slopes
     shares = columns / weights[:, None]
     totals, variances = shares.T @ sums, (columns**2).sum(0)
-    found = remove_parts(*(torch.from_numpy(x)[None] for x in (totals, variances)))
+    parts = torch.arange(7)
+    found = remove_parts(
+        torch.from_numpy(totals)[None], torch.from_numpy(variances)[None], parts[:, None] | parts
+    )
     np.testing.assert_allclose(found[0], totals[-1] - totals[:-1] @ slopes, rtol=1e-8)
     np.testing.assert_allclose(found[1], (rest**2).sum(), rtol=1e-8)
 
@@ -112,6 +116,24 @@ def test_without_effect_a_set_seldom_stands_out(correlated):
     assert np.mean(alarms) < 0.12  # three standard errors
 
 
+def test_of_large_sets_the_largest_parts_are_taken_out():
+    assert _parts(2) == [0, 1, 2, 3]
+    assert _parts(6) == [0, *(63 - (1 << k) for k in reversed(range(6))), 63]
+
+
+@pytest.mark.parametrize("order", [5, 6])
+def test_a_large_set_stands_out_alone(order):
+    codes, _ = draw(n_rows=20_000, n_fields=order + 1, size=2)
+    generator = torch.Generator().manual_seed(1)
+    signs = 1 - 2 * codes.double()
+    noise = torch.randn(20_000, generator=generator, dtype=torch.float64)
+    residuals = noise + 0.3 * signs[:, :2].prod(1) + 0.2 * signs[:, :order].prod(1)
+    scores = screen_sets(codes, residuals[:, None], [2] * (order + 1), order)
+    planted = tuple(range(order))
+    assert scores.pop(planted) > 10
+    assert max(scores.values()) < 3
+
+
 @pytest.mark.parametrize("order", [2, 3])
 def test_what_fewer_fields_explain_is_not_counted_for_more(order):
     codes, _ = draw(n_rows=20_000, n_fields=5, size=6)
@@ -148,11 +170,11 @@ def test_hashed_cells_hardly_change_the_scores(monkeypatch):
 def test_without_effect_sums_have_mean_zero_and_the_variance_that_is_said():
     codes, _ = draw(n_rows=3000, n_fields=6, size=10)
     generator = torch.Generator().manual_seed(1)
-    first, second = torch.combinations(torch.arange(6), 2).T
+    sets = list(combinations(range(6), 2))
     scores, skewness = [], []
     for _ in range(40):
         draws = torch.randn(3000, 1, generator=generator)
-        totals, variances, thirds = _agreements(codes, draws, [10] * 6, 2)[:, first + 6 * second]
+        totals, variances, thirds = _agreements(codes, draws, [10] * 6, sets)
         scores += (totals / variances.sqrt()).tolist()
         skewness += (thirds / variances**1.5).tolist()
     # 600 nearly independent scores: five standard errors each.

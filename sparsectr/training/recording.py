@@ -107,8 +107,10 @@ class RecordedStep:
         graph = torch.cuda.CUDAGraph()
         own = tuple(batch.clone() for batch in batches)
         states = [generator.clone_state() for generator in self.generators]
-        for generator in self.generators:
-            graph.register_generator_state(generator)
+        # Newer versions of torch find out by themselves who draws.
+        if hasattr(graph, "register_generator_state"):
+            for generator in self.generators:
+                graph.register_generator_state(generator)
         try:
             # thread_local: other threads may use the GPU meanwhile.
             with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):

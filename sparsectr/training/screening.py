@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
-from math import comb
+from math import comb, prod
 
 import torch
 from torch import Tensor
@@ -126,10 +126,10 @@ def _parts(order: int) -> list[int]:
 
 
 def _score(agreements: Tensor, masks: Sequence[int]) -> Tensor:
-    """Return the scores (P,), given the agreements (3, P, n + 1) of the parts of P sets."""
-    totals, variances, thirds = agreements
+    """Return the scores (P,), given the agreements (4, P, n + 1) of the parts of P sets."""
+    totals, variances, thirds, shared = agreements
     unions = torch.tensor([[masks.index(a | b) for b in masks[:-1]] for a in masks[:-1]])
-    total, variance = remove_parts(totals, variances, unions)
+    total, variance = remove_parts(totals, variances, shared, unions)
     # What is left has fewer independent cells, of the same size.
     share = variance / variances[:, -1].clamp(min=TINY)
     return torch.where(
@@ -145,13 +145,17 @@ def _number(sets: Tensor, n_fields: int) -> Tensor:
     return (sets * n_fields ** torch.arange(size - 1, -1, -1)).sum(1)
 
 
-def remove_parts(totals: Tensor, variances: Tensor, unions: Tensor) -> tuple[Tensor, Tensor]:
+def remove_parts(
+    totals: Tensor, variances: Tensor, shared: Tensor, unions: Tensor
+) -> tuple[Tensor, Tensor]:
     """Take the regression on U of its parts out of U of sets; return the rest and its variance.
 
     Parameters
     ----------
     totals, variances : Tensor of shape (P, n + 1)
         U and its variance without effects for n parts of P sets, and in the last column the set.
+    shared : Tensor of shape (P, n + 1)
+        What of the variance is of rows that really agree: the covariance with U of parts.
     unions : Tensor of shape (n, n), int64
         Column of the union of two parts; it must be among them.
 
@@ -160,13 +164,15 @@ def remove_parts(totals: Tensor, variances: Tensor, unions: Tensor) -> tuple[Ten
     total, variance : Tensor of shape (P,)
     """
     scales = variances[:, :-1].clamp(min=TINY).sqrt()
-    correlations = variances[:, unions] / scales[:, :, None] / scales[:, None]
+    covariances = shared[:, unions]
+    covariances.diagonal(dim1=1, dim2=2).copy_(variances[:, :-1])
+    correlations = covariances / scales[:, :, None] / scales[:, None]
     # Fields that follow from others make it singular.
     inverse = torch.linalg.pinv(correlations, hermitian=True, rtol=LEAST_OWN)
-    whole = variances[:, -1]
+    whole = shared[:, -1]
     slopes = torch.einsum("pij,pj->pi", inverse, whole[:, None] / scales) / scales
     explained = (slopes * totals[:, :-1]).sum(1)
-    return totals[:, -1] - explained, whole * (1 - slopes.sum(1))
+    return totals[:, -1] - explained, variances[:, -1] - whole * slopes.sum(1)
 
 
 def _deviates(totals: Tensor, variances: Tensor, thirds: Tensor) -> Tensor:
@@ -187,10 +193,12 @@ def _agreements(
     """Return U, and its second and third cumulant without effects, for some sets.
 
     The third is that of rows whose squared residuals are as large as the rest of their cell's.
+    Rows that share a cell only by its hash are a random sample of all pairs: what these are
+    expected to add is taken off U, and off the variance for the fourth number.
 
     Returns
     -------
-    Tensor of shape (3, number of sets)
+    Tensor of shape (4, number of sets)
         On the CPU.
     """
     residuals = residuals.double()
@@ -198,6 +206,8 @@ def _agreements(
     # Sums over single rows are the same for all sets.
     own, own_square = squares.sum(), squares.square().sum()
     typical = own_square / own.clamp(min=TINY)
+    all_sums = residuals.sum(0).square().sum() - own
+    all_variance = 2 * (own.square() - own_square)
     columns = codes.long().unbind(1)
     agreements = []
     for fields in sets:
@@ -213,7 +223,19 @@ def _agreements(
         squared = weights.square()
         square = squared.sum()
         triples = squared @ weights - 3 * typical * square + 2 * typical.square() * own
-        agreements.append(torch.stack([sums - own, 2 * (square - own_square), 8 * triples]))
+        n_values = prod(vocabulary_sizes[f] for f in fields)
+        by_hash = 1 / n_cells if n_values > MOST_CELLS else 0.0
+        variance = 2 * (square - own_square)
+        agreements.append(
+            torch.stack(
+                [
+                    sums - own - by_hash * all_sums,
+                    variance,
+                    8 * triples,
+                    (variance - by_hash * all_variance).clamp(min=0),
+                ]
+            )
+        )
     return torch.stack(agreements, 1).cpu()
 
 

@@ -7,6 +7,7 @@ its terms one after the other, so its bits do not depend on the tile.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -88,17 +89,31 @@ def add_transposed_product(weight: Any, x: Any, y: Any) -> None:
 
 
 @compiled
+def descend_by_transposed_product(weight: Any, x: Any, z: Any, y: Any) -> None:
+    """Store weight.T @ x - z * y as y; sizes as for `set_transposed_product`."""
+    m, n = _in_large_tiles(y)
+    for i in range(0, m, LARGE_ROWS):
+        for c in range(0, n, LARGE_COLUMNS):
+            _descend_large_tile(weight, x, y, z, i, c)
+        for c in range(n, y.shape[1], TILE_COLUMNS):
+            _descend_tall_tile(weight, x, y, z, i, c)
+    for i in range(m, y.shape[0], TILE_ROWS):
+        for c in range(0, y.shape[1], TILE_COLUMNS):
+            _descend_tile(weight, x, y, z, i, c)
+
+
+@compiled
 def grow_by_product(weight: Any, x0: Any, x: Any, result: Any) -> None:
     """Store x * (1 + weight @ x0), which may be x itself; sizes as for `add_product`."""
     m, n = _in_large_tiles(result)
     for i in range(0, m, LARGE_ROWS):
         for c in range(0, n, LARGE_COLUMNS):
-            _grow_large_tile(weight, x0, result, i, c, x)
+            _grow_large_tile(weight, x0, result, x, i, c)
         for c in range(n, result.shape[1], TILE_COLUMNS):
-            _grow_tall_tile(weight, x0, result, i, c, x)
+            _grow_tall_tile(weight, x0, result, x, i, c)
     for i in range(m, result.shape[0], TILE_ROWS):
         for c in range(0, result.shape[1], TILE_COLUMNS):
-            _grow_tile(weight, x0, result, i, c, x)
+            _grow_tile(weight, x0, result, x, i, c)
 
 
 @compiled
@@ -136,25 +151,37 @@ def add_up(partial_sums: Any, weight: Any) -> None:
             weight[i, j] = sum_piece(flat, (i * weight.shape[1] + j) * SHORT_WIDTH, SHORT_WIDTH)
 
 
+def _set(builder: Any, product: Any, y: Any) -> Any:
+    return product
+
+
+def _add(builder: Any, product: Any, y: Any) -> Any:
+    return builder.fadd(y(), product)
+
+
+def _grow(builder: Any, product: Any, y: Any, z: Any) -> Any:
+    before = z()
+    return vectors.multiply_add(builder, before, product, before)
+
+
+def _descend(builder: Any, product: Any, y: Any, z: Any) -> Any:
+    return vectors.multiply_subtract(builder, z(), y(), product)
+
+
 def _generate_tile(
     tile: tuple[int, int],
-    adds: bool,
     turns: bool,
+    finish: Callable[..., Any],
     context: Any,
     builder: Any,
     signature: Any,
     arguments: Any,
 ) -> Any:
-    """Write one tile of y = weight @ x, or of y += weight @ x, or with weight.T.
-
-    With one argument more, z, it is y = z * (1 + weight @ x).
-    """
-    weight, x, y = vectors.open_arrays(context, builder, signature, arguments, 3)
-    first_row, first_column, *others = arguments[3:]
-    grown_arrays = [
-        context.make_array(kind)(context, builder, value)
-        for kind, value in zip(signature.args[5:], others, strict=True)
-    ]
+    """Write one tile of weight @ x, or of weight.T @ x, finished with what y or z hold there."""
+    weight, x, *finishing = vectors.open_arrays(
+        context, builder, signature, arguments, len(arguments) - 2
+    )
+    y, (first_row, first_column) = finishing[0], arguments[-2:]
     n_rows, n_columns = tile
     rows = [builder.add(first_row, first_row.type(k)) for k in range(n_rows)]
     columns = [
@@ -171,28 +198,28 @@ def _generate_tile(
                 builder.store(grown, total)
     for row, totals in sums.items():
         for total, column in zip(totals, columns, strict=True):
-            result = builder.load(total)
-            for array in grown_arrays:
-                before = vectors.load(builder, array, row, column)
-                result = vectors.multiply_add(builder, before, result, before)
-            if adds:
-                result = builder.fadd(vectors.load(builder, y, row, column), result)
+            there = (partial(vectors.load, builder, array, row, column) for array in finishing)
+            result = finish(builder, builder.load(total), *there)
             vectors.store(builder, result, y, row, column)
     return context.get_dummy_value()
 
 
-def _make_tile(tile: tuple[int, int], *, adds: bool, turns: bool) -> Any:
+def _make_tile(tile: tuple[int, int], finish: Callable[..., Any], *, turns: bool = False) -> Any:
+    generate = partial(_generate_tile, tile, turns, finish)
+
     def write(_: Any, weight: Any, x: Any, y: Any, row: Any, column: Any) -> Any:
-        signature = types.void(weight, x, y, types.intp, types.intp)
-        return signature, partial(_generate_tile, tile, adds, turns)
+        return types.void(weight, x, y, types.intp, types.intp), generate
 
     return intrinsic(write)
 
 
-def _make_growing_tile(tile: tuple[int, int]) -> Any:
-    def write(_: Any, weight: Any, x: Any, y: Any, row: Any, column: Any, z: Any) -> Any:
-        signature = types.void(weight, x, y, types.intp, types.intp, z)
-        return signature, partial(_generate_tile, tile, False, False)
+def _make_tile_with_another(
+    tile: tuple[int, int], finish: Callable[..., Any], *, turns: bool = False
+) -> Any:
+    generate = partial(_generate_tile, tile, turns, finish)
+
+    def write(_: Any, weight: Any, x: Any, y: Any, z: Any, row: Any, column: Any) -> Any:
+        return types.void(weight, x, y, z, types.intp, types.intp), generate
 
     return intrinsic(write)
 
@@ -236,21 +263,24 @@ def _make_outer_tile(n_j: int, kind: Any) -> Any:
 
 _SMALL, _LARGE = (TILE_ROWS, TILE_COLUMNS), (LARGE_ROWS, LARGE_COLUMNS)
 _TALL = LARGE_ROWS, TILE_COLUMNS
-_add_tile: Any = _make_tile(_SMALL, adds=True, turns=False)
-_set_tile: Any = _make_tile(_SMALL, adds=False, turns=False)
-_add_transposed_tile: Any = _make_tile(_SMALL, adds=True, turns=True)
-_set_transposed_tile: Any = _make_tile(_SMALL, adds=False, turns=True)
-_add_tall_tile: Any = _make_tile(_TALL, adds=True, turns=False)
-_set_tall_tile: Any = _make_tile(_TALL, adds=False, turns=False)
-_add_tall_transposed_tile: Any = _make_tile(_TALL, adds=True, turns=True)
-_set_tall_transposed_tile: Any = _make_tile(_TALL, adds=False, turns=True)
-_add_large_tile: Any = _make_tile(_LARGE, adds=True, turns=False)
-_set_large_tile: Any = _make_tile(_LARGE, adds=False, turns=False)
-_add_large_transposed_tile: Any = _make_tile(_LARGE, adds=True, turns=True)
-_set_large_transposed_tile: Any = _make_tile(_LARGE, adds=False, turns=True)
-_grow_tile: Any = _make_growing_tile(_SMALL)
-_grow_tall_tile: Any = _make_growing_tile(_TALL)
-_grow_large_tile: Any = _make_growing_tile(_LARGE)
+_add_tile: Any = _make_tile(_SMALL, _add)
+_add_tall_tile: Any = _make_tile(_TALL, _add)
+_add_large_tile: Any = _make_tile(_LARGE, _add)
+_set_tile: Any = _make_tile(_SMALL, _set)
+_set_tall_tile: Any = _make_tile(_TALL, _set)
+_set_large_tile: Any = _make_tile(_LARGE, _set)
+_add_transposed_tile: Any = _make_tile(_SMALL, _add, turns=True)
+_add_tall_transposed_tile: Any = _make_tile(_TALL, _add, turns=True)
+_add_large_transposed_tile: Any = _make_tile(_LARGE, _add, turns=True)
+_set_transposed_tile: Any = _make_tile(_SMALL, _set, turns=True)
+_set_tall_transposed_tile: Any = _make_tile(_TALL, _set, turns=True)
+_set_large_transposed_tile: Any = _make_tile(_LARGE, _set, turns=True)
+_grow_tile: Any = _make_tile_with_another(_SMALL, _grow)
+_grow_tall_tile: Any = _make_tile_with_another(_TALL, _grow)
+_grow_large_tile: Any = _make_tile_with_another(_LARGE, _grow)
+_descend_tile: Any = _make_tile_with_another(_SMALL, _descend, turns=True)
+_descend_tall_tile: Any = _make_tile_with_another(_TALL, _descend, turns=True)
+_descend_large_tile: Any = _make_tile_with_another(_LARGE, _descend, turns=True)
 _add_outer_tile: Any = _make_outer_tile(OUTER_ROWS, vectors.SHORT_VECTOR)
 _add_large_outer_tile: Any = _make_outer_tile(
     LARGE_OUTER_ROWS, vectors.VECTOR if vectors.HAS_LONG_REGISTERS else vectors.SHORT_VECTOR

@@ -93,6 +93,18 @@ def add_scaled_piece(source: Any, i: int, number: Any, target: Any, j: int, n: i
 
 
 @inlined
+def add_product_piece(
+    a: Any, i: int, b: Any, j: int, number: Any, target: Any, t: int, n: int
+) -> None:
+    """Add number * a[i : i + n] * b[j : j + n] to target[t : t + n]."""
+    whole = n - n % SHORT_WIDTH
+    for k in range(0, whole, SHORT_WIDTH):
+        _add_product_vector(a, i + k, b, j + k, np.float32(number), target, t + k)
+    for k in range(whole, n):
+        target[t + k] += number * (a[i + k] * b[j + k])
+
+
+@inlined
 def dot_piece(a: Any, i: int, b: Any, j: int, n: int) -> Any:
     """Return the sum of a[i : i + n] * b[j : j + n]."""
     whole = n - n % SHORT_WIDTH
@@ -161,6 +173,18 @@ def _generate_scale(adds: bool, context: Any, builder: Any, signature: Any, argu
     return context.get_dummy_value()
 
 
+def _generate_add_product(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    a, b, target = vectors.open_flat(context, builder, signature, arguments, 0, 2, 5)
+    numbers = vectors.repeat(builder, arguments[4], vectors.SHORT_VECTOR)
+    of_a = vectors.load_flat(builder, a, arguments[1])
+    of_b = vectors.load_flat(builder, b, arguments[3])
+    before = vectors.load_flat(builder, target, arguments[6])
+    product = vectors.multiply(builder, of_a, of_b)
+    result = vectors.multiply_add(builder, numbers, product, before)
+    vectors.store_flat(builder, result, target, arguments[6])
+    return context.get_dummy_value()
+
+
 def _generate_dot(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     a, b = vectors.open_flat(context, builder, signature, arguments, 0, 3)
     (total,) = vectors.variables(builder, [ir.Constant(vectors.SHORT_VECTOR, [0.0] * SHORT_WIDTH)])
@@ -195,6 +219,11 @@ def _add_scaled(_: Any, source: Any, i: Any, number: Any, target: Any, j: Any) -
     return types.void(*kinds), partial(_generate_scale, True)
 
 
+def _add_product(_: Any, a: Any, i: Any, b: Any, j: Any, number: Any, target: Any, t: Any) -> Any:
+    kinds = a, types.intp, b, types.intp, types.float32, target, types.intp
+    return types.void(*kinds), _generate_add_product
+
+
 def _dot(_: Any, a: Any, first: Any, end: Any, b: Any, start: Any) -> Any:
     return types.float32(a, types.intp, types.intp, b, types.intp), _generate_dot
 
@@ -208,5 +237,6 @@ _add_vector: Any = intrinsic(_add)
 _fill_vector: Any = intrinsic(_fill)
 _scale_vector: Any = intrinsic(_scale)
 _add_scaled_vector: Any = intrinsic(_add_scaled)
+_add_product_vector: Any = intrinsic(_add_product)
 _dot_vectors: Any = intrinsic(_dot)
 _sum_vectors: Any = intrinsic(_sum)

@@ -11,10 +11,8 @@ from torch.autograd.function import FunctionCtx
 from sparsectr.kernels.compiled.arrays import as_array
 from sparsectr.kernels.compiled.blocks import (
     ask_for,
-    clear,
     count_product_columns,
     count_product_rows,
-    empty_block,
     look_up,
     store_lookups,
     store_rows,
@@ -28,15 +26,18 @@ from sparsectr.kernels.compiled.losses import (
     lookup_gradient,
     weighted_log_loss,
 )
-from sparsectr.kernels.compiled.pieces import empty_lines, fill_piece, sum_piece
+from sparsectr.kernels.compiled.pieces import empty_lines, fill_piece, sum_piece, zero_lines
 from sparsectr.kernels.compiled.symmetric import (
     PART_ROWS,
-    as_type,
     descend_to_betas,
     descend_to_x,
-    empty_lower,
+    direct,
+    empty_outer,
+    empty_rooms,
+    finish_betas,
     join_betas,
     lowest_wanted,
+    make_factors,
     split_of_betas,
     start_of_betas,
     sum_polynomials,
@@ -63,7 +64,6 @@ def symmetric_logits(
         as_array(tables[1]).ravel(),
         as_array(bias),
         join_betas(betas),
-        as_type(len(betas)),
         logits,
     )
     return logits
@@ -136,8 +136,7 @@ class _SymmetricLoss(OnePassLoss):
             as_array(linear).ravel(),
             as_array(bias),
             join_betas(betas),
-            as_type(len(betas)),
-            as_type(lowest_wanted(for_betas)),
+            lowest_wanted(for_betas),
             losses,
             of_bias,
             rows,
@@ -155,7 +154,7 @@ class _SymmetricLoss(OnePassLoss):
         ctx.gradients = (  # type: ignore[attr-defined]
             *(None,) * 5,
             *of_tables,
-            *split_of_betas(of_architecture, betas, for_betas),
+            *split_of_betas(of_architecture, for_betas),
         )
         return targets.new_tensor(losses.sum())
 
@@ -169,20 +168,19 @@ def _logits_part(
     linear: Any,
     bias: Any,
     betas: Any,
-    orders: Any,
     logits: Any,
 ) -> None:
     """Compute the logits of the rows of one part."""
-    n_fields, dim, n_block_rows = codes.shape[1], table.shape[1], count_product_rows(table.shape[1])
-    n_columns = count_product_columns(n_block_rows, dim)
-    x, total = empty_block(n_fields, n_columns), empty_lines(n_columns)
-    lower = empty_lower(betas, orders, n_columns)
+    dim, n_block_rows = table.shape[1], count_product_rows(table.shape[1])
+    factors = make_factors(betas)
+    rooms = empty_rooms(factors, count_product_columns(n_block_rows, dim))
+    x, _, total = rooms
     stop = min(len(codes), (part + 1) * PART_ROWS)
     for first in range(part * PART_ROWS, stop, n_block_rows):
         last = min(stop, first + n_block_rows)
         ask_for_next(codes[last : min(stop, last + n_block_rows)], offsets, table, linear)
-        look_up(codes[first:last], offsets, table, dim, x)
-        sum_polynomials(betas, x, total, lower, orders)
+        look_up(codes[first:last], offsets, table, dim, x[0])
+        sum_polynomials(factors, rooms)
         for b in range(first, last):
             of_fields = sum_piece(total, (b - first) * dim, dim)
             logits[b, 0] = bias[0] + of_fields + sum_linear(codes[b], offsets, linear)
@@ -206,7 +204,6 @@ def _loss_part(
     linear: Any,
     bias: Any,
     betas: Any,
-    orders: Any,
     lowest: Any,
     losses: Any,
     of_bias: Any,
@@ -216,18 +213,18 @@ def _loss_part(
     of_betas: Any,
 ) -> None:
     """Compute the loss of the rows of one part, and the gradients that are wanted."""
-    n_fields, dim, n_block_rows = codes.shape[1], table.shape[1], count_product_rows(table.shape[1])
-    n_columns = count_product_columns(n_block_rows, dim)
-    x, of_x = empty_block(n_fields, n_columns), empty_block(n_fields, n_columns)
-    total, direction = empty_lines(n_columns), empty_lines(n_columns)
+    dim, n_block_rows = table.shape[1], count_product_rows(table.shape[1])
+    n_columns, factors = count_product_columns(n_block_rows, dim), make_factors(betas)
+    rooms, outer = empty_rooms(factors, n_columns), empty_outer(factors, len(of_betas) > 0)
+    x, _, total = rooms
+    direction, of_x = empty_lines(n_columns), zero_lines(x.shape[1:])
     slopes = np.empty(n_block_rows, np.float32)
-    lower = empty_lower(betas, orders, n_columns)
     stop = min(len(codes), (part + 1) * PART_ROWS)
     for first in range(part * PART_ROWS, stop, n_block_rows):
         last = min(stop, first + n_block_rows)
         ask_for_next(codes[last : min(stop, last + n_block_rows)], offsets, table, linear)
-        look_up(codes[first:last], offsets, table, dim, x)
-        sum_polynomials(betas, x, total, lower, orders)
+        look_up(codes[first:last], offsets, table, dim, x[0])
+        sum_polynomials(factors, rooms)
         # Of missing rows nothing is wanted.
         fill_piece(direction, 0, np.float32(0), n_columns)
         for b in range(first, last):
@@ -238,11 +235,13 @@ def _loss_part(
             fill_piece(direction, (b - first) * dim, slope, dim)
             of_bias[part] += slope
             slopes[b - first] = slope
+        direct(factors, direction, rooms)
         if of_linear.size > 0:
             store_rows(codes[first:last], offsets, first, rows)
             store_slopes(slopes, first, last - first, of_linear)
-            clear(of_x)
-            descend_to_x(betas, x, direction, lower, of_x, orders)
+            descend_to_x(factors, direction, rooms, of_x)
             store_lookups(of_x, dim, first, last - first, of_lookups)
         if len(of_betas) > 0:
-            descend_to_betas(betas, x, direction, lower, of_betas[part], orders, lowest)
+            descend_to_betas(factors, direction, lowest, rooms, outer)
+    if len(of_betas) > 0:
+        finish_betas(factors, lowest, outer, of_betas[part])

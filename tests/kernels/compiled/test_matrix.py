@@ -47,6 +47,22 @@ def test_set_transposed_product_agrees_with_numpy(seed, m, n, columns, more):
     m=st.integers(1, 5),
     n=st.integers(0, 21),
     columns=st.integers(1, 4),
+    more=st.integers(0, 3),
+)
+def test_descend_by_transposed_product_agrees_with_numpy(seed, m, n, columns, more):
+    weight, x = draw(seed, n, 4 * m + more), draw(seed + 1, n, 16 * columns)
+    y, z = draw(seed + 2, 4 * m, 16 * columns), draw(seed + 3, 4 * m, 16 * columns)
+    expected = weight[:, : 4 * m].T.astype(float) @ x.astype(float) - z.astype(float) * y
+    matrix.descend_by_transposed_product(weight, x, z, y)
+    np.testing.assert_allclose(y, expected, rtol=0, atol=1e-5)
+
+
+@settings(deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    m=st.integers(1, 5),
+    n=st.integers(0, 21),
+    columns=st.integers(1, 4),
     in_place=st.booleans(),
 )
 def test_grow_by_product_agrees_with_numpy(seed, m, n, columns, in_place):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
-from math import comb, prod
+from math import comb
 
 import torch
 from torch import Tensor
@@ -211,7 +211,7 @@ def _agreements(
     columns = codes.long().unbind(1)
     agreements = []
     for fields in sets:
-        cells, n_cells = _joint_cells(
+        cells, n_cells, by_hash = _joint_cells(
             [columns[f] for f in fields] or [torch.zeros_like(columns[0])],
             [vocabulary_sizes[f] for f in fields] or [1],
         )
@@ -223,8 +223,6 @@ def _agreements(
         squared = weights.square()
         square = squared.sum()
         triples = squared @ weights - 3 * typical * square + 2 * typical.square() * own
-        n_values = prod(vocabulary_sizes[f] for f in fields)
-        by_hash = 1 / n_cells if n_values > MOST_CELLS else 0.0
         variance = 2 * (square - own_square)
         agreements.append(
             torch.stack(
@@ -239,15 +237,23 @@ def _agreements(
     return torch.stack(agreements, 1).cpu()
 
 
-def _joint_cells(columns: Sequence[Tensor], sizes: Sequence[int]) -> tuple[Tensor, int]:
-    """Number the joint values of some columns; return the numbers and how many there are."""
+def _joint_cells(columns: Sequence[Tensor], sizes: Sequence[int]) -> tuple[Tensor, int, float]:
+    """Number the joint values of some columns.
+
+    Returns
+    -------
+    cells : Tensor of shape (n_rows,)
+    n_cells : int
+    by_hash : float
+        How probable it is that two different joint values share a cell.
+    """
     cells, n_cells = columns[0], sizes[0]
     for column, size in zip(columns[1:], sizes[1:], strict=True):
         cells, n_cells = cells * size + column, n_cells * size
     if n_cells <= MOST_CELLS:
-        return cells, n_cells
+        return cells, n_cells, 0.0
     # The upper bits of the product are the well-mixed ones.
-    return (cells * HASH_FACTOR >> 40) & (MOST_CELLS - 1), MOST_CELLS
+    return (cells * HASH_FACTOR >> 40) & (MOST_CELLS - 1), MOST_CELLS, 1 / MOST_CELLS
 
 
 def significant_sets(scores: dict[tuple[int, ...], float]) -> list[tuple[int, ...]]:
@@ -320,7 +326,7 @@ def estimate_scores(
     scores = []
     for field, (column, size) in enumerate(zip(columns, sizes, strict=True)):
         others = [k for k in range(len(columns)) if k != field]
-        cells, n_cells = _joint_cells([columns[k] for k in others], [sizes[k] for k in others])
+        cells, n_cells, _ = _joint_cells([columns[k] for k in others], [sizes[k] for k in others])
         score = torch.randn(size, n_directions, generator=generator, device=codes.device)
         for _ in range(UNFOLDING_SWEEPS):
             own = residuals * score[column]

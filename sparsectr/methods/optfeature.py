@@ -93,7 +93,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         Step size of the selection embeddings; their networks take steps a hundredth as long.
     alpha_learning_rate : float, default=1e-2
         Step size of the choice between field and value gates.
-    hidden_units : sequence of int, default=(64, 32)
+    hidden_units : sequence of int, default=(256, 128)
         Widths of the hidden layers of the predictor. Empty: a linear predictor.
     dropout : float, default=0.0
         Share of the hidden units that are dropped in training, in [0, 1).
@@ -246,7 +246,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         selection_rank: int = 32,
         selection_learning_rate: float = 2e-3,
         alpha_learning_rate: float = 1e-2,
-        hidden_units: Sequence[int] = (64, 32),
+        hidden_units: Sequence[int] = (256, 128),
         dropout: float = 0.0,
         optimizer: str = "adagrad",
         embedding_dim: int = 16,

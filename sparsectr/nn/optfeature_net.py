@@ -51,7 +51,7 @@ class OptFeatureConfig:
     operator: str = "inner"
     selection_dim: int = 8
     selection_rank: int = 32
-    hidden_units: tuple[int, ...] = (64, 32)
+    hidden_units: tuple[int, ...] = (256, 128)
     dropout: float = 0.0
 
 

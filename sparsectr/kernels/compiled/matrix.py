@@ -7,7 +7,8 @@ its terms one after the other, so its bits do not depend on the tile.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -35,95 +36,37 @@ LARGE_OUTER_ROWS = 4 if vectors.HAS_LONG_REGISTERS else OUTER_ROWS
 @compiled
 def add_product(weight: Any, x: Any, y: Any) -> None:
     """Add weight @ x to y: (m, n) @ (n, C) to (m, C), m and C multiples of the tile."""
-    m, n = _in_large_tiles(y)
-    for i in range(0, m, LARGE_ROWS):
-        for c in range(0, n, LARGE_COLUMNS):
-            _add_large_tile(weight, x, y, i, c)
-        for c in range(n, y.shape[1], TILE_COLUMNS):
-            _add_tall_tile(weight, x, y, i, c)
-    for i in range(m, y.shape[0], TILE_ROWS):
-        for c in range(0, y.shape[1], TILE_COLUMNS):
-            _add_tile(weight, x, y, i, c)
+    _add_product(weight, x, y)
 
 
 @compiled
 def set_product(weight: Any, x: Any, y: Any) -> None:
     """Store weight @ x as y; sizes as for `add_product`."""
-    m, n = _in_large_tiles(y)
-    for i in range(0, m, LARGE_ROWS):
-        for c in range(0, n, LARGE_COLUMNS):
-            _set_large_tile(weight, x, y, i, c)
-        for c in range(n, y.shape[1], TILE_COLUMNS):
-            _set_tall_tile(weight, x, y, i, c)
-    for i in range(m, y.shape[0], TILE_ROWS):
-        for c in range(0, y.shape[1], TILE_COLUMNS):
-            _set_tile(weight, x, y, i, c)
+    _set_product(weight, x, y)
 
 
 @compiled
 def set_transposed_product(weight: Any, x: Any, y: Any) -> None:
     """Store weight.T @ x as y: (n, m) @ (n, C) to (m, C); more columns of weight are left."""
-    m, n = _in_large_tiles(y)
-    for i in range(0, m, LARGE_ROWS):
-        for c in range(0, n, LARGE_COLUMNS):
-            _set_large_transposed_tile(weight, x, y, i, c)
-        for c in range(n, y.shape[1], TILE_COLUMNS):
-            _set_tall_transposed_tile(weight, x, y, i, c)
-    for i in range(m, y.shape[0], TILE_ROWS):
-        for c in range(0, y.shape[1], TILE_COLUMNS):
-            _set_transposed_tile(weight, x, y, i, c)
+    _set_transposed_product(weight, x, y)
 
 
 @compiled
 def add_transposed_product(weight: Any, x: Any, y: Any) -> None:
     """Add weight.T @ x to y; sizes as for `set_transposed_product`."""
-    m, n = _in_large_tiles(y)
-    for i in range(0, m, LARGE_ROWS):
-        for c in range(0, n, LARGE_COLUMNS):
-            _add_large_transposed_tile(weight, x, y, i, c)
-        for c in range(n, y.shape[1], TILE_COLUMNS):
-            _add_tall_transposed_tile(weight, x, y, i, c)
-    for i in range(m, y.shape[0], TILE_ROWS):
-        for c in range(0, y.shape[1], TILE_COLUMNS):
-            _add_transposed_tile(weight, x, y, i, c)
+    _add_transposed_product(weight, x, y)
 
 
 @compiled
 def descend_by_transposed_product(weight: Any, x: Any, z: Any, y: Any) -> None:
     """Store weight.T @ x - z * y as y; sizes as for `set_transposed_product`."""
-    m, n = _in_large_tiles(y)
-    for i in range(0, m, LARGE_ROWS):
-        for c in range(0, n, LARGE_COLUMNS):
-            _descend_large_tile(weight, x, y, z, i, c)
-        for c in range(n, y.shape[1], TILE_COLUMNS):
-            _descend_tall_tile(weight, x, y, z, i, c)
-    for i in range(m, y.shape[0], TILE_ROWS):
-        for c in range(0, y.shape[1], TILE_COLUMNS):
-            _descend_tile(weight, x, y, z, i, c)
+    _descend_by_transposed_product(weight, x, y, z)
 
 
 @compiled
 def grow_by_product(weight: Any, x0: Any, x: Any, result: Any) -> None:
     """Store x * (1 + weight @ x0), which may be x itself; sizes as for `add_product`."""
-    m, n = _in_large_tiles(result)
-    for i in range(0, m, LARGE_ROWS):
-        for c in range(0, n, LARGE_COLUMNS):
-            _grow_large_tile(weight, x0, result, x, i, c)
-        for c in range(n, result.shape[1], TILE_COLUMNS):
-            _grow_tall_tile(weight, x0, result, x, i, c)
-    for i in range(m, result.shape[0], TILE_ROWS):
-        for c in range(0, result.shape[1], TILE_COLUMNS):
-            _grow_tile(weight, x0, result, x, i, c)
-
-
-@compiled
-def _in_large_tiles(y: Any) -> tuple[int, int]:
-    """Return how many rows and columns of y large tiles cover.
-
-    The columns beyond them are done by tall tiles, the rows beyond by small ones.
-    """
-    m, n = y.shape
-    return m - m % LARGE_ROWS, n - n % LARGE_COLUMNS
+    _grow_by_product(weight, x0, result, x)
 
 
 @compiled
@@ -168,8 +111,27 @@ def _descend(builder: Any, product: Any, y: Any, z: Any) -> Any:
     return vectors.multiply_subtract(builder, z(), y(), product)
 
 
-def _generate_tile(
-    tile: tuple[int, int],
+def _make_product(finish: Callable[..., Any], *, turns: bool = False) -> Any:
+    """Make a product that is finished with what its result holds before."""
+    generate = partial(_generate_product, turns, finish)
+
+    def write(_: Any, weight: Any, x: Any, y: Any) -> Any:
+        return types.void(weight, x, y), generate
+
+    return intrinsic(write)
+
+
+def _make_product_with_another(finish: Callable[..., Any], *, turns: bool = False) -> Any:
+    """Make a product that is finished with what its result and another array z hold."""
+    generate = partial(_generate_product, turns, finish)
+
+    def write(_: Any, weight: Any, x: Any, y: Any, z: Any) -> Any:
+        return types.void(weight, x, y, z), generate
+
+    return intrinsic(write)
+
+
+def _generate_product(
     turns: bool,
     finish: Callable[..., Any],
     context: Any,
@@ -177,11 +139,44 @@ def _generate_tile(
     signature: Any,
     arguments: Any,
 ) -> Any:
-    """Write one tile of weight @ x, or of weight.T @ x, finished with what y or z hold there."""
-    weight, x, *finishing = vectors.open_arrays(
-        context, builder, signature, arguments, len(arguments) - 2
-    )
-    y, (first_row, first_column) = finishing[0], arguments[-2:]
+    """Write weight @ x, or weight.T @ x, into y: in large tiles, then what they do not cover."""
+    arrays = vectors.open_arrays(context, builder, signature, arguments, len(arguments))
+    n_rows, n_columns = (vectors.length(builder, arrays[2], axis) for axis in (0, 1))
+    whole_rows = builder.and_(n_rows, n_rows.type(-LARGE_ROWS))
+    whole_columns = builder.and_(n_columns, n_columns.type(-LARGE_COLUMNS))
+    zero = n_rows.type(0)
+    with _steps(builder, zero, whole_rows, LARGE_ROWS) as row:
+        with _steps(builder, zero, whole_columns, LARGE_COLUMNS) as column:
+            _write_tile(builder, (LARGE_ROWS, LARGE_COLUMNS), turns, finish, arrays, row, column)
+        with _steps(builder, whole_columns, n_columns, TILE_COLUMNS) as column:
+            _write_tile(builder, (LARGE_ROWS, TILE_COLUMNS), turns, finish, arrays, row, column)
+    with (
+        _steps(builder, whole_rows, n_rows, TILE_ROWS) as row,
+        _steps(builder, zero, n_columns, TILE_COLUMNS) as column,
+    ):
+        _write_tile(builder, (TILE_ROWS, TILE_COLUMNS), turns, finish, arrays, row, column)
+    return context.get_dummy_value()
+
+
+@contextmanager
+def _steps(builder: Any, start: Any, stop: Any, step: int) -> Iterator[Any]:
+    """Write a loop in steps; yield its index."""
+    kind = start.type
+    with cgutils.for_range_slice(builder, start, stop, kind(step), kind) as (index, _):
+        yield index
+
+
+def _write_tile(
+    builder: Any,
+    tile: tuple[int, int],
+    turns: bool,
+    finish: Callable[..., Any],
+    arrays: Sequence[Any],
+    first_row: Any,
+    first_column: Any,
+) -> None:
+    """Write one tile of the product, finished with what y or z hold there."""
+    weight, x, *finishing = arrays
     n_rows, n_columns = tile
     rows = [builder.add(first_row, first_row.type(k)) for k in range(n_rows)]
     columns = [
@@ -200,28 +195,7 @@ def _generate_tile(
         for total, column in zip(totals, columns, strict=True):
             there = (partial(vectors.load, builder, array, row, column) for array in finishing)
             result = finish(builder, builder.load(total), *there)
-            vectors.store(builder, result, y, row, column)
-    return context.get_dummy_value()
-
-
-def _make_tile(tile: tuple[int, int], finish: Callable[..., Any], *, turns: bool = False) -> Any:
-    generate = partial(_generate_tile, tile, turns, finish)
-
-    def write(_: Any, weight: Any, x: Any, y: Any, row: Any, column: Any) -> Any:
-        return types.void(weight, x, y, types.intp, types.intp), generate
-
-    return intrinsic(write)
-
-
-def _make_tile_with_another(
-    tile: tuple[int, int], finish: Callable[..., Any], *, turns: bool = False
-) -> Any:
-    generate = partial(_generate_tile, tile, turns, finish)
-
-    def write(_: Any, weight: Any, x: Any, y: Any, z: Any, row: Any, column: Any) -> Any:
-        return types.void(weight, x, y, z, types.intp, types.intp), generate
-
-    return intrinsic(write)
+            vectors.store(builder, result, finishing[0], row, column)
 
 
 def _generate_outer(
@@ -261,26 +235,12 @@ def _make_outer_tile(n_j: int, kind: Any) -> Any:
     return intrinsic(write)
 
 
-_SMALL, _LARGE = (TILE_ROWS, TILE_COLUMNS), (LARGE_ROWS, LARGE_COLUMNS)
-_TALL = LARGE_ROWS, TILE_COLUMNS
-_add_tile: Any = _make_tile(_SMALL, _add)
-_add_tall_tile: Any = _make_tile(_TALL, _add)
-_add_large_tile: Any = _make_tile(_LARGE, _add)
-_set_tile: Any = _make_tile(_SMALL, _set)
-_set_tall_tile: Any = _make_tile(_TALL, _set)
-_set_large_tile: Any = _make_tile(_LARGE, _set)
-_add_transposed_tile: Any = _make_tile(_SMALL, _add, turns=True)
-_add_tall_transposed_tile: Any = _make_tile(_TALL, _add, turns=True)
-_add_large_transposed_tile: Any = _make_tile(_LARGE, _add, turns=True)
-_set_transposed_tile: Any = _make_tile(_SMALL, _set, turns=True)
-_set_tall_transposed_tile: Any = _make_tile(_TALL, _set, turns=True)
-_set_large_transposed_tile: Any = _make_tile(_LARGE, _set, turns=True)
-_grow_tile: Any = _make_tile_with_another(_SMALL, _grow)
-_grow_tall_tile: Any = _make_tile_with_another(_TALL, _grow)
-_grow_large_tile: Any = _make_tile_with_another(_LARGE, _grow)
-_descend_tile: Any = _make_tile_with_another(_SMALL, _descend, turns=True)
-_descend_tall_tile: Any = _make_tile_with_another(_TALL, _descend, turns=True)
-_descend_large_tile: Any = _make_tile_with_another(_LARGE, _descend, turns=True)
+_add_product: Any = _make_product(_add)
+_set_product: Any = _make_product(_set)
+_add_transposed_product: Any = _make_product(_add, turns=True)
+_set_transposed_product: Any = _make_product(_set, turns=True)
+_grow_by_product: Any = _make_product_with_another(_grow)
+_descend_by_transposed_product: Any = _make_product_with_another(_descend, turns=True)
 _add_outer_tile: Any = _make_outer_tile(OUTER_ROWS, vectors.SHORT_VECTOR)
 _add_large_outer_tile: Any = _make_outer_tile(
     LARGE_OUTER_ROWS, vectors.VECTOR if vectors.HAS_LONG_REGISTERS else vectors.SHORT_VECTOR

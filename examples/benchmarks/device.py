@@ -78,7 +78,7 @@ def make_estimators(shared):
         "profit-mlp": ProfitClassifier(
             space="cp", rank=8, max_order=2, n_crosses=20, predictor="mlp", dropout=0.2, **search
         ),
-        "optfeature": OptFeatureClassifier(**search),
+        "optfeature": OptFeatureClassifier(granularity="hybrid", **search),
     }
 
 

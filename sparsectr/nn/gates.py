@@ -105,7 +105,7 @@ class Selection(nn.Module):
         Number F of fields.
     order : int
         Number of fields in a cross.
-    granularity : {"hybrid", "field", "value"}
+    granularity : {"field", "value", "hybrid"}
         Which gates there are.
     combine : {"paper", "raw"}
         How a hybrid gate mixes.

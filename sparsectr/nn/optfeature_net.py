@@ -27,7 +27,7 @@ class OptFeatureConfig:
 
     Attributes
     ----------
-    granularity : {"hybrid", "field", "value"}
+    granularity : {"field", "value", "hybrid"}
         What a gate depends on.
     combine : {"paper", "raw"}
         How a hybrid gate mixes; see `sparsectr.nn.gates.Selection`.

@@ -162,13 +162,6 @@ def test_every_kind_of_cross_runs(options):
     }
 
 
-def test_auto_granularity_follows_the_number_of_rows():
-    clf, task = OptFeatureClassifier(), make_task(30)
-    assert clf._make_net(task).config.granularity == "field"
-    many = replace(task, train=task.train.take(torch.zeros(20_000, dtype=torch.int64)))
-    assert clf._make_net(many).config.granularity == "hybrid"
-
-
 def test_three_classes_and_their_probabilities():
     clicks = make_data()
     y = np.where(clicks.y == 1, 2, np.arange(600) % 2)

@@ -5,14 +5,24 @@ import importlib.util
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.model_selection import train_test_split
-from suite.averaged import AllRowsDynInt, AveragedDynInt
-from suite.cross_statistics import StatisticsDynInt
+import sklearn
+from packaging.version import Version
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.metrics import log_loss
+from sklearn.model_selection import KFold, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import TargetEncoder
+from suite.averaged import AllRowsDynInt, AllRowsStatisticsDynIntAndTrees, AveragedDynInt
+from suite.cross_statistics import StatisticsDynInt, StatisticsTrees
 from suite.datasets import SOURCES
 from suite.models import CHOSEN, MODELS, find_settings, make_model, validation_cost
 
 from sparsectr import DynIntClassifier
 from sparsectr.datasets import make_clicks
+
+WITH_FOLDS = pytest.mark.skipif(
+    Version(sklearn.__version__) < Version("1.9"), reason="its target encoder takes no folds"
+)
 
 
 def is_installed(name):
@@ -122,3 +132,31 @@ def test_statistics_of_all_crosses_stand_beside_the_fields():
     assert clf.model_.early_stopping_
     alone = DynIntClassifier(random_state=0).fit(X, y, X_val=X_val, y_val=y_val)
     assert not np.allclose(alone.predict_proba(X_val), together, atol=0.01)
+
+
+@WITH_FOLDS
+def test_trees_see_statistics_of_values_and_crosses():
+    clicks = make_clicks(3_000, 3, 4, crosses=[(0, 1)], random_state=0)
+    X, X_val, y, y_val = train_test_split(clicks.X, clicks.y, random_state=0)
+    clf = StatisticsTrees(random_state=0).fit(X, y, X_val=X_val, y_val=y_val)
+    assert clf.model_.n_features_in_ == 3 + 3 + 1
+    assert 50 < clf.n_iter_ < 1500
+    assert clf.n_parameters_["leaves"] <= 4 * clf.n_iter_
+    trees = HistGradientBoostingClassifier(max_leaf_nodes=4, early_stopping=True, random_state=0)
+    without = make_pipeline(TargetEncoder(cv=KFold(5)), trees).fit(X, y)
+    loss, more = (log_loss(y_val, model.predict_proba(X_val)) for model in (clf, without))
+    assert loss < more - 0.02
+
+
+@WITH_FOLDS
+def test_a_mean_of_nets_and_trees_has_five_of_each():
+    clicks = make_clicks(600, 3, 4, crosses=[(0, 1)], random_state=0)
+    X, X_val, y, y_val = train_test_split(clicks.X, clicks.y, random_state=0)
+    mean = AllRowsStatisticsDynIntAndTrees(smooth=3.0, random_state=1)
+    mean.fit(X, y, X_val=X_val, y_val=y_val)
+    members = mean.voting_.estimators_
+    assert [type(member) for member in members] == [StatisticsDynInt, StatisticsTrees] * 5
+    assert [member.random_state for member in members] == [5, 5, 6, 6, 7, 7, 8, 8, 9, 9]
+    assert {member.smooth for member in members} == {3.0}
+    expected = np.mean([member.predict_proba(X_val) for member in members], axis=0)
+    np.testing.assert_allclose(mean.predict_proba(X_val), expected, rtol=1e-12)

@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator
 from sklearn.ensemble import VotingClassifier
 
 from sparsectr import DynIntClassifier
-from suite.cross_statistics import StatisticsDynInt
+from suite.cross_statistics import StatisticsDynInt, StatisticsTrees
 from suite.crossed import CrossedDynInt
 
 N_FITS = 5
@@ -25,8 +25,7 @@ class _Averaged(BaseEstimator):
         settings = self.get_params(deep=False)
         first = N_FITS * settings.pop("random_state")  # no two means share a fit
         fits = [
-            (f"seed {seed}", self.single(**settings, random_state=seed))
-            for seed in range(first, first + N_FITS)
+            fit for seed in range(first, first + N_FITS) for fit in self._make_fits(settings, seed)
         ]
         self.voting_ = VotingClassifier(fits, voting="soft")
         self._fit_all(X, y, X_val, y_val)
@@ -36,6 +35,10 @@ class _Averaged(BaseEstimator):
         self.n_parameters_ = {"all": sum(sum(clf.n_parameters_.values()) for clf in members)}
         self.batch_size_ = getattr(members[0], "batch_size_", None)  # trees have none
         return self
+
+    def _make_fits(self, settings: dict[str, Any], seed: int) -> list[tuple[str, BaseEstimator]]:
+        """Make what is fitted with one seed, each with a name."""
+        return [(f"seed {seed}", self.single(**settings, random_state=seed))]
 
     def _fit_all(self, X: Any, y: Any, X_val: Any, y_val: Any) -> None:
         with sklearn.config_context(enable_metadata_routing=True):
@@ -87,3 +90,18 @@ class AllRowsStatisticsDynInt(AveragedOnAllRows, StatisticsDynInt):
     """The mean of five fits of `StatisticsDynInt` on all rows."""
 
     single = StatisticsDynInt
+
+
+class AllRowsStatisticsTrees(AveragedOnAllRows, StatisticsTrees):
+    """The mean of five fits of `StatisticsTrees` on all rows."""
+
+    single = StatisticsTrees
+
+
+class AllRowsStatisticsDynIntAndTrees(AllRowsStatisticsDynInt):
+    """The mean of five fits each of `StatisticsDynInt` and of `StatisticsTrees` on all rows."""
+
+    def _make_fits(self, settings: dict[str, Any], seed: int) -> list[tuple[str, BaseEstimator]]:
+        of_statistics = {name: settings[name] for name in ("max_order", "smooth", "n_folds")}
+        trees = StatisticsTrees(**of_statistics, random_state=seed)
+        return [*super()._make_fits(settings, seed), (f"trees, seed {seed}", trees)]

@@ -1,13 +1,31 @@
-"""A net on the fields and on statistics of all their crosses."""
+"""A net, and boosted trees, on the fields and on statistics of all their crosses."""
 
 from typing import Any, ClassVar, Self
 
+import numpy as np
 from scipy.stats import loguniform
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.model_selection import KFold
 from sklearn.pipeline import make_union
 from sklearn.preprocessing import TargetEncoder
 
 from sparsectr import DynIntClassifier, FieldEncoder, InteractionFeatures, ListedInteractions
+from suite.peers.trees import PATIENCE
+
+
+def make_statistics(
+    max_order: int, smooth: float, n_folds: int, random_state: int | None
+) -> InteractionFeatures:
+    """Make the columns of all crosses: the mean label of every combination."""
+    return InteractionFeatures(
+        ListedInteractions(max_order=max_order),
+        n_interactions=None,
+        encoder=TargetEncoder(smooth=smooth, target_type="continuous"),
+        keep_original=False,
+        cv=n_folds,
+        random_state=random_state,
+    )
 
 
 class StatisticsDynInt(ClassifierMixin, BaseEstimator):
@@ -70,16 +88,9 @@ class StatisticsDynInt(ClassifierMixin, BaseEstimator):
     def fit(self, X: Any, y: Any, *, X_val: Any = None, y_val: Any = None) -> Self:
         """Make the statistics and fit the net; validation rows, or a tenth of its own, stop it."""
         settings = self.get_params(deep=False)
-        max_order, smooth, n_folds = (
-            settings.pop(name) for name in ("max_order", "smooth", "n_folds")
-        )
-        statistics = InteractionFeatures(
-            ListedInteractions(max_order=max_order),
-            n_interactions=None,
-            encoder=TargetEncoder(smooth=smooth, target_type="continuous"),
-            keep_original=False,
-            cv=n_folds,
-            random_state=self.random_state,
+        statistics = make_statistics(
+            *(settings.pop(name) for name in ("max_order", "smooth", "n_folds")),
+            self.random_state,
         )
         self.features_ = make_union("passthrough", statistics).set_output(transform="pandas")
         table = self.features_.fit_transform(X, y)
@@ -90,6 +101,82 @@ class StatisticsDynInt(ClassifierMixin, BaseEstimator):
         self.n_iter_ = self.model_.n_iter_
         self.n_parameters_ = self.model_.n_parameters_
         self.batch_size_ = self.model_.batch_size_
+        return self
+
+    def predict_proba(self, X: Any) -> Any:
+        """Predict the probability of every class."""
+        return self.model_.predict_proba(self.features_.transform(X))
+
+
+class StatisticsTrees(ClassifierMixin, BaseEstimator):
+    """Boost trees of few leaves on the mean labels of all values and of all their combinations.
+
+    Parameters
+    ----------
+    max_order, smooth, n_folds
+        As in `StatisticsDynInt`.
+    learning_rate, max_leaf_nodes, min_samples_leaf, l2_regularization, max_features, max_iter
+        As in scikit-learn's `HistGradientBoostingClassifier`; validation rows choose the number
+        of trees.
+    random_state : int or None
+        Seed.
+    """
+
+    param_distributions: ClassVar[dict[str, Any]] = {
+        "max_order": [2, 3],
+        "smooth": loguniform(1, 30),
+        "n_folds": [5, 10, 20],
+        "learning_rate": loguniform(1e-2, 1e-1),
+        "max_leaf_nodes": [2, 3, 4, 6, 8],
+        "min_samples_leaf": [5, 20, 60],
+        "l2_regularization": loguniform(1, 1e2),
+        "max_features": [0.1, 0.3, 1.0],
+    }
+
+    def __init__(
+        self,
+        max_order: int = 3,
+        smooth: float = 9.0,
+        n_folds: int = 10,
+        learning_rate: float = 0.03,
+        max_leaf_nodes: int = 4,
+        min_samples_leaf: int = 20,
+        l2_regularization: float = 10.0,
+        max_features: float = 0.3,
+        max_iter: int = 1500,
+        random_state: int | None = None,
+    ) -> None:
+        self.max_order = max_order
+        self.smooth = smooth
+        self.n_folds = n_folds
+        self.learning_rate = learning_rate
+        self.max_leaf_nodes = max_leaf_nodes
+        self.min_samples_leaf = min_samples_leaf
+        self.l2_regularization = l2_regularization
+        self.max_features = max_features
+        self.max_iter = max_iter
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any, *, X_val: Any = None, y_val: Any = None) -> Self:
+        """Make the statistics and fit the trees; validation rows, or a tenth of its own, stop."""
+        settings = self.get_params(deep=False)
+        max_order, smooth, n_folds = (
+            settings.pop(name) for name in ("max_order", "smooth", "n_folds")
+        )
+        folds = KFold(n_folds, shuffle=True, random_state=self.random_state)
+        of_values = TargetEncoder(smooth=smooth, target_type="continuous", cv=folds)
+        of_crosses = make_statistics(max_order, smooth, n_folds, self.random_state)
+        self.features_ = make_union(of_values, of_crosses)
+        table = self.features_.fit_transform(X, y)
+        table_val = None if X_val is None else self.features_.transform(X_val)
+        self.model_ = HistGradientBoostingClassifier(
+            **settings, early_stopping=True, n_iter_no_change=PATIENCE
+        )
+        self.model_.fit(table, y, X_val=table_val, y_val=y_val)
+        self.classes_ = self.model_.classes_
+        self.n_iter_ = self.model_.n_iter_
+        leaves = [tree.get_n_leaf_nodes() for trees in self.model_._predictors for tree in trees]
+        self.n_parameters_ = {"leaves": int(np.sum(leaves))}
         return self
 
     def predict_proba(self, X: Any) -> Any:

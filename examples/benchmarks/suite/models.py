@@ -65,6 +65,12 @@ _SINGLE = (
             "dynint-statistics",
             ours=True,
         ),
+        "trees-statistics": Model(
+            "boosted trees on statistics of all crosses",
+            "suite.cross_statistics:StatisticsTrees",
+            {},
+            "trees-statistics",
+        ),
         "lr": Model("logistic regression, one-hot", "suite.peers.linear:OneHotLogistic", {}, "lr"),
         "lightgbm": Model("LightGBM", "suite.peers.lightgbm_trees:LightGBMPeer", {}, "lightgbm"),
         "catboost": Model("CatBoost", "suite.peers.catboost_trees:CatBoostPeer", {}, "catboost"),
@@ -102,9 +108,18 @@ MODELS = (
         {
             "dynint-pin": "suite.averaged:AllRowsDynInt",
             "dynint-statistics": "suite.averaged:AllRowsStatisticsDynInt",
+            "trees-statistics": "suite.averaged:AllRowsStatisticsTrees",
             "catboost": "suite.peers.averaged_trees:AllRowsCatBoost",
         },
     )
+    | {
+        "dynint-trees-statistics-all-rows": _SINGLE["dynint-statistics"]._replace(
+            title="DynInt and boosted trees with statistics of all crosses, "
+            "mean of 5 fits each on all rows",
+            path="suite.averaged:AllRowsStatisticsDynIntAndTrees",
+            mean_of="dynint-statistics",
+        )
+    }
 )
 
 _DEEP_ON_FRAPPE = {"dropout": 0.2, "batch_size": 4096, "embedding_l2": 1e-2, "learning_rate": 3e-3}

@@ -136,7 +136,9 @@ def test_statistics_of_all_crosses_stand_beside_the_fields():
 
 @WITH_FOLDS
 def test_trees_see_statistics_of_values_and_crosses():
-    clicks = make_clicks(3_000, 3, 4, crosses=[(0, 1)], random_state=0)
+    clicks = make_clicks(
+        4_000, 3, 12, crosses=[(0, 1)], cross_effect=1.5, main_effect=0.0, random_state=0
+    )
     X, X_val, y, y_val = train_test_split(clicks.X, clicks.y, random_state=0)
     clf = StatisticsTrees(random_state=0).fit(X, y, X_val=X_val, y_val=y_val)
     assert clf.model_.n_features_in_ == 3 + 3 + 1

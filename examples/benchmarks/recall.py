@@ -28,7 +28,7 @@ N_ROWS, N_FIELDS = 60_000, 12
 FIRST = {2: 3, 3: 5}  # how many crosses of an order are looked at
 ESTIMATORS = {
     "PROFIT": ProfitClassifier(max_order=3, n_crosses=10),
-    "OptFeature": OptFeatureClassifier(orders=(2, 3)),
+    "OptFeature": OptFeatureClassifier(orders=(2, 3), granularity="hybrid"),
     "DynInt": DynIntClassifier(),
 }
 

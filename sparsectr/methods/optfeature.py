@@ -60,7 +60,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
     granularity : {"field", "value", "hybrid"}, default="field"
         What a gate depends on: the fields of its cross, the values in a row, or a choice
         between both, learnt for every cross ("hybrid"). Only field gates make a net smaller and
-        faster, and they were the most accurate on tables tried; value gates tell more.
+        faster; value gates tell more. Which is more accurate depends on the table.
     combine : {"paper", "raw"}, default="paper"
         How a hybrid gate mixes while searching: the opened gates, or their scores.
     search : {"bilevel", "joint"}, default="bilevel"

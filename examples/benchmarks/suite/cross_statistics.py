@@ -28,7 +28,22 @@ def make_statistics(
     )
 
 
-class StatisticsDynInt(ClassifierMixin, BaseEstimator):
+class _OnStatistics(ClassifierMixin, BaseEstimator):
+    """Fit a classifier on columns that are made of the labels, too."""
+
+    def _fit_on(self, features: Any, model: Any, X: Any, y: Any, X_val: Any, y_val: Any) -> None:
+        table = features.fit_transform(X, y)
+        table_val = None if X_val is None else features.transform(X_val)
+        self.features_, self.model_ = features, model.fit(table, y, X_val=table_val, y_val=y_val)
+        self.classes_ = self.model_.classes_
+        self.n_iter_ = self.model_.n_iter_
+
+    def predict_proba(self, X: Any) -> Any:
+        """Predict the probability of every class."""
+        return self.model_.predict_proba(self.features_.transform(X))
+
+
+class StatisticsDynInt(_OnStatistics):
     """Give DynInt the fields, and the mean label of every combination of two or more of them.
 
     Rare combinations have too few rows for embeddings of their own; a shrunk mean, taken out of
@@ -92,23 +107,14 @@ class StatisticsDynInt(ClassifierMixin, BaseEstimator):
             *(settings.pop(name) for name in ("max_order", "smooth", "n_folds")),
             self.random_state,
         )
-        self.features_ = make_union("passthrough", statistics).set_output(transform="pandas")
-        table = self.features_.fit_transform(X, y)
-        table_val = None if X_val is None else self.features_.transform(X_val)
-        self.model_ = DynIntClassifier(**settings)
-        self.model_.fit(table, y, X_val=table_val, y_val=y_val)
-        self.classes_ = self.model_.classes_
-        self.n_iter_ = self.model_.n_iter_
+        features = make_union("passthrough", statistics).set_output(transform="pandas")
+        self._fit_on(features, DynIntClassifier(**settings), X, y, X_val, y_val)
         self.n_parameters_ = self.model_.n_parameters_
         self.batch_size_ = self.model_.batch_size_
         return self
 
-    def predict_proba(self, X: Any) -> Any:
-        """Predict the probability of every class."""
-        return self.model_.predict_proba(self.features_.transform(X))
 
-
-class StatisticsTrees(ClassifierMixin, BaseEstimator):
+class StatisticsTrees(_OnStatistics):
     """Boost trees of few leaves on the mean labels of all values and of all their combinations.
 
     Parameters
@@ -166,19 +172,10 @@ class StatisticsTrees(ClassifierMixin, BaseEstimator):
         folds = KFold(n_folds, shuffle=True, random_state=self.random_state)
         of_values = TargetEncoder(smooth=smooth, target_type="continuous", cv=folds)
         of_crosses = make_statistics(max_order, smooth, n_folds, self.random_state)
-        self.features_ = make_union(of_values, of_crosses)
-        table = self.features_.fit_transform(X, y)
-        table_val = None if X_val is None else self.features_.transform(X_val)
-        self.model_ = HistGradientBoostingClassifier(
+        trees = HistGradientBoostingClassifier(
             **settings, early_stopping=True, n_iter_no_change=PATIENCE
         )
-        self.model_.fit(table, y, X_val=table_val, y_val=y_val)
-        self.classes_ = self.model_.classes_
-        self.n_iter_ = self.model_.n_iter_
-        leaves = [tree.get_n_leaf_nodes() for trees in self.model_._predictors for tree in trees]
+        self._fit_on(make_union(of_values, of_crosses), trees, X, y, X_val, y_val)
+        leaves = [tree.get_n_leaf_nodes() for step in self.model_._predictors for tree in step]
         self.n_parameters_ = {"leaves": int(np.sum(leaves))}
         return self
-
-    def predict_proba(self, X: Any) -> Any:
-        """Predict the probability of every class."""
-        return self.model_.predict_proba(self.features_.transform(X))

@@ -9,8 +9,9 @@
 
 ``run`` appends a line per fit to docs/benchmarks/results.jsonl and skips what is there; ``tune``
 tries 20 settings per model on validation rows and appends to docs/benchmarks/tuning.jsonl;
-``render`` writes docs/benchmarks.md. ``reproduce`` measures every line of both files again, trials
-included, keeps lines and page in another folder, and prints how far old and new results lie apart.
+``render`` writes docs/benchmarks.md and the table of the README. ``reproduce`` measures every line
+of both files again, trials included, keeps lines and page in another folder, and prints how far old
+and new results lie apart.
 Where data lie, and in which form: suite/datasets.py.
 """
 
@@ -18,9 +19,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from suite.arguments import DOCS, RESULTS, TRIALS, add_arguments, read_folder
+from suite.arguments import DOCS, README, RESULTS, TRIALS, add_arguments, read_folder
 from suite.datasets import SOURCES
 from suite.models import MODELS
+from suite.readme import replace_table
 from suite.records import read_records
 from suite.render import render_page
 from suite.reproduce import compare, repeat_jobs
@@ -45,7 +47,7 @@ def make_parser():
     add_arguments(tune, SOURCES, MODELS)
     tune.add_argument("--trials", type=int, default=N_TRIALS)
     tune.add_argument("--results", type=Path, default=TRIALS)
-    commands.add_parser("render", help="write the page")
+    commands.add_parser("render", help="write the page and the table of the README")
     again = commands.add_parser("reproduce", help="measure all lines again and compare")
     add_arguments(again, SOURCES, MODELS)
     again.add_argument("--out", type=Path, required=True, help="folder of the new lines and page")
@@ -75,8 +77,10 @@ def main(words=None):
     parser = make_parser()
     arguments = parser.parse_args(words)
     if arguments.command == "render":
-        page = render_page(read_records(RESULTS), read_records(TRIALS))
+        results = read_records(RESULTS)
+        page = render_page(results, read_records(TRIALS))
         (DOCS / "benchmarks.md").write_text(page, encoding="utf-8")
+        README.write_text(replace_table(README.read_text(encoding="utf-8"), results), "utf-8")
         return 0
     datasets = arguments.datasets or TABLES
     data = read_folder(parser, arguments.data, datasets)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 DOCS = Path(__file__).parents[3] / "docs"
+README = DOCS.parent / "README.md"
 RESULTS = DOCS / "benchmarks" / "results.jsonl"
 TRIALS = DOCS / "benchmarks" / "tuning.jsonl"
 

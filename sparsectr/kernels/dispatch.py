@@ -34,8 +34,9 @@ def fused_version(name: str, *tensors: Tensor) -> ModuleType | None:
     """
     if not _switch["on"]:
         return None
-    if any(t.dtype != torch.float32 or t.device.type != "cpu" for t in tensors):
-        return None
+    for tensor in tensors:  # asked several times per step, of small tensors
+        if tensor.dtype is not torch.float32 or not tensor.is_cpu:
+            return None
     return _load(name)
 
 

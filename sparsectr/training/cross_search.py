@@ -303,11 +303,9 @@ class _SearchStep:
             with torch.no_grad():
                 linear, embeddings = self.net.linear(batch.codes), self.net.embedding(batch.codes)
             loss = log_loss(self.net.combine(linear, embeddings), batch)
-        gradients = torch.autograd.grad(loss, self.architecture)
-        for parameter, gradient in zip(self.architecture, gradients, strict=True):
+        descend(loss, [self.architecture_optimizer], len(batch))
+        for parameter in self.architecture:
             parameter.requires_grad_(False)
-            parameter.grad = gradient
-        self.architecture_optimizer.step()
 
     def step_weights(self, batch: LabelledRows) -> Tensor:
         """Follow the gradient of the training loss; the architecture stays."""

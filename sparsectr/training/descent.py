@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from sparsectr.kernels.one_pass import take_gradients
 from sparsectr.training.optimizers import set_batch_rows
+from sparsectr.training.optimizers.per_parameter import PerParameterOptimizer
 
 
 def descend(loss: Tensor, optimizers: Sequence[Optimizer], n_rows: int) -> None:
@@ -22,7 +25,18 @@ def descend(loss: Tensor, optimizers: Sequence[Optimizer], n_rows: int) -> None:
     ]
     for parameter in inputs:
         parameter.grad = None  # as `zero_grad` does, which reports to a profiler each time
-    loss.backward(inputs=inputs)
+    gradients = take_gradients(loss)
+    if gradients is None:
+        loss.backward(inputs=inputs)
+    else:
+        wanted = set(map(id, inputs))
+        for parameter, gradient in gradients:
+            if id(parameter) in wanted:
+                parameter.grad = gradient
     set_batch_rows(optimizers, n_rows)
-    for optimizer in optimizers:
-        optimizer.step()
+    with torch.no_grad():
+        for optimizer in optimizers:
+            if isinstance(optimizer, PerParameterOptimizer):
+                optimizer.update()
+            else:
+                optimizer.step()

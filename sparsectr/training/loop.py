@@ -181,10 +181,12 @@ def _train_epoch(
     """Run one pass over the rows and return the mean loss per row."""
     net.train()
     # Summed on the device: reading a loss at every step would stall a GPU.
-    total = torch.zeros((), dtype=torch.float64, device=generator.device)
+    on_cpu = generator.device.type == "cpu"
+    total = 0.0 if on_cpu else torch.zeros((), dtype=torch.float64, device=generator.device)
     with reused_memory(), step.epoch():
         for rows in shuffled_batches(n_rows, schedule.batch_size, generator):
-            total += step(rows, *next(beside)) * len(rows)
+            loss = step(rows, *next(beside))
+            total += (loss.item() if on_cpu else loss) * rows.shape[0]
     return float(total / n_rows)
 
 

@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
+from sparsectr.kernels.adam import DenseTensors
 from sparsectr.kernels.compiled.arrays import as_array
 from sparsectr.kernels.compiled.jit import compiled
 
 
 def adam_(
-    weights: Tensor,
-    exp_avg: Tensor,
-    exp_avg_sq: Tensor,
-    gradient: Tensor,
+    parameters: Sequence[DenseTensors],
     rate: float,
     scale: float,
     betas: tuple[float, float],
     eps: float,
     weight_decay: float,
 ) -> None:
-    """Take one Adam step on every number of a tensor; see the reference.
+    """Take one Adam step on every number of some tensors; see the reference.
 
     The arguments rate and scale hold the corrections of both moments for their start at zero.
     """
-    _adam(
-        *(as_array(tensor).reshape(-1) for tensor in (weights, exp_avg, exp_avg_sq, gradient)),
-        # 1 - beta needs its own rounding: that of 0.999 is 1e-5 of 0.001.
-        np.array([rate, scale, 1 - betas[0], 1 - betas[1], eps, weight_decay], np.float32),
-    )
+    # 1 - beta needs its own rounding: that of 0.999 is 1e-5 of 0.001.
+    options = np.array([rate, scale, 1 - betas[0], 1 - betas[1], eps, weight_decay], np.float32)
+    for tensors in parameters:
+        _adam(*[as_array(tensor).reshape(-1) for tensor in tensors], options)
 
 
 @compiled

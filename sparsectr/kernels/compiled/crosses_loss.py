@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from torch import Tensor
-from torch.autograd.function import FunctionCtx
 
 from sparsectr.kernels.compiled.arrays import as_array
 from sparsectr.kernels.compiled.blocks import (
@@ -31,13 +30,13 @@ from sparsectr.kernels.compiled.crosses import (
 )
 from sparsectr.kernels.compiled.jit import compiled
 from sparsectr.kernels.compiled.losses import (
-    OnePassLoss,
     empty_rows,
     lookup_gradient,
     weighted_log_loss,
 )
 from sparsectr.kernels.compiled.pieces import empty_lines, fill_piece, sum_piece
 from sparsectr.kernels.memory import empty
+from sparsectr.kernels.one_pass import one_pass_loss
 from sparsectr.kernels.threads import run_parts
 
 
@@ -73,52 +72,32 @@ def crosses_loss(
     -------
     Tensor of shape ()
     """
-    return _CrossesLoss.apply(  # type: ignore[no-any-return,no-untyped-call]
-        codes, targets, row_weights, offsets, fields, starts, *tables, weights, bias
+    table, linear = tables
+    n_parts, (n_rows, n_fields), dim = -(-len(codes) // PART_ROWS), codes.shape, table.shape[1]
+    losses, of_bias = np.zeros((2, n_parts))
+    rows = empty_rows(n_fields, n_rows)
+    of_lookups, of_linear = empty(n_fields, n_rows, dim), empty(n_fields, n_rows)
+    of_weights = start_of_weights(n_parts, weights)
+    run_parts(
+        _loss_part,
+        n_parts,
+        *(as_array(t) for t in (codes, targets, row_weights, offsets, table)),
+        as_array(linear).ravel(),
+        *(as_array(t) for t in (weights, fields, starts, bias)),
+        losses,
+        of_bias,
+        rows,
+        of_lookups.numpy(),
+        of_linear.numpy(),
+        of_weights,
     )
-
-
-class _CrossesLoss(OnePassLoss):
-    @staticmethod
-    def forward(
-        ctx: FunctionCtx,
-        codes: Tensor,
-        targets: Tensor,
-        row_weights: Tensor,
-        offsets: Tensor,
-        fields: Tensor,
-        starts: Tensor,
-        table: Tensor,
-        linear: Tensor,
-        weights: Tensor,
-        bias: Tensor,
-    ) -> Tensor:
-        n_parts = -(-len(codes) // PART_ROWS)
-        losses, of_bias = np.zeros((2, n_parts))
-        rows = empty_rows(*codes.T.shape)
-        of_lookups, of_linear = empty(codes.numel(), table.shape[1]), empty(codes.numel(), 1)
-        of_weights = start_of_weights(n_parts, weights)
-        run_parts(
-            _loss_part,
-            n_parts,
-            *(as_array(t) for t in (codes, targets, row_weights, offsets, table)),
-            as_array(linear).ravel(),
-            *(as_array(t) for t in (weights, fields, starts, bias)),
-            losses,
-            of_bias,
-            rows,
-            of_lookups.view(*codes.T.shape, -1).numpy(),
-            of_linear.view(codes.T.shape).numpy(),
-            of_weights,
-        )
-        ctx.gradients = (  # type: ignore[attr-defined]
-            *(None,) * 6,
-            lookup_gradient(rows, of_lookups, table.shape),
-            lookup_gradient(rows, of_linear, linear.shape),
-            total_of_weights(of_weights) if weights.requires_grad else None,
-            bias.new_tensor([of_bias.sum()]),
-        )
-        return targets.new_tensor(losses.sum())
+    gradients = [
+        lookup_gradient(rows, of_lookups, table.shape),
+        lookup_gradient(rows, of_linear, linear.shape),
+        total_of_weights(of_weights) if weights.requires_grad else None,
+        bias.new_tensor([of_bias.sum()]),
+    ]
+    return one_pass_loss(losses.sum(), (table, linear, weights, bias), gradients)
 
 
 @compiled

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx
 
 from sparsectr.kernels.compiled.arrays import as_array
 from sparsectr.kernels.compiled.blocks import (
@@ -44,7 +43,6 @@ from sparsectr.kernels.compiled.instances import (
 from sparsectr.kernels.compiled.jit import compiled
 from sparsectr.kernels.compiled.layers import generated_backward, scaled_backward
 from sparsectr.kernels.compiled.losses import (
-    OnePassLoss,
     descend_sums,
     empty_rows,
     lookup_gradient,
@@ -55,6 +53,7 @@ from sparsectr.kernels.compiled.pieces import zero_lines
 from sparsectr.kernels.compiled.pin import count_block_rows
 from sparsectr.kernels.compiled.vectors import SHORT_WIDTH
 from sparsectr.kernels.memory import empty
+from sparsectr.kernels.one_pass import one_pass_loss
 from sparsectr.kernels.threads import run_parts
 
 
@@ -98,77 +97,48 @@ def gated_loss(
     -------
     Tensor of shape ()
     """
-    n_parameters = len(layers[0])
-    flat = [tensor for layer in (*layers, *networks) for tensor in layer]
-    settings = KINDS[variant], n_subspaces, penalty, len(layers), n_parameters
-    return _GatedLoss.apply(  # type: ignore[no-any-return,no-untyped-call]
-        codes, targets, row_weights, offsets, settings, table, readout, bias, *flat
+    kind, n_layers, n_factors = KINDS[variant], len(layers), len(layers[0])
+    packed_layers, packed = pack_layers(kind, layers), pack_networks(networks)
+    rank = find_rank(kind, networks[0][2].shape[0], codes.shape[1] * n_subspaces)
+    n_parts, (n_rows, n_fields), dim = -(-len(codes) // PART_ROWS), codes.shape, table.shape[1]
+    losses = np.zeros(n_parts)
+    rows, of_lookups = empty_rows(n_fields, n_rows), empty(n_fields, n_rows, dim)
+    of_factors = [np.zeros((n_parts, *f.shape), np.float32) for f in packed_layers[:2]]
+    n_hidden, n_inputs = packed[1].shape[1], packed[0].shape[1]
+    of_networks = [
+        np.zeros((n_parts, *shape), np.float32)
+        for shape in (
+            (n_layers, n_hidden, n_inputs),
+            packed[1].shape,
+            packed[3].shape,
+            packed[4].shape,
+        )
+    ]
+    of_readout = np.zeros((n_parts, n_fields + 1), np.float32)
+    run_parts(
+        _loss_part,
+        n_parts,
+        tuple(as_array(t) for t in (codes, targets, row_weights)),
+        (as_array(offsets), as_array(table)),
+        (kind, rank, n_subspaces, penalty / n_rows),
+        packed_layers,
+        packed,
+        (as_array(readout), as_array(bias)),
+        losses,
+        (rows, of_lookups.numpy()),
+        (*of_factors, of_readout),
+        tuple(of_networks),
     )
-
-
-class _GatedLoss(OnePassLoss):
-    @staticmethod
-    def forward(
-        ctx: FunctionCtx,
-        codes: Tensor,
-        targets: Tensor,
-        row_weights: Tensor,
-        offsets: Tensor,
-        settings: tuple[int, int, float, int, int],
-        table: Tensor,
-        readout: Tensor,
-        bias: Tensor,
-        *flat: Tensor,
-    ) -> Tensor:
-        kind, n_subspaces, penalty, n_layers, n_factors = settings
-        n_of_layers = n_layers * n_factors
-        layers = [flat[k : k + n_factors] for k in range(0, n_of_layers, n_factors)]
-        packed_layers = pack_layers(kind, layers)
-        networks = [flat[k : k + 4] for k in range(n_of_layers, n_of_layers + 4 * n_layers, 4)]
-        packed = pack_networks(networks)  # type: ignore[arg-type]
-        n_gates = networks[0][2].shape[0]
-        rank = find_rank(kind, n_gates, codes.shape[1] * n_subspaces)
-        n_parts = -(-len(codes) // PART_ROWS)
-        losses = np.zeros(n_parts)
-        lookups = empty_rows(*codes.T.shape), empty(codes.numel(), table.shape[1])
-        of_factors = [np.zeros((n_parts, *f.shape), np.float32) for f in packed_layers[:2]]
-        n_hidden, n_inputs = packed[1].shape[1], packed[0].shape[1]
-        of_networks = [
-            np.zeros((n_parts, *shape), np.float32)
-            for shape in (
-                (n_layers, n_hidden, n_inputs),
-                packed[1].shape,
-                packed[3].shape,
-                packed[4].shape,
-            )
-        ]
-        of_readout = np.zeros((n_parts, codes.shape[1] + 1), np.float32)
-        run_parts(
-            _loss_part,
-            n_parts,
-            tuple(as_array(t) for t in (codes, targets, row_weights)),
-            (as_array(offsets), as_array(table)),
-            (kind, rank, n_subspaces, penalty / len(codes)),
-            packed_layers,
-            packed,
-            (as_array(readout), as_array(bias)),
-            losses,
-            (lookups[0], lookups[1].view(*codes.T.shape, -1).numpy()),
-            (*of_factors, of_readout),
-            tuple(of_networks),
-        )
-        of_flat = _trim(
-            [gradient.sum(0) for gradient in (*of_factors[:n_factors], *of_networks)], flat
-        )
-        of_readout = of_readout.sum(0)
-        ctx.gradients = (  # type: ignore[attr-defined]
-            *(None,) * 5,
-            lookup_gradient(*lookups, table.shape),
-            torch.from_numpy(of_readout[None, :-1]),
-            torch.from_numpy(of_readout[-1:]),
-            *of_flat,
-        )
-        return targets.new_tensor(losses.sum())
+    flat = [tensor for layer in (*layers, *networks) for tensor in layer]
+    of_flat = _trim([gradient.sum(0) for gradient in (*of_factors[:n_factors], *of_networks)], flat)
+    of_readout = of_readout.sum(0)
+    gradients = [
+        lookup_gradient(rows, of_lookups, table.shape),
+        torch.from_numpy(of_readout[None, :-1]),
+        torch.from_numpy(of_readout[-1:]),
+        *of_flat,
+    ]
+    return one_pass_loss(losses.sum(), (table, readout, bias, *flat), gradients)
 
 
 def _trim(gradients: Sequence[Any], parameters: Sequence[Tensor]) -> list[Tensor]:

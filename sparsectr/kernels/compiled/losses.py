@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx
 
 from sparsectr.kernels.compiled.jit import compiled
 
@@ -62,21 +61,6 @@ def descend_sums(
     return total
 
 
-class OnePassLoss(torch.autograd.Function):
-    """A loss whose ``forward`` computes all gradients and leaves them in ``ctx.gradients``.
-
-    One for each input, None where there is none.
-    """
-
-    @staticmethod
-    def backward(ctx: FunctionCtx, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        """Multiply by the gradient of the loss, 1 wherever the loss itself is descended."""
-        found = ctx.gradients  # type: ignore[attr-defined]
-        ctx.gradients = ()  # type: ignore[attr-defined] # or autograd would copy what others hold
-        factor = gradients[0]
-        return found if factor == 1 else tuple(None if g is None else factor * g for g in found)
-
-
 def empty_rows(n_fields: int, n_rows: int) -> Any:
     """Return room for the row numbers of all look-ups, (F, B).
 
@@ -87,6 +71,10 @@ def empty_rows(n_fields: int, n_rows: int) -> Any:
 
 
 def lookup_gradient(rows: Any, values: Tensor, shape: torch.Size) -> Tensor:
-    """Return the sparse gradient of a table (V, D) from those of all look-ups (F * B, D)."""
+    """Return the sparse gradient of a table (V, D) from row numbers and gradients of all look-ups.
+
+    They are (F, B) and (F, B, D), or (F, B) if D is 1.
+    """
     numbers = torch.from_numpy(rows.reshape(1, -1))
+    values = values.view(-1, shape[1])
     return torch.sparse_coo_tensor(numbers, values, shape, check_invariants=False)

@@ -7,6 +7,7 @@ does not depend on the others of its block.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -104,18 +105,14 @@ def polynomial_logits(
     -------
     ndarray of shape (B, K), float32
     """
-    n, logits = len(weights[0]), np.empty((len(codes), len(bias)), np.float32)
-    # Not `fill_up`: for a single row it would take as long as everything else.
-    filled = np.zeros((len(weights), n + -n % TILE_ROWS, n + -n % TILE_ROWS), np.float32)
-    for layer, weight in enumerate(weights):
-        filled[layer, :n, :n] = weight
+    logits = np.empty((len(codes), len(bias)), np.float32)
     run_parts(
         _logits_part,
         -(-len(codes) // PART_ROWS),
         as_array(codes),
         offsets,
         table,
-        filled,
+        stack_up(weights),
         readout,
         bias,
         n_subspaces,
@@ -182,6 +179,15 @@ def fill_up(weights: Tensor, wide: bool = False) -> Tensor:
     n_missing = -n % TILE_ROWS
     n_columns = -n % TILE_COLUMNS if wide else n_missing
     return functional.pad(weights, (0, n_columns, 0, n_missing))
+
+
+def stack_up(weights: Sequence[Any]) -> Any:
+    """Stack arrays (n, n), filled up as by `fill_up`, which takes as long as some rows."""
+    n = len(weights[0])
+    filled = np.zeros((len(weights), n + -n % TILE_ROWS, n + -n % TILE_ROWS), np.float32)
+    for layer, weight in enumerate(weights):
+        filled[layer, :n, :n] = weight
+    return filled
 
 
 # Parts and blocks of a batch ---------------------------------------------------------------

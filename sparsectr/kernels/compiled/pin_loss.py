@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx
 
 from sparsectr.kernels.compiled.arrays import as_array
 from sparsectr.kernels.compiled.blocks import (
@@ -24,16 +23,16 @@ from sparsectr.kernels.compiled.blocks import (
 )
 from sparsectr.kernels.compiled.jit import compiled
 from sparsectr.kernels.compiled.losses import (
-    OnePassLoss,
     descend_sums,
     empty_rows,
     lookup_gradient,
 )
 from sparsectr.kernels.compiled.matrix import add_outer, add_product, add_up, set_product
 from sparsectr.kernels.compiled.pieces import zero_lines
-from sparsectr.kernels.compiled.pin import PART_ROWS, count_block_rows, fill_up
+from sparsectr.kernels.compiled.pin import PART_ROWS, count_block_rows, stack_up
 from sparsectr.kernels.compiled.vectors import SHORT_WIDTH
 from sparsectr.kernels.memory import empty
+from sparsectr.kernels.one_pass import one_pass_loss
 from sparsectr.kernels.threads import run_parts
 
 
@@ -70,54 +69,36 @@ def polynomial_loss(
     -------
     Tensor of shape ()
     """
-    return _PolynomialLoss.apply(  # type: ignore[no-any-return,no-untyped-call]
-        codes, targets, row_weights, offsets, n_subspaces, table, readout, bias, *weights
+    filled = stack_up([as_array(weight) for weight in weights])
+    n_parts, (n_rows, n_fields), dim = -(-len(codes) // PART_ROWS), codes.shape, table.shape[1]
+    losses, rows = np.zeros(n_parts), empty_rows(n_fields, n_rows)
+    of_lookups = empty(n_fields, n_rows, dim)
+    of_weights = np.zeros((n_parts, *filled.shape), np.float32)
+    of_readout = np.zeros((n_parts, n_fields + 1), np.float32)
+    run_parts(
+        _loss_part,
+        n_parts,
+        *(as_array(t) for t in (codes, targets, row_weights, offsets, table)),
+        n_subspaces,
+        filled,
+        np.ascontiguousarray(filled.swapaxes(1, 2)),
+        as_array(readout),
+        as_array(bias),
+        losses,
+        rows,
+        of_lookups.numpy(),
+        of_weights,
+        of_readout,
     )
-
-
-class _PolynomialLoss(OnePassLoss):
-    @staticmethod
-    def forward(
-        ctx: FunctionCtx,
-        codes: Tensor,
-        targets: Tensor,
-        row_weights: Tensor,
-        offsets: Tensor,
-        n_subspaces: int,
-        table: Tensor,
-        readout: Tensor,
-        bias: Tensor,
-        *weights: Tensor,
-    ) -> Tensor:
-        filled = fill_up(torch.stack(weights))
-        n_parts = -(-len(codes) // PART_ROWS)
-        losses = torch.zeros(n_parts, dtype=torch.float64)
-        rows, of_lookups = empty_rows(*codes.T.shape), empty(codes.numel(), table.shape[1])
-        of_weights = np.zeros((n_parts, *filled.shape), np.float32)
-        of_readout = np.zeros((n_parts, codes.shape[1] + 1), np.float32)
-        run_parts(
-            _loss_part,
-            n_parts,
-            *(as_array(t) for t in (codes, targets, row_weights, offsets, table)),
-            n_subspaces,
-            *(as_array(t) for t in (filled, filled.mT, readout, bias)),
-            losses.numpy(),
-            rows,
-            of_lookups.view(*codes.T.shape, -1).numpy(),
-            of_weights,
-            of_readout,
-        )
-        n_rows = len(weights[0])
-        of_weights = np.ascontiguousarray(of_weights.sum(0)[:, :n_rows, :n_rows])
-        of_readout = of_readout.sum(0)
-        ctx.gradients = (  # type: ignore[attr-defined]
-            *(None,) * 5,
-            lookup_gradient(rows, of_lookups, table.shape),
-            torch.from_numpy(of_readout[None, :-1]),
-            torch.from_numpy(of_readout[-1:]),
-            *torch.from_numpy(of_weights),
-        )
-        return losses.sum().float()
+    n = len(weights[0])
+    of_readout = of_readout.sum(0)
+    gradients = [
+        lookup_gradient(rows, of_lookups, table.shape),
+        torch.from_numpy(of_readout[None, :-1]),
+        torch.from_numpy(of_readout[-1:]),
+        *torch.from_numpy(np.ascontiguousarray(of_weights.sum(0)[:, :n, :n])),
+    ]
+    return one_pass_loss(losses.sum(), (table, readout, bias, *weights), gradients)
 
 
 @compiled

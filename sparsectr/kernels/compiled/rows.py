@@ -19,6 +19,7 @@ from numba.extending import intrinsic
 from torch import Tensor
 
 from sparsectr.kernels.compiled import vectors
+from sparsectr.kernels.compiled.arrays import as_array
 from sparsectr.kernels.compiled.jit import compiled, prefetch_to_read, prefetch_to_write
 from sparsectr.kernels.compiled.pieces import add_piece, add_scaled_piece, copy_piece, dot_piece
 from sparsectr.kernels.compiled.vectors import SHORT_WIDTH
@@ -29,6 +30,8 @@ from sparsectr.kernels.threads import run_parts
 # the cache.
 PART_LOOKUPS = 4096
 PARTS_PER_THREAD = 4
+# Where a table that is one part begins and ends.
+WHOLE = np.array([0, np.iinfo(np.int64).max])
 # Look-ups from which the parts are cut.
 SAMPLE = 1024
 GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
@@ -86,10 +89,10 @@ def adagrad_rows_(
 
 def update_parts(function: Any, rows: Tensor, *arguments: Any) -> None:
     """Call a function for every part of the tables that some look-ups touch."""
-    if not len(rows):
-        return
-    n_parts = min(PARTS_PER_THREAD * torch.get_num_threads(), 1 + len(rows) // PART_LOOKUPS)
     numbers = rows.numpy()
+    if not len(numbers):
+        return
+    n_parts = min(PARTS_PER_THREAD * torch.get_num_threads(), 1 + len(numbers) // PART_LOOKUPS)
     lookups = numbers, *_find_ranges(numbers)
     run_parts(function, n_parts, _part_ends(numbers, n_parts), lookups, *arguments)
 
@@ -116,19 +119,21 @@ def _part_ends(rows: Any, n_parts: int) -> Any:
     A row is in one part, so parts write to different memory, and its look-ups are summed in
     their order whatever the parts are.
     """
-    last = np.iinfo(np.int64).max
     if n_parts == 1:
-        return np.array([0, last])
+        return WHOLE
     # Fields alternate among the look-ups: a sample in even steps could miss most of them.
     places = np.arange(SAMPLE) * GOLDEN_RATIO % 1 * len(rows)
     sample = np.sort(rows[places.astype(np.int64)])
     inner = sample[len(sample) * np.arange(1, n_parts) // n_parts]
-    return np.concatenate([[0], inner, [last]])
+    return np.concatenate([WHOLE[:1], inner, WHOLE[1:]])
 
 
 def flatten(table: Tensor) -> tuple[Any, int]:
     """Return the memory of a table, from its first number on, and the distance of its rows."""
-    length = (table.shape[0] - 1) * table.stride(0) + table.shape[1]
+    n_rows, dim = table.shape
+    if table.is_contiguous():
+        return as_array(table).reshape(-1), dim
+    length = (n_rows - 1) * table.stride(0) + dim
     flat = table.detach().as_strided((max(length, 0),), (1,))
     return flat.numpy(), table.stride(0)
 

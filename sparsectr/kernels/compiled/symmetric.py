@@ -92,7 +92,7 @@ class _SymmetricSums(torch.autograd.Function):
 
 def join_betas(betas: Any) -> Any:
     """Return all betas, (O, R, F)."""
-    return as_array(torch.stack(tuple(betas)))
+    return np.stack([as_array(beta) for beta in betas])
 
 
 def lowest_wanted(for_betas: Any) -> int:

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from torch import Tensor
-from torch.autograd.function import FunctionCtx
 
 from sparsectr.kernels.compiled.arrays import as_array
 from sparsectr.kernels.compiled.blocks import (
@@ -21,7 +20,6 @@ from sparsectr.kernels.compiled.blocks import (
 )
 from sparsectr.kernels.compiled.jit import compiled
 from sparsectr.kernels.compiled.losses import (
-    OnePassLoss,
     empty_rows,
     lookup_gradient,
     weighted_log_loss,
@@ -43,6 +41,7 @@ from sparsectr.kernels.compiled.symmetric import (
     sum_polynomials,
 )
 from sparsectr.kernels.memory import empty
+from sparsectr.kernels.one_pass import one_pass_loss
 from sparsectr.kernels.threads import run_parts
 
 
@@ -103,60 +102,38 @@ def symmetric_loss(
     -------
     Tensor of shape ()
     """
-    return _SymmetricLoss.apply(  # type: ignore[no-any-return,no-untyped-call]
-        codes, targets, row_weights, offsets, of_betas, *tables, bias, *betas
+    table, linear = tables
+    n_parts = -(-len(codes) // PART_ROWS)
+    losses, of_bias = np.zeros((2, n_parts))
+    for_betas = [of_betas and beta.requires_grad for beta in betas]
+    n_fields, n_rows = codes.shape[1], 0 if of_betas else len(codes)
+    rows, of_lookups = empty_rows(n_fields, n_rows), empty(n_fields, n_rows, table.shape[1])
+    of_linear = empty(n_fields, n_rows)
+    of_architecture = start_of_betas(n_parts, betas, for_betas)
+    run_parts(
+        _loss_part,
+        n_parts,
+        *(as_array(t) for t in (codes, targets, row_weights, offsets, table)),
+        as_array(linear).ravel(),
+        as_array(bias),
+        join_betas(betas),
+        lowest_wanted(for_betas),
+        losses,
+        of_bias,
+        rows,
+        of_lookups.numpy(),
+        of_linear.numpy(),
+        of_architecture,
     )
-
-
-class _SymmetricLoss(OnePassLoss):
-    @staticmethod
-    def forward(
-        ctx: FunctionCtx,
-        codes: Tensor,
-        targets: Tensor,
-        row_weights: Tensor,
-        offsets: Tensor,
-        of_betas: bool,
-        table: Tensor,
-        linear: Tensor,
-        bias: Tensor,
-        *betas: Tensor,
-    ) -> Tensor:
-        n_parts = -(-len(codes) // PART_ROWS)
-        losses, of_bias = np.zeros((2, n_parts))
-        for_betas = [of_betas and beta.requires_grad for beta in betas]
-        n_fields, n_rows = codes.shape[1], 0 if of_betas else len(codes)
-        rows, of_lookups = empty_rows(n_fields, n_rows), empty(n_fields, n_rows, table.shape[1])
-        of_linear = empty(n_fields, n_rows)
-        of_architecture = start_of_betas(n_parts, betas, for_betas)
-        run_parts(
-            _loss_part,
-            n_parts,
-            *(as_array(t) for t in (codes, targets, row_weights, offsets, table)),
-            as_array(linear).ravel(),
-            as_array(bias),
-            join_betas(betas),
-            lowest_wanted(for_betas),
-            losses,
-            of_bias,
-            rows,
-            of_lookups.numpy(),
-            of_linear.numpy(),
-            of_architecture,
-        )
-        of_tables: tuple[Tensor | None, ...] = (None, None, None)
-        if not of_betas:
-            of_tables = (
-                lookup_gradient(rows, of_lookups.flatten(0, 1), table.shape),
-                lookup_gradient(rows, of_linear.view(-1, 1), linear.shape),
-                bias.new_tensor([of_bias.sum()]),
-            )
-        ctx.gradients = (  # type: ignore[attr-defined]
-            *(None,) * 5,
-            *of_tables,
-            *split_of_betas(of_architecture, for_betas),
-        )
-        return targets.new_tensor(losses.sum())
+    of_others: list[Tensor | None] = [None, None, None]
+    if not of_betas:
+        of_others = [
+            lookup_gradient(rows, of_lookups, table.shape),
+            lookup_gradient(rows, of_linear, linear.shape),
+            bias.new_tensor([of_bias.sum()]),
+        ]
+    gradients = [*of_others, *split_of_betas(of_architecture, for_betas)]
+    return one_pass_loss(losses.sum(), (table, linear, bias, *betas), gradients)
 
 
 @compiled

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from sparsectr.kernels.adam import adam_
+from sparsectr.kernels.adam import DenseTensors, adam_
 from sparsectr.training.optimizers.per_parameter import (
     PerParameterOptimizer,
     require_betas,
@@ -72,27 +72,30 @@ class DenseAdam(PerParameterOptimizer):
         defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
         super().__init__(params, defaults)
 
-    def _update(
-        self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]
-    ) -> None:
-        if gradient.is_sparse:
-            raise ValueError(
-                "DenseAdam needs dense gradients, got a sparse one. Use RowAdam for embedding "
-                "tables."
+    def _update_group(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
+        # By the number of their step, which is the same for all that always have a gradient.
+        in_step: dict[int, list[DenseTensors]] = {}
+        for parameter in parameters:
+            gradient: Tensor = parameter.grad  # type: ignore[assignment]
+            if gradient.is_sparse:
+                raise ValueError(
+                    "DenseAdam needs dense gradients, got a sparse one. Use RowAdam for embedding "
+                    "tables."
+                )
+            state = self.state[parameter]
+            if not state:
+                state["step"] = 0
+                state["exp_avg"] = torch.zeros_like(parameter)
+                state["exp_avg_sq"] = torch.zeros_like(parameter)
+            state["step"] += 1
+            tensors = DenseTensors(parameter, state["exp_avg"], state["exp_avg_sq"], gradient)
+            in_step.setdefault(state["step"], []).append(tensors)
+        for step, together in in_step.items():
+            adam_(
+                together,
+                step=step,
+                lr=group["lr"],
+                betas=group["betas"],
+                eps=group["eps"],
+                weight_decay=group["weight_decay"],
             )
-        if not state:
-            state["step"] = 0
-            state["exp_avg"] = torch.zeros_like(parameter)
-            state["exp_avg_sq"] = torch.zeros_like(parameter)
-        state["step"] += 1
-        adam_(
-            parameter,
-            state["exp_avg"],
-            state["exp_avg_sq"],
-            gradient,
-            step=state["step"],
-            lr=group["lr"],
-            betas=group["betas"],
-            eps=group["eps"],
-            weight_decay=group["weight_decay"],
-        )

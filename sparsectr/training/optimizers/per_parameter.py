@@ -68,9 +68,16 @@ class PerParameterOptimizer(Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        self.update()
+        return loss
+
+    def update(self) -> None:
+        """Do what `step` does, without autograd's care, hooks, and reports to torch's profiler.
+
+        To be called inside `torch.no_grad`. What is left out takes longer than a small update.
+        """
         for group in self.param_groups:
             self._update_group([p for p in group["params"] if p.grad is not None], group)
-        return loss
 
     def _update_group(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
         """Take one step on the parameters of a group that have a gradient."""

@@ -27,7 +27,7 @@ class RowOptimizer(PerParameterOptimizer):
             if group["columns"] is not None:
                 columns = slice(*group["columns"])
                 weights, values = weights[:, columns], values[:, columns]
-            key = rows.data_ptr(), len(rows)
+            key = rows.data_ptr(), rows.shape[0]
             lookups[key] = rows  # kept until all are updated, or another would get its memory
             table = self._make_table(weights, values, parameter)
             tables.setdefault(key, []).append(table)

@@ -7,6 +7,8 @@ by side, which would need P times their length for every row.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cache
 from math import comb
 
 import torch
@@ -27,9 +29,8 @@ def take_columns(x: Tensor, columns: Tensor) -> Tensor:
 
 def upper_triangle(gram: Tensor) -> Tensor:
     """Return the entries above the diagonal, row by row: (..., F, F) to (..., F(F-1)/2)."""
-    n_fields = gram.shape[-1]
-    rows, columns = torch.triu_indices(n_fields, n_fields, 1, device=gram.device)
-    return take_columns(gram.flatten(-2), rows * n_fields + columns)
+    above, _ = _triangles(gram.shape[-1], gram.device)
+    return take_columns(gram.flatten(-2), above)
 
 
 def inner_crosses(vectors: Tensor, order: int, scale: Tensor | None = None) -> Tensor:
@@ -74,7 +75,7 @@ class _Pairs(torch.autograd.Function):
         above, _ = _triangles(n_fields, vectors.device)
         pairs = vectors.new_empty(n_rows, len(above))
         size = _rows_at_once(n_fields)
-        for some, of_some in zip(vectors.split(size), pairs.split(size), strict=True):
+        for some, of_some in zip(*(_split(t, size) for t in (vectors, pairs)), strict=True):
             scaled = some if scale is None else some * scale
             gram = (scaled @ some.mT).flatten(1)
             torch.gather(gram, 1, above.expand(len(some), -1), out=of_some)
@@ -89,7 +90,7 @@ class _Pairs(torch.autograd.Function):
         triangles = _triangles(n_fields, vectors.device)
         size = _rows_at_once(n_fields)
         gram = vectors.new_zeros(min(size, n_rows), n_fields * n_fields)
-        parts = (tensor.split(size) for tensor in (vectors, gradients[0], of_vectors))
+        parts = (_split(tensor, size) for tensor in (vectors, gradients[0], of_vectors))
         for some, of_pairs, of_some in zip(*parts, strict=True):
             matrices = gram[: len(some)]  # symmetric; the diagonal stays zero
             for triangle in triangles:
@@ -102,10 +103,17 @@ class _Pairs(torch.autograd.Function):
         return of_vectors, of_scale
 
 
+@cache
 def _triangles(n_fields: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return where the pairs i < j and where j > i stand in a matrix that is laid flat."""
-    rows, columns = torch.triu_indices(n_fields, n_fields, 1, device=device)
-    return rows * n_fields + columns, columns * n_fields + rows
+    with torch.inference_mode(False):  # they outlive the call, and autograd is to keep them
+        rows, columns = torch.triu_indices(n_fields, n_fields, 1, device=device)
+        return rows * n_fields + columns, columns * n_fields + rows
+
+
+def _split(tensor: Tensor, size: int) -> Sequence[Tensor]:
+    """Split a tensor by rows; torch takes longer to find that there is nothing to split."""
+    return (tensor,) if len(tensor) <= size else tensor.split(size)
 
 
 def _rows_at_once(n_fields: int) -> int:

@@ -13,9 +13,11 @@ from torch.nn import functional
 from sparsectr.nn.linear import UndrawnLinear
 
 # In the backward pass, products with rows that do not begin at multiples of so many numbers take up
-# to half as long again. From so many inputs on, it pays to fill them up.
+# to half as long again on some processors. From so many inputs and rows on it pays to fill them up,
+# and the weights with them, in every step.
 ALIGNED = 16
 WIDE = 256
+MANY_ROWS = 1024
 
 
 class Dropout(nn.Module):
@@ -101,11 +103,11 @@ class MLP(nn.Module):
         """Draw the dropout of all further training from a generator."""
         self.dropout.generator = generator
 
-    @property
-    def n_fill(self) -> int:
-        """How many zeros behind the inputs make a step of training faster."""
+    def n_fill(self, n_rows: int) -> int:
+        """Return how many zeros behind the inputs make training on so many rows faster."""
         n_inputs = self.first.in_features
-        return -n_inputs % ALIGNED if self.training and n_inputs >= WIDE else 0
+        worth_it = self.training and n_inputs >= WIDE and n_rows >= MANY_ROWS
+        return -n_inputs % ALIGNED if worth_it else 0
 
     def forward(self, x: Tensor) -> Tensor:
         """Return outputs (..., n_outputs) of inputs (..., n_inputs), with or without the fill."""

@@ -248,7 +248,7 @@ class OptFeatureNet(nn.Module):
             crosses = take_columns(crosses, self.kept)
         if gates is not None:
             crosses = crosses * gates
-        fill = crosses.new_zeros(len(crosses), self.mlp.n_fill)
+        fill = crosses.new_zeros(len(crosses), self.mlp.n_fill(len(crosses)))
         return torch.cat([embeddings.flatten(1), crosses, fill], 1)
 
     def crosses(self) -> list[tuple[int, ...]]:

@@ -34,11 +34,18 @@ def test_the_rest_of_the_network_completes_the_first_layer():
     assert torch.equal(mlp.after_first(mlp.layers[0](x)), mlp(x))
 
 
-@pytest.mark.parametrize(("n_inputs", "n_fill"), [(30, 0), (300, 4), (304, 0)])
-def test_zeros_behind_the_inputs_change_nothing(n_inputs, n_fill):
-    mlp, x = make_mlp(n_inputs=n_inputs), draw(7, n_inputs)
-    assert mlp.eval().n_fill == 0
-    assert mlp.train().n_fill == n_fill
+@pytest.mark.parametrize(
+    ("n_inputs", "n_rows", "n_fill"), [(30, 5000, 0), (300, 5000, 4), (300, 7, 0), (304, 5000, 0)]
+)
+def test_training_on_many_rows_fills_wide_inputs_up(n_inputs, n_rows, n_fill):
+    mlp = make_mlp(n_inputs=n_inputs)
+    assert mlp.eval().n_fill(n_rows) == 0
+    assert mlp.train().n_fill(n_rows) == n_fill
+
+
+@pytest.mark.parametrize("n_fill", [0, 4])
+def test_zeros_behind_the_inputs_change_nothing(n_fill):
+    mlp, x = make_mlp(n_inputs=30).train(), draw(7, 30)
     filled = torch.cat([x, x.new_zeros(7, n_fill)], 1)
     plain, with_fill = (
         (logits, *torch.autograd.grad(logits.sum(), mlp.first.weight))

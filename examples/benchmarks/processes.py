@@ -3,7 +3,7 @@
     python examples/benchmarks/processes.py import
     python examples/benchmarks/processes.py flights --threads 2     (needs LightGBM)
     python examples/benchmarks/processes.py grid
-    python examples/benchmarks/processes.py neighbour --threads 2
+    python examples/benchmarks/processes.py neighbour --threads 2 --estimator PROFIT
 
 Every side runs in processes of its own, in turn (A B B A ...), and the fastest of each counts. Run
 them on a machine that does nothing else.
@@ -19,10 +19,11 @@ import warnings
 
 import numpy as np
 import torch
+from sklearn.base import clone
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, train_test_split
 
-from sparsectr import DynIntClassifier
+from sparsectr import DynIntClassifier, OptFeatureClassifier, ProfitClassifier
 from sparsectr.datasets import load_flights
 
 IMPORTS = {"sparsectr": "import sparsectr", "parts": "import torch, sklearn, pandas"}
@@ -30,6 +31,11 @@ GRID = {"embedding_dim": [8, 16], "n_layers": [1, 2]}
 GRID_ROWS = 60_000
 FLIGHTS = {"DynInt": {}, "DynInt, 2 epochs": {"max_epochs": 2}, "LightGBM": None}
 NEIGHBOUR = "while True: pass"
+ESTIMATORS = {
+    "DynInt": DynIntClassifier(n_interactions=1),
+    "PROFIT": ProfitClassifier(),
+    "OptFeature": OptFeatureClassifier(),
+}
 
 
 def time_process(arguments, threads):
@@ -97,15 +103,15 @@ def search_grid(n_jobs):
     print(f"best {search.best_params_}, {-search.best_score_:.4f}")
 
 
-def compare_neighbour(threads):
-    """Print rows per second of the fastest epoch alone, and beside a process that never rests."""
+def compare_neighbour(name, batch_size, threads):
+    """Print rows per second of the median epoch alone, and beside a process that never rests."""
     if threads:
         torch.set_num_threads(threads)
     X, y = load_flights(return_X_y=True)
 
     def fit():
-        clf = DynIntClassifier(
-            random_state=0, batch_size=4096, max_epochs=4, early_stopping=False, n_interactions=1
+        clf = clone(ESTIMATORS[name]).set_params(
+            random_state=0, batch_size=batch_size, max_epochs=4, early_stopping=False
         )
         clf.fit(X, y)
         return len(y) / np.median([record["seconds"] for record in clf.history_])
@@ -118,7 +124,8 @@ def compare_neighbour(threads):
     finally:
         neighbour.kill()
     print(
-        f"{threads} threads: {alone:,.0f} rows/s alone, {beside:,.0f} beside: {beside / alone:.2f}"
+        f"{name}, {threads} threads: {alone:,.0f} rows/s alone, {beside:,.0f} beside: "
+        f"{beside / alone:.2f}"
     )
 
 
@@ -129,6 +136,8 @@ def main():
     parser.add_argument("what", choices=["import", "flights", "grid", "neighbour"])
     parser.add_argument("--threads", type=int, help="as many as there are cores if not given")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--estimator", choices=ESTIMATORS, default="DynInt", help="of neighbour")
+    parser.add_argument("--batch-size", type=int, default=4096, help="of neighbour")
     parser.add_argument("--one", help="what a single process of a comparison does")
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
@@ -148,7 +157,7 @@ def main():
         sides = {f"n_jobs={n}": [*this, "grid", "--one", str(n)] for n in (1, 2)}
         compare(sides, rounds, threads)
     else:
-        compare_neighbour(threads)
+        compare_neighbour(arguments.estimator, arguments.batch_size, threads)
 
 
 if __name__ == "__main__":

@@ -43,9 +43,9 @@ def test_training_on_many_rows_fills_wide_inputs_up(n_inputs, n_rows, n_fill):
     assert mlp.train().n_fill(n_rows) == n_fill
 
 
-@pytest.mark.parametrize("n_fill", [0, 4])
-def test_zeros_behind_the_inputs_change_nothing(n_fill):
-    mlp, x = make_mlp(n_inputs=30).train(), draw(7, 30)
+@pytest.mark.parametrize(("n_inputs", "n_fill"), [(30, 0), (300, 4), (304, 0)])
+def test_zeros_behind_the_inputs_change_nothing(n_inputs, n_fill):
+    mlp, x = make_mlp(n_inputs=n_inputs).train(), draw(7, n_inputs)
     filled = torch.cat([x, x.new_zeros(7, n_fill)], 1)
     plain, with_fill = (
         (logits, *torch.autograd.grad(logits.sum(), mlp.first.weight))

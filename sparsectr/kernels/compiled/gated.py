@@ -12,7 +12,8 @@ from sparsectr.kernels.compiled.arrays import as_array
 from sparsectr.kernels.compiled.instances import instance_factor
 from sparsectr.kernels.compiled.jit import compiled
 from sparsectr.kernels.compiled.layers import generated_factor, scaled_factor
-from sparsectr.kernels.compiled.matrix import TILE_COLUMNS, TILE_ROWS
+from sparsectr.kernels.compiled.matrix import TILE_ROWS
+from sparsectr.kernels.compiled.pin import stack_up
 
 # What gates are: u of A = u * (W X_0); u and v of `instance_factor`; s of `generated_factor`.
 ACTIVATION, VECTORS, GENERATED = range(3)
@@ -33,19 +34,12 @@ def pack_layers(kind: int, layers: Sequence[Sequence[Tensor]]) -> tuple[Any, ...
         First and second factors (L, ...), and their transposes. "No second factor" has a length of
         zero.
     """
-    factors = [_fill_up(weights, kind == VECTORS) for weights in zip(*layers, strict=True)]
+    factors = [
+        stack_up([as_array(weight) for weight in weights], wide=kind == VECTORS)
+        for weights in zip(*layers, strict=True)
+    ]
     factors += [np.zeros((len(layers), 0, 0), np.float32)] * (2 - len(factors))
     return *factors, *(np.ascontiguousarray(factor.swapaxes(1, 2)) for factor in factors)
-
-
-def _fill_up(weights: Sequence[Tensor], wide: bool) -> Any:
-    """Stack matrices, and add rows and columns of zeros; see `pin.fill_up`."""
-    n, m = weights[0].shape
-    n_filled = m + -m % (TILE_COLUMNS if wide else TILE_ROWS)
-    filled = np.zeros((len(weights), n + -n % TILE_ROWS, n_filled), np.float32)
-    for layer, weight in enumerate(weights):
-        filled[layer, :n, :m] = as_array(weight)
-    return filled
 
 
 def find_rank(kind: int, n_gates: int, n_rows: int) -> int:

@@ -46,6 +46,7 @@ from sparsectr.kernels.compiled.losses import (
     descend_sums,
     empty_rows,
     lookup_gradient,
+    split_readout,
 )
 from sparsectr.kernels.compiled.matrix import add_up
 from sparsectr.kernels.compiled.penalty import penalise
@@ -131,11 +132,9 @@ def gated_loss(
     )
     flat = [tensor for layer in (*layers, *networks) for tensor in layer]
     of_flat = _trim([gradient.sum(0) for gradient in (*of_factors[:n_factors], *of_networks)], flat)
-    of_readout = of_readout.sum(0)
     gradients = [
         lookup_gradient(rows, of_lookups, table.shape),
-        torch.from_numpy(of_readout[None, :-1]),
-        torch.from_numpy(of_readout[-1:]),
+        *split_readout(of_readout),
         *of_flat,
     ]
     return one_pass_loss(losses.sum(), (table, readout, bias, *flat), gradients)

@@ -61,6 +61,12 @@ def descend_sums(
     return total
 
 
+def split_readout(of_readout: Any) -> tuple[Tensor, Tensor]:
+    """Return the gradients by readout (1, F) and bias (1,) from those of all parts (P, F + 1)."""
+    total = torch.from_numpy(of_readout.sum(0))
+    return total[None, :-1], total[-1:]
+
+
 def empty_rows(n_fields: int, n_rows: int) -> Any:
     """Return room for the row numbers of all look-ups, (F, B).
 

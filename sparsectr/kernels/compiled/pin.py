@@ -181,12 +181,13 @@ def fill_up(weights: Tensor, wide: bool = False) -> Tensor:
     return functional.pad(weights, (0, n_columns, 0, n_missing))
 
 
-def stack_up(weights: Sequence[Any]) -> Any:
-    """Stack arrays (n, n), filled up as by `fill_up`, which takes as long as some rows."""
-    n = len(weights[0])
-    filled = np.zeros((len(weights), n + -n % TILE_ROWS, n + -n % TILE_ROWS), np.float32)
+def stack_up(weights: Sequence[Any], wide: bool = False) -> Any:
+    """Stack arrays (n, m), filled up as by `fill_up`, which takes as long as some rows."""
+    n, m = weights[0].shape
+    n_columns = m + -m % (TILE_COLUMNS if wide else TILE_ROWS)
+    filled = np.zeros((len(weights), n + -n % TILE_ROWS, n_columns), np.float32)
     for layer, weight in enumerate(weights):
-        filled[layer, :n, :n] = weight
+        filled[layer, :n, :m] = weight
     return filled
 
 

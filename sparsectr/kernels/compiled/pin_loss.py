@@ -26,6 +26,7 @@ from sparsectr.kernels.compiled.losses import (
     descend_sums,
     empty_rows,
     lookup_gradient,
+    split_readout,
 )
 from sparsectr.kernels.compiled.matrix import add_outer, add_product, add_up, set_product
 from sparsectr.kernels.compiled.pieces import zero_lines
@@ -91,11 +92,9 @@ def polynomial_loss(
         of_readout,
     )
     n = len(weights[0])
-    of_readout = of_readout.sum(0)
     gradients = [
         lookup_gradient(rows, of_lookups, table.shape),
-        torch.from_numpy(of_readout[None, :-1]),
-        torch.from_numpy(of_readout[-1:]),
+        *split_readout(of_readout),
         *torch.from_numpy(np.ascontiguousarray(of_weights.sum(0)[:, :n, :n])),
     ]
     return one_pass_loss(losses.sum(), (table, readout, bias, *weights), gradients)

@@ -1,5 +1,6 @@
 """What pytest must leave alone, and where the tests train."""
 
+import os
 from importlib.util import find_spec
 
 import pytest
@@ -7,8 +8,16 @@ import torch
 
 from sparsectr import base
 
-# Without numba the package never imports these; nor must the search for docstring examples.
-collect_ignore_glob = [] if find_spec("numba") else ["sparsectr/kernels/compiled/*"]
+# Without numba or Triton the package never imports these; nor must the search for examples in
+# docstrings.
+collect_ignore_glob = [
+    f"sparsectr/kernels/{folder}/*"
+    for folder, package in (("compiled", "numba"), ("gpu", "triton"))
+    if not find_spec(package)
+]
+# Without a GPU, Triton interprets its kernels; it is told before they are imported.
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"
 
 
 @pytest.fixture(scope="session", autouse=True)

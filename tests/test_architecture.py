@@ -51,8 +51,12 @@ LAYERS = {
     # encoding: an estimator names FieldEncoder in its signature.
     "methods": {"base", "nn", "training", "interactions", "parameters", "encoding"},
 }
-# The only folder that may use numba; sparsectr/kernels/dispatch.py imports it when it is needed.
-COMPILED = "sparsectr/kernels/compiled/"
+# The only folders that may use numba and Triton; sparsectr/kernels/dispatch.py imports them when
+# they are needed.
+FUSED = {
+    "sparsectr/kernels/compiled/": {"numba", "llvmlite"},
+    "sparsectr/kernels/gpu/": {"triton"},
+}
 TORCH_ONLY = {"kernels", "nn", "training"}
 WITHOUT_TORCH = {
     "encoding",
@@ -152,8 +156,9 @@ def check_layer(module: Module, modules: dict[str, Module]) -> Iterator[Violatio
             if module.layer in WITHOUT_TORCH and top == "torch":
                 yield Violation(module.path, node.lineno, f"{module.layer} must not import torch")
             known = {"sparsectr", "torch", "numpy"} | sys.stdlib_module_names
-            if module.path.startswith(COMPILED):
-                known |= {"numba", "llvmlite"}
+            for folder, packages in FUSED.items():
+                if module.path.startswith(folder):
+                    known |= packages
             if module.layer in TORCH_ONLY and top not in known:
                 rule = f"{module.layer} may use torch and numpy only, not {top}"
                 yield Violation(module.path, node.lineno, rule)

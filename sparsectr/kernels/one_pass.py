@@ -11,13 +11,13 @@ from torch.autograd.function import FunctionCtx
 
 
 def one_pass_loss(
-    value: float, parameters: Sequence[Tensor], gradients: Sequence[Tensor | None]
+    value: float | Tensor, parameters: Sequence[Tensor], gradients: Sequence[Tensor | None]
 ) -> Tensor:
     """Return a loss of which autograd, and `take_gradients`, know the gradients already.
 
     Parameters
     ----------
-    value : float
+    value : float or Tensor of shape ()
         The loss.
     parameters : sequence of Tensor
         What it depends on.
@@ -35,9 +35,14 @@ def one_pass_loss(
 class _OnePassLoss(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: FunctionCtx, value: float, gradients: tuple[Tensor | None, ...], *parameters: Tensor
+        ctx: FunctionCtx,
+        value: float | Tensor,
+        gradients: tuple[Tensor | None, ...],
+        *parameters: Tensor,
     ) -> Tensor:
         ctx.parameters, ctx.gradients = parameters, gradients  # type: ignore[attr-defined]
+        if isinstance(value, Tensor):
+            return value.clone()
         return torch.tensor(value, dtype=torch.float32)
 
     @staticmethod
@@ -45,7 +50,8 @@ class _OnePassLoss(torch.autograd.Function):
         found = ctx.gradients  # type: ignore[attr-defined]
         ctx.gradients = ()  # type: ignore[attr-defined] # or autograd would copy what others hold
         factor = gradients[0]
-        if factor != 1:  # of the loss itself it is 1
+        # Of the loss itself it is 1; but a GPU would have to be waited for to find that out.
+        if factor.is_cuda or factor != 1:
             found = tuple(None if g is None else factor * g for g in found)
         return (None, None, *found)
 

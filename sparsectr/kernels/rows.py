@@ -62,6 +62,49 @@ class AdagradTable(NamedTuple):
     lookup_decay: Tensor | None = None
 
 
+def look_up(table: Tensor, rows: Tensor) -> Tensor:
+    """Look rows of a table up; the gradient of the table is sparse.
+
+    Parameters
+    ----------
+    table : Tensor of shape (V, D)
+    rows : Tensor of shape (...)
+        Row numbers, any integer type.
+
+    Returns
+    -------
+    Tensor of shape (..., D)
+    """
+    # On a CPU torch's own is fused.
+    if table.is_cuda and (fused := fused_version("rows", table)):
+        return fused.look_up(table, rows)  # type: ignore[no-any-return]
+    return functional.embedding(rows, table, sparse=True)
+
+
+def lookup_gradient(rows: Tensor, values: Tensor, table: Tensor) -> Tensor:
+    """Return the sparse gradient of a table from the gradients of its look-ups.
+
+    Parameters
+    ----------
+    rows : Tensor of N numbers, int64
+        Row numbers.
+    values : Tensor of N * D numbers
+        Gradient of every look-up.
+    table : Tensor of shape (V, D)
+
+    Returns
+    -------
+    Tensor of shape (V, D), sparse
+        Shares the memory of both.
+    """
+    n_rows, dim = table.shape
+    # As torch makes those of its own embeddings. torch.sparse_coo_tensor would do, but torch 2.11
+    # warns that it does not check the row numbers, even if that is what it was told.
+    return torch.ops.aten.embedding_sparse_backward(  # type: ignore[no-any-return]
+        values.view(-1, dim), rows, n_rows, -1, False
+    )
+
+
 def split_gradient(gradient: Tensor) -> tuple[Tensor, Tensor]:
     """Split the gradient of a table into row numbers and values.
 

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sparsectr.kernels.rows import look_up
+
 
 class FieldEmbedding(nn.Module):
     """Look up the values of all fields in one table.
@@ -57,7 +59,10 @@ class FieldEmbedding(nn.Module):
 
     def forward(self, codes: Tensor) -> Tensor:
         """Return the embeddings (B, F, D) of codes (B, F)."""
-        return functional.embedding(codes + self.offsets, self.weight, sparse=self.sparse)
+        rows = codes + self.offsets
+        return (
+            look_up(self.weight, rows) if self.sparse else functional.embedding(rows, self.weight)
+        )
 
     def count_codes(self, codes: Tensor, weights: Tensor | None = None) -> Tensor:
         """Count how often every row of the table is used.

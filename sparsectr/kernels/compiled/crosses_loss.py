@@ -31,12 +31,12 @@ from sparsectr.kernels.compiled.crosses import (
 from sparsectr.kernels.compiled.jit import compiled
 from sparsectr.kernels.compiled.losses import (
     empty_rows,
-    lookup_gradient,
     weighted_log_loss,
 )
 from sparsectr.kernels.compiled.pieces import empty_lines, fill_piece, sum_piece
 from sparsectr.kernels.memory import empty
 from sparsectr.kernels.one_pass import one_pass_loss
+from sparsectr.kernels.rows import lookup_gradient
 from sparsectr.kernels.threads import run_parts
 
 
@@ -86,14 +86,14 @@ def crosses_loss(
         *(as_array(t) for t in (weights, fields, starts, bias)),
         losses,
         of_bias,
-        rows,
+        rows.numpy(),
         of_lookups.numpy(),
         of_linear.numpy(),
         of_weights,
     )
     gradients = [
-        lookup_gradient(rows, of_lookups, table.shape),
-        lookup_gradient(rows, of_linear, linear.shape),
+        lookup_gradient(rows, of_lookups, table),
+        lookup_gradient(rows, of_linear, linear),
         total_of_weights(of_weights) if weights.requires_grad else None,
         bias.new_tensor([of_bias.sum()]),
     ]

@@ -45,7 +45,6 @@ from sparsectr.kernels.compiled.layers import generated_backward, scaled_backwar
 from sparsectr.kernels.compiled.losses import (
     descend_sums,
     empty_rows,
-    lookup_gradient,
     split_readout,
 )
 from sparsectr.kernels.compiled.matrix import add_up
@@ -55,6 +54,7 @@ from sparsectr.kernels.compiled.pin import count_block_rows
 from sparsectr.kernels.compiled.vectors import SHORT_WIDTH
 from sparsectr.kernels.memory import empty
 from sparsectr.kernels.one_pass import one_pass_loss
+from sparsectr.kernels.rows import lookup_gradient
 from sparsectr.kernels.threads import run_parts
 
 
@@ -126,14 +126,14 @@ def gated_loss(
         packed,
         (as_array(readout), as_array(bias)),
         losses,
-        (rows, of_lookups.numpy()),
+        (rows.numpy(), of_lookups.numpy()),
         (*of_factors, of_readout),
         tuple(of_networks),
     )
     flat = [tensor for layer in (*layers, *networks) for tensor in layer]
     of_flat = _trim([gradient.sum(0) for gradient in (*of_factors[:n_factors], *of_networks)], flat)
     gradients = [
-        lookup_gradient(rows, of_lookups, table.shape),
+        lookup_gradient(rows, of_lookups, table),
         *split_readout(of_readout),
         *of_flat,
     ]

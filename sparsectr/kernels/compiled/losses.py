@@ -67,20 +67,10 @@ def split_readout(of_readout: Any) -> tuple[Tensor, Tensor]:
     return total[None, :-1], total[-1:]
 
 
-def empty_rows(n_fields: int, n_rows: int) -> Any:
+def empty_rows(n_fields: int, n_rows: int) -> Tensor:
     """Return room for the row numbers of all look-ups, (F, B).
 
     They and their gradients lie field by field: an optimizer then finds those of equal rows
     together, and most fields in one of its parts.
     """
-    return np.empty((n_fields, n_rows), np.int64)
-
-
-def lookup_gradient(rows: Any, values: Tensor, shape: torch.Size) -> Tensor:
-    """Return the sparse gradient of a table (V, D) from row numbers and gradients of all look-ups.
-
-    They are (F, B) and (F, B, D), or (F, B) if D is 1.
-    """
-    numbers = torch.from_numpy(rows.reshape(1, -1))
-    values = values.view(-1, shape[1])
-    return torch.sparse_coo_tensor(numbers, values, shape, check_invariants=False)
+    return torch.empty(n_fields, n_rows, dtype=torch.int64)

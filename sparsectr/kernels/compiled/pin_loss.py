@@ -25,7 +25,6 @@ from sparsectr.kernels.compiled.jit import compiled
 from sparsectr.kernels.compiled.losses import (
     descend_sums,
     empty_rows,
-    lookup_gradient,
     split_readout,
 )
 from sparsectr.kernels.compiled.matrix import add_outer, add_product, add_up, set_product
@@ -34,6 +33,7 @@ from sparsectr.kernels.compiled.pin import PART_ROWS, count_block_rows, stack_up
 from sparsectr.kernels.compiled.vectors import SHORT_WIDTH
 from sparsectr.kernels.memory import empty
 from sparsectr.kernels.one_pass import one_pass_loss
+from sparsectr.kernels.rows import lookup_gradient
 from sparsectr.kernels.threads import run_parts
 
 
@@ -86,14 +86,14 @@ def polynomial_loss(
         as_array(readout),
         as_array(bias),
         losses,
-        rows,
+        rows.numpy(),
         of_lookups.numpy(),
         of_weights,
         of_readout,
     )
     n = len(weights[0])
     gradients = [
-        lookup_gradient(rows, of_lookups, table.shape),
+        lookup_gradient(rows, of_lookups, table),
         *split_readout(of_readout),
         *torch.from_numpy(np.ascontiguousarray(of_weights.sum(0)[:, :n, :n])),
     ]

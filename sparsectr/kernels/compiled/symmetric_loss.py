@@ -21,7 +21,6 @@ from sparsectr.kernels.compiled.blocks import (
 from sparsectr.kernels.compiled.jit import compiled
 from sparsectr.kernels.compiled.losses import (
     empty_rows,
-    lookup_gradient,
     weighted_log_loss,
 )
 from sparsectr.kernels.compiled.pieces import empty_lines, fill_piece, sum_piece, zero_lines
@@ -42,6 +41,7 @@ from sparsectr.kernels.compiled.symmetric import (
 )
 from sparsectr.kernels.memory import empty
 from sparsectr.kernels.one_pass import one_pass_loss
+from sparsectr.kernels.rows import lookup_gradient
 from sparsectr.kernels.threads import run_parts
 
 
@@ -120,7 +120,7 @@ def symmetric_loss(
         lowest_wanted(for_betas),
         losses,
         of_bias,
-        rows,
+        rows.numpy(),
         of_lookups.numpy(),
         of_linear.numpy(),
         of_architecture,
@@ -128,8 +128,8 @@ def symmetric_loss(
     of_others: list[Tensor | None] = [None, None, None]
     if not of_betas:
         of_others = [
-            lookup_gradient(rows, of_lookups, table.shape),
-            lookup_gradient(rows, of_linear, linear.shape),
+            lookup_gradient(rows, of_lookups, table),
+            lookup_gradient(rows, of_linear, linear),
             bias.new_tensor([of_bias.sum()]),
         ]
     gradients = [*of_others, *split_of_betas(of_architecture, for_betas)]

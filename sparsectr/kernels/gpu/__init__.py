@@ -1,0 +1,5 @@
+"""Fused versions of kernels for NVIDIA GPUs, in Triton; see `sparsectr.kernels.dispatch`.
+
+PyTorch brings Triton along where it supports it. Kernels are compiled when they are first called,
+for a second or so, and kept on disk.
+"""

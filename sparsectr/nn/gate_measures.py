@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import torch
 from torch import Tensor
 
@@ -31,11 +33,31 @@ def screen_crosses(net: OptFeatureNet, codes: Tensor, n_crosses: int) -> list[in
     return positions
 
 
+def distinct_rows(codes: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the distinct rows of codes (n, o), in lexicographic order, and how often they occur.
+
+    Every row becomes one number, if that fits: torch compares rows many times more slowly.
+    """
+    sizes = (codes.amax(0) + 1).tolist() if len(codes) else [1] * codes.shape[1]
+    if prod(sizes) > torch.iinfo(torch.int64).max:
+        distinct, counts = codes.unique(dim=0, return_counts=True)
+        return distinct, counts
+    numbers = torch.zeros(len(codes), dtype=torch.int64, device=codes.device)
+    for column, size in zip(codes.unbind(1), sizes, strict=True):
+        numbers = numbers * size + column
+    numbers, counts = numbers.unique(return_counts=True)
+    columns = []
+    for size in reversed(sizes):
+        columns.append(numbers % size)
+        numbers = numbers // size
+    return torch.stack(columns[::-1], 1).to(codes.dtype), counts
+
+
 def count_combinations(codes: Tensor, gates: Tensor) -> tuple[Tensor, Tensor]:
     """Return the most frequent combinations of open and of closed gates, and their counts."""
     parts = []
     for rows in (codes[gates], codes[~gates]):
-        combinations_, counts = rows.unique(dim=0, return_counts=True)
+        combinations_, counts = distinct_rows(rows)
         order = counts.argsort(descending=True, stable=True)[:MOST_COMBINATIONS]
         parts.append((combinations_[order], counts[order]))
     (some, n_some), (others, n_others) = parts

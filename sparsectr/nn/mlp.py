@@ -91,7 +91,7 @@ class MLP(nn.Module):
         output_bias : Tensor of shape (n_outputs,) or float, default=0.0
             Bias of the last layer, such as the log-odds of the classes; the others are 0.
         """
-        *hidden, last = self._linear_layers()
+        *hidden, last = self.linear_layers()
         for layer in hidden:
             nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu", generator=generator)
             layer.bias.zero_()
@@ -139,7 +139,8 @@ class MLP(nn.Module):
         mlp.dropout = self.dropout
         return mlp
 
-    def _linear_layers(self) -> Iterator[nn.Linear]:
+    def linear_layers(self) -> Iterator[nn.Linear]:
+        """Yield all layers."""
         for layer in self.layers:
             if isinstance(layer, nn.Linear):
                 yield layer

@@ -8,9 +8,12 @@ from itertools import combinations
 from math import comb
 from typing import Any, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sparsectr.kernels.dispatch import fused_version
 from sparsectr.nn.ablation import closing_effects
 from sparsectr.nn.crosses import OuterCrosses, inner_crosses, take_columns
 from sparsectr.nn.embedding import FieldEmbedding
@@ -145,6 +148,10 @@ class OptFeatureNet(nn.Module):
         self.n_crosses = sum(comb(n_fields, order) for order in config.orders)
         kept = range(self.n_crosses) if chosen is None else chosen.kept
         self.register_buffer("kept", torch.tensor(kept, dtype=torch.int64), persistent=False)
+        # Fields of the crosses that the net has, where it has nothing but inner products of pairs.
+        self.pairs: NDArray[np.int64] | None = None
+        if config.orders == (2,) and self.outer is None:
+            self.pairs = np.array(list(combinations(range(n_fields), 2)), np.int64)[list(kept)]
         self.mlp = MLP(
             n_fields * embedding_dim + len(kept), config.hidden_units, n_outputs, config.dropout
         )
@@ -186,6 +193,51 @@ class OptFeatureNet(nn.Module):
         """Return embeddings (B, F, D) and selection embeddings (B, F, d) of codes (B, F)."""
         embeddings, vectors = self.embedding(codes).split(self.widths, -1)
         return embeddings, vectors
+
+    def selection_vectors(self, codes: Tensor) -> Tensor:
+        """Return the selection embeddings (B, F, d) of codes (B, F)."""
+        if self.widths[1]:
+            return self.look_up(codes)[1]
+        return self.embedding.weight.new_empty(*codes.shape, 0)
+
+    def loss_in_one_pass(
+        self,
+        codes: Tensor,
+        targets: Tensor,
+        weights: Tensor,
+        gates: Tensor | None,
+        *,
+        of_gates: bool = False,
+    ) -> Tensor | None:
+        """Return the log loss of a batch, its gradients with it; None where that is not built.
+
+        Parameters
+        ----------
+        codes : Tensor of shape (B, F)
+        targets, weights : Tensor of shape (B,)
+        gates : Tensor of shape (P') or (B, P'), or None
+            What the crosses are multiplied by; ones if None.
+        of_gates : bool, default=False
+            Whether the gradient is that of gates (B, P'), or that of embeddings and predictor.
+        """
+        fused = fused_version("perceptron_loss", self.embedding.weight)
+        if fused is None or self.pairs is None or not self.embedding.sparse:
+            return None
+        layers = [(layer.weight, layer.bias) for layer in self.mlp.linear_layers()]
+        if self.mlp.dropout.rate > 0 or len(layers[-1][1]) > 1:
+            return None
+        return fused.perceptron_loss(  # type: ignore[no-any-return]
+            codes,
+            targets,
+            weights,
+            self.embedding.offsets,
+            self.embedding.weight,
+            self.widths[0],
+            self.pairs,
+            gates,
+            layers,
+            of_scales=of_gates,
+        )
 
     def gates(self, vectors: Tensor) -> Tensor | None:
         """Return the gates of the net's crosses, (B, P') or (P',); None if all are open."""

@@ -1,7 +1,13 @@
 import numpy as np
+import pytest
 import torch
 
-from sparsectr.nn.gate_measures import count_combinations, open_gates, screen_crosses
+from sparsectr.nn.gate_measures import (
+    count_combinations,
+    distinct_rows,
+    open_gates,
+    screen_crosses,
+)
 from sparsectr.nn.optfeature_net import OptFeatureConfig, OptFeatureNet
 
 SIZES = [5, 7, 4, 6]
@@ -47,3 +53,14 @@ def test_combinations_are_counted_apart_for_open_and_closed_gates():
     combinations, counts = count_combinations(codes, gates)
     assert combinations.tolist()[:2] == [[1, 2], [3, 4]]
     assert counts.tolist() == [2, 1, 1, 1]
+
+
+@pytest.mark.parametrize("highest", [1, 5, 2**31 - 1])
+@pytest.mark.parametrize("n_rows", [0, 200])
+def test_distinct_rows_are_those_of_torch(n_rows, highest):
+    codes = draw_codes(n_rows).int()[:, :3]
+    codes[:, 1] *= highest // 7 + 1  # three columns of 31 bits do not fit into one number
+    codes[:, ::2] += highest - 6 if highest > 6 else 0
+    expected = codes.unique(dim=0, return_counts=True)
+    for ours, theirs in zip(distinct_rows(codes), expected, strict=True):
+        assert torch.equal(ours, theirs)

@@ -39,6 +39,8 @@ from sparsectr.kernels.threads import run_parts
 # A batch is cut into parts of so many rows or more, but few: each has gradients of all weights.
 PART_ROWS = 128
 MOST_PARTS = 8
+# More weights are in no cache; then torch's products, which pack what they multiply, are faster.
+MOST_WEIGHTS = 1 << 18
 NO_SCALES = np.empty((0, 0), np.float32)
 
 
@@ -54,7 +56,7 @@ def perceptron_loss(
     layers: Sequence[tuple[Tensor, Tensor]],
     *,
     of_scales: bool = False,
-) -> Tensor:
+) -> Tensor | None:
     """Compute the mean log loss of a batch, and gradients, in one pass from codes to gradients.
 
     Parameters
@@ -80,8 +82,11 @@ def perceptron_loss(
 
     Returns
     -------
-    Tensor of shape ()
+    Tensor of shape (), or None
+        None for a perceptron that is too large for this.
     """
+    if sum(weight.numel() for weight, _ in layers) > MOST_WEIGHTS:
+        return None
     n_rows, n_fields = codes.shape
     n_parts = min(MOST_PARTS, -(-n_rows // PART_ROWS))
     widths = np.array([weight.shape[1] for weight, _ in layers])

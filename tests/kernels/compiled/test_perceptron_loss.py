@@ -133,6 +133,7 @@ def test_what_is_not_built_is_left_to_the_reference():
         ({"orders": (2, 3)}, 1),
         ({"operator": "outer"}, 1),
         ({"dropout": 0.1}, 1),
+        ({"hidden_units": (1024, 512)}, 1),
         ({}, 3),
     ):
         net = OptFeatureNet([6] * 4, 3, n_outputs, OptFeatureConfig("field", **options))

@@ -81,7 +81,7 @@ def look_up(table: Tensor, rows: Tensor) -> Tensor:
     return functional.embedding(rows, table, sparse=True)
 
 
-def lookup_gradient(rows: Tensor, values: Tensor, table: Tensor) -> Tensor:
+def lookup_gradient(rows: Tensor, values: Tensor, shape: torch.Size) -> Tensor:
     """Return the sparse gradient of a table from the gradients of its look-ups.
 
     Parameters
@@ -90,14 +90,15 @@ def lookup_gradient(rows: Tensor, values: Tensor, table: Tensor) -> Tensor:
         Row numbers.
     values : Tensor of N * D numbers
         Gradient of every look-up.
-    table : Tensor of shape (V, D)
+    shape : torch.Size
+        Shape (V, D) of the table.
 
     Returns
     -------
     Tensor of shape (V, D), sparse
         Shares the memory of both.
     """
-    n_rows, dim = table.shape
+    n_rows, dim = shape
     # As torch makes those of its own embeddings. torch.sparse_coo_tensor would do, but torch 2.11
     # warns that it does not check the row numbers, even if that is what it was told.
     return torch.ops.aten.embedding_sparse_backward(  # type: ignore[no-any-return]

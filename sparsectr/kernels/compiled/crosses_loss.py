@@ -92,8 +92,8 @@ def crosses_loss(
         of_weights,
     )
     gradients = [
-        lookup_gradient(rows, of_lookups, table),
-        lookup_gradient(rows, of_linear, linear),
+        lookup_gradient(rows, of_lookups, table.shape),
+        lookup_gradient(rows, of_linear, linear.shape),
         total_of_weights(of_weights) if weights.requires_grad else None,
         bias.new_tensor([of_bias.sum()]),
     ]

@@ -133,7 +133,7 @@ def gated_loss(
     flat = [tensor for layer in (*layers, *networks) for tensor in layer]
     of_flat = _trim([gradient.sum(0) for gradient in (*of_factors[:n_factors], *of_networks)], flat)
     gradients = [
-        lookup_gradient(rows, of_lookups, table),
+        lookup_gradient(rows, of_lookups, table.shape),
         *split_readout(of_readout),
         *of_flat,
     ]

@@ -122,7 +122,7 @@ def perceptron_loss(
         return one_pass_loss(losses.sum(), [scales], [of_pairs])  # type: ignore[list-item]
     total = of_weights[0] if n_parts == 1 else of_weights.sum(0)
     gradients = [
-        lookup_gradient(rows, of_lookups, table),
+        lookup_gradient(rows, of_lookups, table.shape),
         *unpack(total, of_vectors.sum(0), layers, widths),
     ]
     parameters = [parameter for layer in layers for parameter in layer]

@@ -93,7 +93,7 @@ def polynomial_loss(
     )
     n = len(weights[0])
     gradients = [
-        lookup_gradient(rows, of_lookups, table),
+        lookup_gradient(rows, of_lookups, table.shape),
         *split_readout(of_readout),
         *torch.from_numpy(np.ascontiguousarray(of_weights.sum(0)[:, :n, :n])),
     ]

@@ -128,8 +128,8 @@ def symmetric_loss(
     of_others: list[Tensor | None] = [None, None, None]
     if not of_betas:
         of_others = [
-            lookup_gradient(rows, of_lookups, table),
-            lookup_gradient(rows, of_linear, linear),
+            lookup_gradient(rows, of_lookups, table.shape),
+            lookup_gradient(rows, of_linear, linear.shape),
             bias.new_tensor([of_bias.sum()]),
         ]
     gradients = [*of_others, *split_of_betas(of_architecture, for_betas)]

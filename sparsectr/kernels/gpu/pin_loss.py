@@ -86,7 +86,7 @@ def polynomial_loss(
     of_lookups = of_x0.view(n_rows, dim, n_fields).transpose(1, 2).contiguous()
     summed = of_readout.sum(0)
     gradients = [
-        lookup_gradient(lookups, of_lookups, table),
+        lookup_gradient(lookups, of_lookups, table.shape),
         summed[None, :n_fields],
         summed[padded_fields : padded_fields + 1],
         *of_weights.view(n_layers, n_fields, n_fields),

@@ -42,7 +42,8 @@ def look_up(table: Tensor, rows: Tensor) -> Tensor:
 class _LookUp(torch.autograd.Function):
     @staticmethod
     def forward(ctx: FunctionCtx, table: Tensor, rows: Tensor) -> Tensor:
-        ctx.save_for_backward(table, rows)
+        ctx.save_for_backward(rows)
+        ctx.shape = table.shape  # type: ignore[attr-defined]
         n_lookups, dim = rows.numel(), table.shape[1]
         embeddings = table.new_empty(*rows.shape, dim)
         padded = triton.next_power_of_2(dim)
@@ -62,8 +63,9 @@ class _LookUp(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: FunctionCtx, *gradients: Tensor) -> tuple[Tensor, None]:
-        table, rows = ctx.saved_tensors  # type: ignore[attr-defined]
-        return lookup_gradient(rows.long(), gradients[0].contiguous(), table), None
+        (rows,) = ctx.saved_tensors  # type: ignore[attr-defined]
+        shape: torch.Size = ctx.shape  # type: ignore[attr-defined]
+        return lookup_gradient(rows.long(), gradients[0].contiguous(), shape), None
 
 
 def adam_rows_(

@@ -79,7 +79,9 @@ def adam_rows_(
     n_rows: int = 1,
 ) -> None:
     """Take one Adam step on the rows of a batch: see `sparsectr.kernels.rows.adam_rows_`."""
-    numbers = (lr, *betas, *map(math.log, betas), eps, weight_decay)
+    # 1 - beta needs its own rounding: that of 0.999 is 1e-5 of 0.001.
+    shares = (1 - beta for beta in betas)
+    numbers = (lr, betas[1], *shares, *map(math.log, betas), eps, weight_decay)
     lookups = _sort(rows)
     for table in tables:
         state = (table.exp_avg, table.exp_avg_sq, table.step)
@@ -257,6 +259,16 @@ def _finish_sums(
     return own.to(tl.int64), first, total, count
 
 
+@triton.jit
+def _decay(weight_decay, of_lookups, first, count, row_share, decays: tl.constexpr):
+    """Return what is added to the gradients of rows, as a share of their weights."""
+    decay = tl.where(first, weight_decay, 0.0)
+    if decays:
+        of_lookup = tl.load(of_lookups, mask=first, other=0.0).to(tl.float32)
+        decay += of_lookup * row_share * count.to(tl.float32)
+    return decay
+
+
 @triton.jit(do_not_specialize=_UNSPECIALIZED)
 def _adam_rows(
     rows,
@@ -270,8 +282,9 @@ def _adam_rows(
     mean_stride,
     square_stride,
     lr,
-    beta_mean,
     beta_square,
+    mean_share,
+    square_share,
     log_beta_mean,
     log_beta_square,
     eps,
@@ -294,12 +307,10 @@ def _adam_rows(
     mean = tl.load(mean_places, mask=tile, other=0.0)
     square = tl.load(square_places, mask=tile, other=0.0)
     n_updates = tl.load(step + own, mask=first, other=0) + 1
-    if decays:
-        decay = tl.load(lookup_decay + own, mask=first, other=0.0).to(tl.float32) * row_share
-        gradient += (decay * count.to(tl.float32))[:, None] * weights
-    gradient += weight_decay * weights
-    mean += (gradient - mean) * (1 - beta_mean)
-    square = square * beta_square + gradient * gradient * (1 - beta_square)
+    decay = _decay(weight_decay, lookup_decay + own, first, count, row_share, decays)
+    gradient += decay[:, None] * weights
+    mean += (gradient - mean) * mean_share
+    square = square * beta_square + gradient * gradient * square_share
     # In float64: float32 would lose the digits of 1 - 0.999.
     exponent = n_updates.to(tl.float64)
     mean_weight = (1 - tl.exp(exponent * log_beta_mean)).to(tl.float32)
@@ -336,10 +347,8 @@ def _adagrad_rows(
     tile = first[:, None] & (columns < dim)[None, :]
     places = table + own[:, None] * stride + columns[None, :]
     weights = tl.load(places, mask=tile, other=0.0)
-    if decays:
-        decay = tl.load(lookup_decay + own, mask=first, other=0.0).to(tl.float32) * row_share
-        gradient += (decay * count.to(tl.float32))[:, None] * weights
-    gradient += weight_decay * weights
+    decay = _decay(weight_decay, lookup_decay + own, first, count, row_share, decays)
+    gradient += decay[:, None] * weights
     squares = tl.load(square_sum + own, mask=first, other=0.0)
     squares += tl.sum(tl.where(tile, gradient * gradient, 0.0), 1) / dim
     weights -= lr * gradient / (tl.sqrt(squares) + eps)[:, None]

@@ -413,7 +413,8 @@ class OptFeatureClassifier(BaseInteractionClassifier):
 
         def train_gates(rows: Tensor) -> None:
             batch = search_rows.take(rows)
-            gates = cast(Tensor, net.gates(net.selection_vectors(batch.codes)))
+            embeddings, vectors = net.look_up(batch.codes)
+            gates = cast(Tensor, net.gates(vectors))
             # NOTE[DIFF] every cross is scaled by a random level in [0, 1), see Notes.
             levels = torch.rand(len(batch), net.n_crosses, generator=noise, device=task.device)
             levelled = gates + (levels - 1) * gates.detach()
@@ -421,7 +422,6 @@ class OptFeatureClassifier(BaseInteractionClassifier):
                 batch.codes, batch.targets, batch.weights, levelled, of_gates=True
             )
             if loss is None:
-                embeddings, _ = net.look_up(batch.codes)
                 loss = log_loss(net.predict(embeddings.detach(), levelled), batch)
             # NOTE[DIFF] the source has no price.
             descend(loss + price * gates.sum(-1).mean(), optimizers, len(batch))
@@ -462,13 +462,14 @@ class OptFeatureClassifier(BaseInteractionClassifier):
                 for some_rows in gate_rows:
                     before(some_rows)
             batch = task.train.take(rows)
+            embeddings, vectors = net.look_up(batch.codes)
             with torch.set_grad_enabled(bool(selection)):
-                gates = net.gates(net.selection_vectors(batch.codes))
+                gates = net.gates(vectors)
             loss = None
             if not selection:
                 loss = net.loss_in_one_pass(batch.codes, batch.targets, batch.weights, gates)
             if loss is None:
-                loss = log_loss(net.predict(net.look_up(batch.codes)[0], gates), batch)
+                loss = log_loss(net.predict(embeddings, gates), batch)
             descend(loss, optimizers, len(rows))
             return loss.detach()
 

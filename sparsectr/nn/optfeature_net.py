@@ -194,12 +194,6 @@ class OptFeatureNet(nn.Module):
         embeddings, vectors = self.embedding(codes).split(self.widths, -1)
         return embeddings, vectors
 
-    def selection_vectors(self, codes: Tensor) -> Tensor:
-        """Return the selection embeddings (B, F, d) of codes (B, F)."""
-        if self.widths[1]:
-            return self.look_up(codes)[1]
-        return self.embedding.weight.new_empty(*codes.shape, 0)
-
     def loss_in_one_pass(
         self,
         codes: Tensor,

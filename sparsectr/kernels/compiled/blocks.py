@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from sparsectr.kernels.compiled.jit import compiled, prefetch_to_read
-from sparsectr.kernels.compiled.matrix import TILE_COLUMNS
+from sparsectr.kernels.compiled.matrix import fill_columns
 from sparsectr.kernels.compiled.pieces import (
     LINE_NUMBERS,
     add_scaled_piece,
@@ -37,7 +37,7 @@ STEP_COLUMNS = 32
 @compiled
 def n_columns(n_rows: int, dim: int) -> int:
     """Return the number of columns of a block, filled up to whole tiles."""
-    return -(-n_rows * dim // TILE_COLUMNS) * TILE_COLUMNS
+    return fill_columns(n_rows * dim)
 
 
 @compiled

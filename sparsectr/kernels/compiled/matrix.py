@@ -34,6 +34,12 @@ LARGE_OUTER_ROWS = 4 if vectors.HAS_LONG_REGISTERS else OUTER_ROWS
 
 
 @compiled
+def fill_columns(n: int) -> int:
+    """Return a number of columns filled up to whole tiles."""
+    return -(-n // TILE_COLUMNS) * TILE_COLUMNS
+
+
+@compiled
 def add_product(weight: Any, x: Any, y: Any) -> None:
     """Add weight @ x to y: (m, n) @ (n, C) to (m, C), m and C multiples of the tile."""
     _add_product(weight, x, y)

@@ -16,12 +16,13 @@ import torch
 from torch import Tensor
 
 from sparsectr.kernels.compiled.arrays import as_array
+from sparsectr.kernels.compiled.blocks import clear
 from sparsectr.kernels.compiled.jit import compiled
 from sparsectr.kernels.compiled.losses import weighted_log_loss
 from sparsectr.kernels.compiled.matrix import (
-    TILE_COLUMNS,
     TILE_ROWS,
     add_product,
+    fill_columns,
     set_product,
     set_transposed_product,
 )
@@ -75,12 +76,6 @@ def unpack(
 
 
 @compiled
-def fill_up(n: int) -> int:
-    """Return a number of columns filled up to whole tiles."""
-    return -(-n // TILE_COLUMNS) * TILE_COLUMNS
-
-
-@compiled
 def start_of_vector(widths: Any, layer: int) -> int:
     """Return where the biases of a layer begin; there, the last layer has its weights."""
     return widths[1 : layer + 1].sum()
@@ -91,31 +86,23 @@ def start_of_gradient(widths: Any, layer: int) -> int:
     """Return where the gradient of the weights of a layer begins."""
     start = 0
     for k in range(layer):
-        start += widths[k + 1] * fill_up(widths[k])
+        start += widths[k + 1] * fill_columns(widths[k])
     return start
 
 
 @compiled
-def count_activations(widths: Any) -> int:
-    """Return how many numbers a block holds as the inputs of all layers."""
-    n = 0
-    for width in widths:
-        n += BLOCK_ROWS * fill_up(width)
-    return n
-
-
-@compiled
-def _start_of_activations(widths: Any, layer: int) -> int:
+def start_of_activations(widths: Any, layer: int) -> int:
+    """Return where a block holds the inputs of a layer; behind those of all, how many they are."""
     start = 0
     for k in range(layer):
-        start += BLOCK_ROWS * fill_up(widths[k])
+        start += BLOCK_ROWS * fill_columns(widths[k])
     return start
 
 
 @compiled
 def open_columns(room: Any, widths: Any, layer: int, n_rows: int) -> Any:
     """Return the inputs (n, R) of a layer, on their side, for some rows filled up to tiles."""
-    start, n_columns = _start_of_activations(widths, layer), fill_up(n_rows)
+    start, n_columns = start_of_activations(widths, layer), fill_columns(n_rows)
     return room[start : start + widths[layer] * n_columns].reshape(widths[layer], n_columns)
 
 
@@ -123,9 +110,9 @@ def open_columns(room: Any, widths: Any, layer: int, n_rows: int) -> Any:
 def open_rows(room: Any, widths: Any, layer: int, n_rows: int) -> Any:
     """Return the inputs of a layer row by row, (R, n), both filled up to whole tiles."""
     start, n_filled, width = (
-        _start_of_activations(widths, layer),
-        fill_up(n_rows),
-        fill_up(widths[layer]),
+        start_of_activations(widths, layer),
+        fill_columns(n_rows),
+        fill_columns(widths[layer]),
     )
     return room[start : start + n_filled * width].reshape(n_filled, width)
 
@@ -145,45 +132,45 @@ def _open_weights(weights: Any, widths: Any, layer: int) -> Any:
 @compiled
 def _set_any_product(weight: Any, x: Any, y: Any) -> None:
     """Store weight @ x as y, whatever the number of rows of y."""
-    whole, flat, target = len(y) - len(y) % TILE_ROWS, x.ravel(), y.ravel()
+    whole = len(y) - len(y) % TILE_ROWS
     set_product(weight[:whole], x, y[:whole])
-    n = y.shape[1]
-    for i in range(whole, len(y)):
-        fill_piece(target, i * n, np.float32(0), n)
-        for k in range(len(x)):
-            add_scaled_piece(flat, k * n, weight[i, k], target, i * n, n)
+    clear(y[whole:])
+    _add_last_rows(weight, x, y, whole)
 
 
 @compiled
 def _set_any_transposed_product(weight: Any, x: Any, y: Any) -> None:
     """Store weight.T @ x as y, whatever the number of rows of y."""
-    whole, flat, target = len(y) - len(y) % TILE_ROWS, x.ravel(), y.ravel()
+    whole = len(y) - len(y) % TILE_ROWS
     set_transposed_product(weight, x, y[:whole])
-    n = y.shape[1]
-    for i in range(whole, len(y)):
-        fill_piece(target, i * n, np.float32(0), n)
-        for k in range(len(x)):
-            add_scaled_piece(flat, k * n, weight[k, i], target, i * n, n)
+    clear(y[whole:])
+    _add_last_rows(weight.T, x, y, whole)
 
 
 @compiled
 def _add_any_product(weight: Any, x: Any, y: Any) -> None:
     """Add weight @ x to y, whatever the number of rows of y."""
-    whole, flat, target = len(y) - len(y) % TILE_ROWS, x.ravel(), y.ravel()
+    whole = len(y) - len(y) % TILE_ROWS
     add_product(weight[:whole], x, y[:whole])
-    n = y.shape[1]
-    for i in range(whole, len(y)):
+    _add_last_rows(weight, x, y, whole)
+
+
+@compiled
+def _add_last_rows(weight: Any, x: Any, y: Any, first: int) -> None:
+    """Add weight @ x to y in the rows from ``first`` on."""
+    flat, target, n = x.ravel(), y.ravel(), y.shape[1]
+    for i in range(first, len(y)):
         for k in range(len(x)):
             add_scaled_piece(flat, k * n, weight[i, k], target, i * n, n)
 
 
 @compiled
-def turn(x: Any, result: Any, first: int, n_rows: int, n_columns: int) -> None:
-    """Store the numbers of x, in columns from ``first`` on, on their side in result."""
-    for square_row in range(0, n_rows, SQUARE):
-        for square_column in range(first, first + n_columns, SQUARE):
-            for j in range(square_column, min(first + n_columns, square_column + SQUARE)):
-                for i in range(square_row, min(n_rows, square_row + SQUARE)):
+def turn(x: Any, result: Any, first: int, stop: int, n_columns: int) -> None:
+    """Store the rows of x from ``first`` to ``stop`` as columns of result."""
+    for square_row in range(first, stop, SQUARE):
+        for square_column in range(0, n_columns, SQUARE):
+            for j in range(square_column, min(n_columns, square_column + SQUARE)):
+                for i in range(square_row, min(stop, square_row + SQUARE)):
                     result[j, i] = x[i, j]
 
 

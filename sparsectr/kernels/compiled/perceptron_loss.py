@@ -13,19 +13,18 @@ import numpy as np
 from torch import Tensor
 
 from sparsectr.kernels.compiled.arrays import as_array
-from sparsectr.kernels.compiled.blocks import ask_for
+from sparsectr.kernels.compiled.blocks import ask_for, store_rows
 from sparsectr.kernels.compiled.jit import compiled
 from sparsectr.kernels.compiled.losses import empty_rows
 from sparsectr.kernels.compiled.perceptron import (
     BLOCK_ROWS,
-    SQUARE,
-    count_activations,
     descend_outputs,
     go_down,
     go_up,
     open_columns,
     open_rows,
     pack,
+    start_of_activations,
     start_of_gradient,
     turn,
     unpack,
@@ -98,7 +97,7 @@ def perceptron_loss(
     of_weights = empty(n_parts, n_numbers).numpy()
     of_pairs = empty(n_rows if of_scales else 0, len(pairs))
     # As large as weights: a part would get it from the system in every step.
-    rooms = empty(n_parts, 3, count_activations(widths)).numpy()
+    rooms = empty(n_parts, 3, start_of_activations(widths, len(widths))).numpy()
     run_parts(
         _loss_part,
         n_parts,
@@ -170,7 +169,7 @@ def _loss_part(
         turn(standing, lying, 0, len(standing), n_embedded)
         _multiply(dim, pairs, scales, first, n, lying, lying[n_embedded:], products)
         if of_weights.size > 0:
-            _turn_back(lying, n_embedded, standing)
+            turn(lying, standing, n_embedded, len(lying), lying.shape[1])
         go_up(columns, widths, weights, vectors, n)
         losses[part] += descend_outputs(
             open_columns(columns, widths, last, n),
@@ -194,7 +193,8 @@ def _loss_part(
         if rows.size > 0:
             _multiply_back(dim, pairs, scales, first, n, lying, of_lying, of_lying[n_embedded:])
             turn(of_lying, standing, 0, n_embedded, n)
-            _store_lookups(some, offsets, dim, first, standing, rows, of_lookups)
+            store_rows(some, offsets, first, rows)
+            _store_lookups(standing, dim, first, n, of_lookups)
 
 
 @compiled
@@ -247,15 +247,6 @@ def _scale(scales: Any, p: int, first: int, n_rows: int, x: Any) -> None:
 
 
 @compiled
-def _turn_back(lying: Any, first: int, standing: Any) -> None:
-    """Store the scaled products row by row, too."""
-    for square in range(0, lying.shape[1], SQUARE):
-        for i in range(first, len(lying)):
-            for c in range(square, min(square + SQUARE, lying.shape[1])):
-                standing[c, i] = lying[i, c]
-
-
-@compiled
 def _multiply_back(
     dim: int,
     pairs: Any,
@@ -279,15 +270,12 @@ def _multiply_back(
 
 
 @compiled
-def _store_lookups(
-    codes: Any, offsets: Any, dim: int, first: int, standing: Any, rows: Any, of_lookups: Any
-) -> None:
-    """Store which rows of the table codes name, (F, B), and their gradients (F, B, length)."""
-    flat, target = standing.ravel(), of_lookups.ravel()
-    width, n_batch_rows, length = standing.shape[1], of_lookups.shape[1], of_lookups.shape[2]
-    for f in range(codes.shape[1]):
-        for r in range(codes.shape[0]):
-            rows[f, first + r] = codes[r, f] + offsets[f]
+def _store_lookups(standing: Any, dim: int, first: int, n_rows: int, of_lookups: Any) -> None:
+    """Store the gradients of the look-ups (F, B, length) of the rows from ``first`` on."""
+    flat, target, width = standing.ravel(), of_lookups.ravel(), standing.shape[1]
+    n_fields, n_batch_rows, length = of_lookups.shape
+    for f in range(n_fields):
+        for r in range(n_rows):
             place = (f * n_batch_rows + first + r) * length
             copy_piece(flat, r * width + f * dim, target, place, dim)
             fill_piece(target, place + dim, np.float32(0), length - dim)

@@ -80,7 +80,7 @@ def polynomial_loss(
         n_layers=n_layers,
         num_warps=MOST_WARPS,
     )
-    of_products = products
+    of_products = products  # in their place
     of_weights = of_products.T @ x0
     of_x0.addmm_(of_products, stacked)
     of_lookups = of_x0.view(n_rows, dim, n_fields).transpose(1, 2).contiguous()

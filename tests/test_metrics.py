@@ -4,6 +4,9 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import log_loss, roc_auc_score
 
 from sparsectr.metrics import validation_values
 
@@ -29,6 +32,21 @@ def test_roc_auc_is_the_weighted_share_of_ordered_pairs():
             wins += pair * ((SCORES[i] > SCORES[j]) + 0.5 * (SCORES[i] == SCORES[j]))
     values = validation_values(NUMBERS, PROBABILITIES, WEIGHTS)
     assert values["validation_roc_auc"] == pytest.approx(wins / total, rel=1e-12)
+
+
+@given(st.integers(0, 2**32), st.integers(2, 60), st.integers(1, 20))
+def test_values_of_two_classes_are_those_of_scikit_learn(seed, n_rows, n_scores):
+    rng = np.random.default_rng(seed)
+    numbers = rng.permutation(np.arange(n_rows) % 2)
+    scores = rng.integers(n_scores, size=n_rows) / n_scores  # zero, and many ties
+    probabilities = np.column_stack([1 - scores, scores])
+    weights = rng.integers(4, size=n_rows).astype(np.float32)
+    weights[[np.argmin(numbers), np.argmax(numbers)]] = 1  # a row of each class counts
+    values = validation_values(numbers, probabilities, weights)
+    loss = log_loss(numbers, probabilities, sample_weight=weights, labels=[0, 1])
+    area = roc_auc_score(numbers, scores, sample_weight=weights)
+    assert values["validation_log_loss"] == pytest.approx(loss, rel=1e-12)
+    assert values["validation_roc_auc"] == pytest.approx(area, rel=1e-12, abs=1e-12)
 
 
 def test_a_class_without_weight_leaves_no_area_under_the_curve():

@@ -116,7 +116,8 @@ class TrainingTask:
         field: validation meets them as prediction will. The rows of earlier trainings of this net
         (warm start, partial fit) count as well.
         """
-        fillers = list(self._fillers(net))
+        # As numbers of the table's type, or every epoch would convert them.
+        fillers = [(table, counts.to(table.weight)) for table, counts in self._fillers(net)]
         met = [rows.codes for rows in (self.validation, self.set_apart) if rows is not None]
         codes = torch.cat(met) if met else self.train.codes[:0]
         needed = [table.untrained_rows(counts, codes) for table, counts in fillers]

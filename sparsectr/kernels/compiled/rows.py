@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -121,11 +121,16 @@ def _part_ends(rows: Any, n_parts: int) -> Any:
     """
     if n_parts == 1:
         return WHOLE
-    # Fields alternate among the look-ups: a sample in even steps could miss most of them.
-    places = np.arange(SAMPLE) * GOLDEN_RATIO % 1 * len(rows)
-    sample = np.sort(rows[places.astype(np.int64)])
+    sample = np.sort(rows.take(_sampled_places(len(rows))))
     inner = sample[len(sample) * np.arange(1, n_parts) // n_parts]
     return np.concatenate([WHOLE[:1], inner, WHOLE[1:]])
+
+
+@lru_cache(maxsize=8)
+def _sampled_places(n_lookups: int) -> Any:
+    """Return places in a list of look-ups, far enough from each other to meet every field."""
+    # Fields alternate among the look-ups: a sample in even steps could miss most of them.
+    return (np.arange(SAMPLE) * GOLDEN_RATIO % 1 * n_lookups).astype(np.int64)
 
 
 def flatten(table: Tensor) -> tuple[Any, int]:

@@ -28,7 +28,7 @@ from sparsectr.interactions.encoders import (
 from sparsectr.interactions.interaction import Interaction
 from sparsectr.parameters import check_choice, check_integer
 
-ENCODERS = ["target", "onehot", "codes", "category"]
+ENCODERS = ["target", "count", "onehot", "codes", "category"]
 
 
 class InteractionFeatures(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
@@ -40,8 +40,9 @@ class InteractionFeatures(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
 
     Statistics of the target are taken out of fold: `fit_transform` encodes each fold of the
     training rows by what the other folds say, so that no row sees its own label, whereas
-    `transform` uses all training rows. On the training rows the two therefore differ, and a model
-    must be trained on what `fit_transform` returns. A Pipeline does so.
+    `transform` uses all training rows. In the same way `fit_transform` leaves a row itself out of
+    its counts. On the training rows the two therefore differ, and a model must be trained on what
+    `fit_transform` returns. A Pipeline does so.
 
     Parameters
     ----------
@@ -53,10 +54,10 @@ class InteractionFeatures(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         that it lists.
     orders : collection of int or None, default=None
         Take only crosses of so many fields, such as ``[2]``. None takes all.
-    encoder : {"target", "onehot", "codes", "category"} or transformer, default="target"
+    encoder : {"target", "count", "onehot", "codes", "category"} or transformer, default="target"
         What becomes of the columns. "target": for each category the shrunk mean of the target,
-        by scikit-learn's ``TargetEncoder``; "onehot": a sparse matrix for linear models; "codes":
-        integers, 0 for combinations never seen; "category": a pandas frame of dtype category with
+        by scikit-learn's ``TargetEncoder``; "count": how many other training rows have it;
+        "onehot": a sparse matrix for linear models; "codes": integers, 0 for combinations never seen; "category": a pandas frame of dtype category with
         labels such as ``"UA × ORD"``. Or any encoder of category-encoders or scikit-learn, which
         is fitted on columns of dtype category; those that need a target (by their tags) are fitted
         to each class against the others, and out of fold too.
@@ -82,7 +83,7 @@ class InteractionFeatures(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         Turns the values of each field into codes, in the way of the estimator.
     encoders_ : list of transformers
         The fitted encoder; with a target and three or more classes, one per class. Empty for
-        "codes" and "category".
+        "count", "codes" and "category".
     n_features_in_ : int
         Number of fields.
     feature_names_in_ : ndarray of str, shape (n_fields,)
@@ -174,9 +175,12 @@ class InteractionFeatures(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         ndarray, CSR matrix or DataFrame of shape (n_rows, n_columns)
-            As from `transform`, with out-of-fold statistics where the encoder uses the target.
+            As from `transform`, with out-of-fold statistics where the encoder uses the target,
+            and one less where it counts.
         """
         columns, numbers = self._fit(X, y, fit_params)
+        if self.encoder == "count":
+            return self._encode(columns, X) - 1
         if self._targets is None:
             return self._encode(columns, X)
         frame, folds = self._as_frame(columns), make_folds(numbers, self.cv, self.random_state)
@@ -197,7 +201,7 @@ class InteractionFeatures(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         ndarray, CSR matrix or DataFrame of shape (n_rows, n_columns)
-            float64 from encoders, int32 codes, or a pandas frame of dtype category.
+            float64 from encoders and counts, int32 codes, or a pandas frame of dtype category.
         """
         check_is_fitted(self)
         table = as_table(X)
@@ -287,6 +291,11 @@ class InteractionFeatures(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         self._learn_crosses(codes)
         columns = self._cross(codes)
         self._fit_encoders(columns, numbers)
+        if self.encoder == "count":
+            self._counts = [
+                np.bincount(column, minlength=size).astype(np.float64)
+                for column, size in zip(columns.T, self._sizes(), strict=True)
+            ]
         return columns, numbers
 
     def _check_parameters(self) -> None:
@@ -397,6 +406,9 @@ class InteractionFeatures(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         if self.encoders_:
             frame = self._as_frame(columns)
             return _side_by_side(encode(encoder, frame) for encoder in self.encoders_)
+        if self.encoder == "count":
+            counted = zip(self._counts, columns.T, strict=True)
+            return np.column_stack([counts[column] for counts, column in counted])
         if self.encoder == "codes":
             return columns
         frame = self._as_frame(columns, self._labels())

@@ -83,7 +83,7 @@ def fit(clicks, **parameters):
         ),
     ],
 )
-@pytest.mark.parametrize("encoder", ["target", "codes", "category"])
+@pytest.mark.parametrize("encoder", ["target", "count", "codes", "category"])
 def test_columns(clicks, encoder, parameters, names):
     features = fit(clicks, encoder=encoder, **parameters)
     assert features.get_feature_names_out().tolist() == names
@@ -100,6 +100,18 @@ def test_codes_are_those_of_the_fields_and_the_groups_of_their_crosses(clicks):
     pairs = pd.DataFrame({"group": groups, "code": columns[:, 5]}).drop_duplicates()
     assert pairs["group"].is_unique
     assert pairs["code"].is_unique
+
+
+def test_counts_are_of_other_rows(clicks):
+    features = fit(clicks, encoder="count")
+    columns = features.transform(clicks.X)
+    for j, fields in ((1, ["f1"]), (5, ["f1", "f2", "f3"])):
+        assert np.array_equal(columns[:, j], clicks.X.groupby(fields)["f0"].transform("size"))
+    assert columns[:, 5].min() < columns[:, 5].max()
+    # A row does not meet itself again: to it, the training rows are one less.
+    assert np.array_equal(features.fit_transform(clicks.X, clicks.y), columns - 1)
+    strange = clicks.X.iloc[:1].assign(f1="never seen")
+    assert features.transform(strange)[0, [1, 4, 5]].tolist() == [0, 0, 0]
 
 
 def test_categories_carry_their_values_and_the_index_of_the_rows(clicks):
@@ -331,7 +343,7 @@ def test_grid_search_through_a_pipeline_pickled_and_reused():
 
 
 def test_a_file_holds_everything(clicks, tmp_path):
-    for encoder in ("target", "onehot", "category"):
+    for encoder in ("target", "count", "onehot", "category"):
         features = fit(clicks, encoder=encoder)
         joblib.dump(features, tmp_path / "features.joblib", compress=3)
         again = joblib.load(tmp_path / "features.joblib")

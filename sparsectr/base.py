@@ -60,6 +60,7 @@ class BaseInteractionClassifier(
     """
 
     _net_parameters: ClassVar[tuple[str, ...]] = ("embedding_dim",)
+    _automatic_l2: ClassVar[bool] = False  # whether embedding_l2 may be "auto"
 
     _doc_link_module = "sparsectr"
     _doc_link_template = (
@@ -70,7 +71,7 @@ class BaseInteractionClassifier(
         self,
         *,
         embedding_dim: int = 16,
-        embedding_l2: float = 1e-3,
+        embedding_l2: float | str = 1e-3,
         learning_rate: float = 1e-3,
         weight_decay: float = 1e-6,
         batch_size: int | str = "auto",
@@ -141,7 +142,8 @@ class BaseInteractionClassifier(
     def _check_parameters(self) -> None:
         """Check the constructor parameters; subclasses add theirs."""
         check_integer("embedding_dim", self.embedding_dim, 1)
-        check_real("embedding_l2", self.embedding_l2, 0)
+        if not (self._automatic_l2 and self.embedding_l2 == "auto"):
+            check_real("embedding_l2", self.embedding_l2, 0)
         check_real("learning_rate", self.learning_rate, 0, open_low=True)
         check_real("weight_decay", self.weight_decay, 0)
         if self.batch_size != "auto":

@@ -57,10 +57,11 @@ class InteractionFeatures(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
     encoder : {"target", "count", "onehot", "codes", "category"} or transformer, default="target"
         What becomes of the columns. "target": for each category the shrunk mean of the target,
         by scikit-learn's ``TargetEncoder``; "count": how many other training rows have it;
-        "onehot": a sparse matrix for linear models; "codes": integers, 0 for combinations never seen; "category": a pandas frame of dtype category with
-        labels such as ``"UA × ORD"``. Or any encoder of category-encoders or scikit-learn, which
-        is fitted on columns of dtype category; those that need a target (by their tags) are fitted
-        to each class against the others, and out of fold too.
+        "onehot": a sparse matrix for linear models; "codes": integers, 0 for combinations never
+        seen; "category": a pandas frame of dtype category with labels such as ``"UA × ORD"``. Or
+        any encoder of category-encoders or scikit-learn, which is fitted on columns of dtype
+        category; those that need a target (by their tags) are fitted to each class against the
+        others, and out of fold too.
     keep_original : bool, default=True
         Whether the fields themselves come first, encoded in the same way.
     prefit : bool, default=False

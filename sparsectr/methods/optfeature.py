@@ -43,6 +43,8 @@ NETWORK_PACE = 0.01
 # Nats over all search rows that an open gate has to earn. Twice the log-likelihood ratio of a
 # weight without effect is chi-squared with one degree of freedom: 8 is its 99.5 % quantile.
 NATS_PER_GATE = 4.0
+# The prior of embeddings without hidden units: nothing makes up for what it takes from products.
+SUM_L2 = 1e-4
 # Rows on which all crosses are screened.
 SCREENED_ROWS = 10_000
 
@@ -100,8 +102,10 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         embeddings, "adagrad" gives way to "adam".
     embedding_dim : int, default=16
         Length D of an embedding.
-    embedding_l2 : float, default=1e-3
-        Weight of ``|e|^2 / 2``, summed over all values, beside the mean log loss.
+    embedding_l2 : float or "auto", default="auto"
+        Weight of ``|e|^2 / 2``, summed over all values, beside the mean log loss. "auto": 0.01
+        where a value has 200 rows or more in the mean, in proportion less where it has fewer; and
+        1e-4 without hidden units.
     learning_rate : float, default=2e-3
         Step size of embeddings and predictor; 30 times as large for embeddings under "adagrad".
     weight_decay : float, default=1e-6
@@ -217,6 +221,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         "hidden_units",
         "dropout",
     )
+    _automatic_l2: ClassVar[bool] = True
     param_distributions: ClassVar[dict[str, Any]] = {
         "granularity": ["field", "value", "hybrid"],
         "hidden_units": [(), (64, 32), (256, 128)],
@@ -247,7 +252,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         dropout: float = 0.0,
         optimizer: str = "adagrad",
         embedding_dim: int = 16,
-        embedding_l2: float = 1e-3,
+        embedding_l2: float | str = "auto",
         learning_rate: float = 2e-3,
         weight_decay: float = 1e-6,
         batch_size: int | str = "auto",
@@ -454,7 +459,8 @@ class OptFeatureClassifier(BaseInteractionClassifier):
             weight_decay=self.weight_decay,
             columns=(0, self.embedding_dim),
         )
-        add_embedding_prior(of_weights, net.embedding, task.train, self.embedding_l2)
+        l2 = SUM_L2 if self.embedding_l2 == "auto" and not self.hidden_units else self.embedding_l2
+        add_embedding_prior(of_weights, net.embedding, task.train, l2)
         optimizers = [*of_weights, *selection]
 
         def step(rows: Tensor, *gate_rows: Tensor) -> Tensor:

@@ -53,7 +53,7 @@ class SearchSettings:
         Epochs without improvement after which an order ends.
     architecture_learning_rate, learning_rate : float
         Of the architecture, and of all other weights.
-    weight_decay, embedding_l2 : float
+    weight_decay, embedding_l2
         Penalties of the weights; the architecture has none.
     fraction : float
         Share of the rows on which the architecture is searched.
@@ -69,7 +69,7 @@ class SearchSettings:
     architecture_learning_rate: float
     learning_rate: float
     weight_decay: float
-    embedding_l2: float
+    embedding_l2: float | str
     most_screened: dict[int, int]
 
 

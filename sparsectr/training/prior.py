@@ -10,9 +10,12 @@ from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.training.batches import LabelledRows
 from sparsectr.training.optimizers.per_parameter import PerParameterOptimizer
 
+# What "auto" is: so much for each row that a value has in the mean, up to a most.
+AUTO_L2_PER_ROW, MOST_AUTO_L2 = 5e-5, 1e-2
+
 
 def add_embedding_prior(
-    optimizers: Iterable[Optimizer], table: FieldEmbedding, rows: LabelledRows, l2: float
+    optimizers: Iterable[Optimizer], table: FieldEmbedding, rows: LabelledRows, l2: float | str
 ) -> None:
     """Let the optimizers of a table follow the gradient of a prior, too.
 
@@ -37,8 +40,10 @@ def add_embedding_prior(
         The table.
     rows : LabelledRows
         All training rows.
-    l2 : float
+    l2 : float or "auto"
         Weight of the penalty beside the mean loss; it needs no change with the batch size.
+        "auto": a hundredth where a value has 200 rows or more in the mean, in proportion less
+        where it has fewer.
 
     Notes
     -----
@@ -48,6 +53,9 @@ def add_embedding_prior(
     The penalty is no part of the loss: its gradient, ``l2 n / (B c_v) e_v``, needs nothing but the
     row, which the optimizer has in its hands anyway.
     """
+    if isinstance(l2, str):
+        n_lookups = rows.codes.numel() + float(table.past_counts().sum())
+        l2 = min(MOST_AUTO_L2, AUTO_L2_PER_ROW * n_lookups / len(table.weight))
     if not l2:
         return
     shares = _rows_per_lookup(table, rows)

@@ -13,7 +13,7 @@ from sklearn.model_selection import KFold, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import TargetEncoder
 from suite.averaged import AllRowsDynInt, AllRowsStatisticsDynIntAndTrees, AveragedDynInt
-from suite.cross_statistics import StatisticsDynInt, StatisticsTrees
+from suite.cross_statistics import StatisticsDynInt, StatisticsTrees, make_counts
 from suite.datasets import SOURCES
 from suite.models import CHOSEN, MODELS, find_settings, make_model, validation_cost
 
@@ -141,13 +141,24 @@ def test_trees_see_statistics_of_values_and_crosses():
     )
     X, X_val, y, y_val = train_test_split(clicks.X, clicks.y, random_state=0)
     clf = StatisticsTrees(random_state=0).fit(X, y, X_val=X_val, y_val=y_val)
-    assert clf.model_.n_features_in_ == 3 + 3 + 1
+    means, counts, shares = 3 + 3 + 1, 3 + 3, 2 * 3
+    assert clf.model_.n_features_in_ == means + counts + shares
     assert 50 < clf.n_iter_ < 1500
     assert clf.n_parameters_["leaves"] <= 4 * clf.n_iter_
     trees = HistGradientBoostingClassifier(max_leaf_nodes=4, early_stopping=True, random_state=0)
     without = make_pipeline(TargetEncoder(cv=KFold(5)), trees).fit(X, y)
     loss, more = (log_loss(y_val, model.predict_proba(X_val)) for model in (clf, without))
     assert loss < more - 0.02
+
+
+def test_shares_are_those_of_pairs_in_the_rows_of_their_values():
+    X = pd.DataFrame({"a": list("xxxxyy"), "b": list("uuvvvv"), "c": list("rsrsrs")})
+    made = np.exp(make_counts().fit(X, [0, 1] * 3).transform(X))
+    # Rows like the first by one field, or two; one more, as if it came on top of them.
+    a, b, ab = 4 + 1, 2 + 1, 2 + 1
+    bc, c = 1 + 1, 3 + 1
+    np.testing.assert_allclose(made[0, [0, 1, 2, 3, 5]], [a, b, c, ab, bc])
+    np.testing.assert_allclose(made[0, [6, 8, 9, 11]], [ab / a, bc / b, ab / b, bc / c])
 
 
 @WITH_FOLDS

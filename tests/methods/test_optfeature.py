@@ -348,6 +348,16 @@ def test_a_search_without_two_classes():
     assert not [name for name in vars(clf) if name.endswith("_")]
 
 
+def test_the_automatic_prior_is_weak_without_hidden_units():
+    clicks, options = make_data(), SMALL | {"hidden_units": ()}
+    automatic, weak, strong = (
+        OptFeatureClassifier(**options | extra).fit(clicks.X, clicks.y).predict_proba(clicks.X)
+        for extra in ({}, {"embedding_l2": 1e-4}, {"embedding_l2": 1e-2})
+    )
+    assert np.array_equal(automatic, weak)
+    assert not np.allclose(automatic, strong, atol=1e-3)
+
+
 # Planted truth ------------------------------------------------------------------------
 
 PLANTED = [(0, 1), (2, 3), (4, 5)]

@@ -125,6 +125,32 @@ def test_optimizers_follow_the_gradient_of_the_penalty(case, kind):
     torch.testing.assert_close(prior.weight, plain.weight, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize(("n_rows", "expected"), [(58, 3e-4), (5_800, 1e-2)])
+def test_automatic_weight_follows_the_rows_of_a_value(n_rows, expected):
+    # Each row has three values of the 29: six rows per value, or six hundred.
+    codes = torch.zeros(n_rows, 3, dtype=torch.int32)
+    decays = []
+    for l2 in ("auto", expected):
+        table = FieldEmbedding((3, 20, 6), 4)
+        optimizer = make_optimizers([table.weight], [], "adam", learning_rate=0.1)[0]
+        add_embedding_prior([optimizer], table, labelled(codes), l2)
+        decays.append(optimizer.lookup_decay[table.weight])
+    torch.testing.assert_close(*decays)
+
+
+def test_automatic_weight_counts_earlier_rows():
+    rows = labelled(torch.zeros(29, 3, dtype=torch.int32))
+    decays = []
+    for n_past, l2 in ((29, "auto"), (29, 3e-4), (0, "auto"), (0, 1.5e-4)):
+        table = FieldEmbedding((3, 20, 6), 4)
+        table.keep_counts(n_past / 29 * table.count_codes(rows.codes))
+        optimizer = make_optimizers([table.weight], [], "adam", learning_rate=0.1)[0]
+        add_embedding_prior([optimizer], table, rows, l2)
+        decays.append(optimizer.lookup_decay[table.weight])
+    torch.testing.assert_close(decays[0], decays[1], rtol=2e-3, atol=0)  # of half precision
+    torch.testing.assert_close(decays[2], decays[3])
+
+
 def test_no_penalty_costs_nothing(case):
     table, codes, _ = case
     optimizers = make_optimizers([table.weight], [], "adam", learning_rate=0.1)

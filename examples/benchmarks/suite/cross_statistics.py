@@ -1,14 +1,16 @@
 """A net, and boosted trees, on the fields and on statistics of all their crosses."""
 
+from itertools import combinations
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import loguniform
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import KFold
-from sklearn.pipeline import make_union
-from sklearn.preprocessing import TargetEncoder
+from sklearn.pipeline import Pipeline, make_pipeline, make_union
+from sklearn.preprocessing import FunctionTransformer, TargetEncoder
 
 from sparsectr import DynIntClassifier, FieldEncoder, InteractionFeatures, ListedInteractions
 from suite.peers.trees import PATIENCE
@@ -26,6 +28,32 @@ def make_statistics(
         cv=n_folds,
         random_state=random_state,
     )
+
+
+def make_counts() -> Pipeline:
+    """Make the columns of how often values and pairs occur, and how usual a pair is."""
+    counts = InteractionFeatures(ListedInteractions(), n_interactions=None, encoder="count")
+    return make_pipeline(counts, FunctionTransformer(add_shares))
+
+
+def add_shares(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return logarithms of counts, and of the shares of pairs in the rows of their values.
+
+    Parameters
+    ----------
+    counts : ndarray of shape (n_rows, F + F * (F - 1) / 2)
+        Of the values of F fields, and of their pairs in the order of `combinations`; the row
+        itself is not counted.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, F + 3 * F * (F - 1) / 2)
+    """
+    n_fields = int(np.sqrt(2 * counts.shape[1]))
+    of_values, of_pairs = np.split(np.log1p(counts), [n_fields], axis=1)
+    firsts, seconds = np.transpose(list(combinations(range(n_fields), 2)))
+    shares = (of_pairs - of_values[:, fields] for fields in (firsts, seconds))
+    return np.hstack([of_values, of_pairs, *shares])
 
 
 class _OnStatistics(ClassifierMixin, BaseEstimator):
@@ -115,7 +143,10 @@ class StatisticsDynInt(_OnStatistics):
 
 
 class StatisticsTrees(_OnStatistics):
-    """Boost trees of few leaves on the mean labels of all values and of all their combinations.
+    """Boost trees of few leaves on statistics of all values and of all their combinations.
+
+    Mean labels say what a combination is worth, counts how much that is to be trusted, and shares
+    how usual it is for its values.
 
     Parameters
     ----------
@@ -175,7 +206,8 @@ class StatisticsTrees(_OnStatistics):
         trees = HistGradientBoostingClassifier(
             **settings, early_stopping=True, n_iter_no_change=PATIENCE
         )
-        self._fit_on(make_union(of_values, of_crosses), trees, X, y, X_val, y_val)
+        features = make_union(of_values, of_crosses, make_counts())
+        self._fit_on(features, trees, X, y, X_val, y_val)
         leaves = [tree.get_n_leaf_nodes() for step in self.model_._predictors for tree in step]
         self.n_parameters_ = {"leaves": int(np.sum(leaves))}
         return self

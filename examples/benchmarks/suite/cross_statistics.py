@@ -167,7 +167,7 @@ class StatisticsTrees(_OnStatistics):
         "max_leaf_nodes": [2, 3, 4, 6, 8],
         "min_samples_leaf": [5, 20, 60],
         "l2_regularization": loguniform(1, 1e2),
-        "max_features": [0.1, 0.3, 1.0],
+        "max_features": [0.1, 0.2, 1.0],
     }
 
     def __init__(
@@ -178,9 +178,9 @@ class StatisticsTrees(_OnStatistics):
         learning_rate: float = 0.03,
         max_leaf_nodes: int = 4,
         min_samples_leaf: int = 20,
-        l2_regularization: float = 10.0,
-        max_features: float = 0.3,
-        max_iter: int = 1500,
+        l2_regularization: float = 30.0,
+        max_features: float = 0.2,
+        max_iter: int = 3000,
         random_state: int | None = None,
     ) -> None:
         self.max_order = max_order

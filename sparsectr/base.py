@@ -60,7 +60,8 @@ class BaseInteractionClassifier(
     """
 
     _net_parameters: ClassVar[tuple[str, ...]] = ("embedding_dim",)
-    _automatic_l2: ClassVar[bool] = False  # whether embedding_l2 may be "auto"
+    # Those of embedding_dim and embedding_l2 that may be "auto".
+    _automatic: ClassVar[tuple[str, ...]] = ()
 
     _doc_link_module = "sparsectr"
     _doc_link_template = (
@@ -70,7 +71,7 @@ class BaseInteractionClassifier(
     def __init__(
         self,
         *,
-        embedding_dim: int = 16,
+        embedding_dim: int | str = 16,
         embedding_l2: float | str = 1e-3,
         learning_rate: float = 1e-3,
         weight_decay: float = 1e-6,
@@ -88,7 +89,7 @@ class BaseInteractionClassifier(
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
     ) -> None:
-        self.embedding_dim = embedding_dim
+        self.embedding_dim: Any = embedding_dim
         self.embedding_l2 = embedding_l2
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
@@ -141,8 +142,10 @@ class BaseInteractionClassifier(
 
     def _check_parameters(self) -> None:
         """Check the constructor parameters; subclasses add theirs."""
-        check_integer("embedding_dim", self.embedding_dim, 1)
-        if not (self._automatic_l2 and self.embedding_l2 == "auto"):
+        automatic = [name for name in self._automatic if getattr(self, name) == "auto"]
+        if "embedding_dim" not in automatic:
+            check_integer("embedding_dim", self.embedding_dim, 1)
+        if "embedding_l2" not in automatic:
             check_real("embedding_l2", self.embedding_l2, 0)
         check_real("learning_rate", self.learning_rate, 0, open_low=True)
         check_real("weight_decay", self.weight_decay, 0)

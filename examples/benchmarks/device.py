@@ -146,6 +146,7 @@ def main():
         "max_epochs": 4,
         "n_iter_no_change": 100,
         "n_interactions": 1,
+        "embedding_dim": EMBEDDING_DIM,
         "random_state": 0,
     }
     bandwidth = measure_bandwidth(arguments.device)

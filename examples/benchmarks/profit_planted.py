@@ -31,7 +31,8 @@ class ToldClassifier(ProfitClassifier):
 
     def _train_net(self, task, net):
         config = ProfitConfig(self.told)
-        net = ProfitNet(task.vocabulary_sizes, self.embedding_dim, task.n_outputs, config)
+        length = self._embedding_length(task)
+        net = ProfitNet(task.vocabulary_sizes, length, task.n_outputs, config)
         net.reset_parameters(task.new_generator(), task.prior_logits())
         return net, self._retrain(task, net, self.optimizer)
 

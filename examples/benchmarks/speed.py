@@ -19,7 +19,7 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
-from peers import DeepCTR, FuxiCTR, Peer, PlainSearch, measure
+from peers import EMBEDDING_DIM, DeepCTR, FuxiCTR, Peer, PlainSearch, measure
 from torch.utils.data import DataLoader, TensorDataset
 
 from sparsectr import DynIntClassifier, OptFeatureClassifier, ProfitClassifier
@@ -86,6 +86,7 @@ class Ours:
             n_iter_no_change=100,
             n_interactions=1,
             random_state=0,
+            embedding_dim=EMBEDDING_DIM,
             **parameters,
             **({"search_epochs": N_EPOCHS} if estimator is not DynIntClassifier else {}),
         )

@@ -221,7 +221,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         "hidden_units",
         "dropout",
     )
-    _automatic_l2: ClassVar[bool] = True
+    _automatic: ClassVar[tuple[str, ...]] = ("embedding_l2",)
     param_distributions: ClassVar[dict[str, Any]] = {
         "granularity": ["field", "value", "hybrid"],
         "hidden_units": [(), (64, 32), (256, 128)],

@@ -29,6 +29,8 @@ from sparsectr.training.task import TrainingTask
 
 # Adagrad's share of the learning rate: whole steps are too long for plain sums of products.
 ADAGRAD_SHARE = 0.5
+# Rows per value from which embeddings of a sum of products are long, and how long they are.
+FREQUENT, LONG, SHORT = 100, 32, 16
 # Triples pay on most tables; orders above them have not been seen to (docs/decisions.md).
 DEFAULT_ORDER = 3
 
@@ -95,8 +97,9 @@ class ProfitClassifier(BaseInteractionClassifier):
         What trains the embeddings of the kept net: Adagrad with one step length per row, or Adam
         on touched rows. All else follows Adam. Where training goes on with trained embeddings, by
         ``retrain_from="search"``, ``partial_fit`` or ``warm_start``, "adagrad" gives way to "adam".
-    embedding_dim : int, default=16
-        Length of an embedding.
+    embedding_dim : int or "auto", default="auto"
+        Length of an embedding. "auto": 32 for the linear predictor where a value has 100 rows or
+        more in the mean, 16 otherwise.
     embedding_l2 : float, default=1e-4
         Weight of ``|e|^2 / 2``, summed over all values, beside the mean log loss.
     learning_rate : float, default=5e-3
@@ -201,6 +204,7 @@ class ProfitClassifier(BaseInteractionClassifier):
         "dropout",
         "retrain_weights",
     )
+    _automatic = ("embedding_dim",)
     param_distributions: ClassVar[dict[str, Any]] = {
         "max_order": [2, 3],
         "predictor": ["linear", "mlp"],
@@ -235,7 +239,7 @@ class ProfitClassifier(BaseInteractionClassifier):
         retrain_weights: str = "learn",
         retrain_from: str = "auto",
         optimizer: str = "adagrad",
-        embedding_dim: int = 16,
+        embedding_dim: int | str = "auto",
         embedding_l2: float = 1e-4,
         learning_rate: float = 5e-3,
         weight_decay: float = 1e-6,
@@ -395,10 +399,18 @@ class ProfitClassifier(BaseInteractionClassifier):
         space = make_space(
             self.space, n_fields, max(n_crosses), self.rank, self.coupling, self.repeats
         )
-        net = CrossSearchNet(task.vocabulary_sizes, self.embedding_dim, task.n_outputs, space)
+        net = CrossSearchNet(
+            task.vocabulary_sizes, self._embedding_length(task), task.n_outputs, space
+        )
         net = net.to(task.device)
         net.reset_parameters(task.new_generator(), task.prior_logits())
         return CrossSearch(net, task, settings)
+
+    def _embedding_length(self, task: TrainingTask) -> int:
+        if self.embedding_dim != "auto":
+            return int(self.embedding_dim)
+        n_per_value = task.train.codes.numel() / sum(task.vocabulary_sizes)
+        return LONG if self.predictor == "linear" and n_per_value >= FREQUENT else SHORT
 
     def _keep_crosses(self, task: TrainingTask, search: CrossSearch) -> ProfitNet:
         """Rank the searched crosses and build the net that has only the best."""
@@ -423,7 +435,8 @@ class ProfitClassifier(BaseInteractionClassifier):
             dropout=self.dropout,
             learn_weights=self.retrain_weights == "learn",
         )
-        net = ProfitNet(task.vocabulary_sizes, self.embedding_dim, task.n_outputs, config)
+        length = search.net.embedding.weight.shape[1]
+        net = ProfitNet(task.vocabulary_sizes, length, task.n_outputs, config)
         net = net.to(task.device)
         ones = self.retrain_weights == "ones"
         weights = torch.tensor([1.0 if ones else cross.weight for cross in ranked])

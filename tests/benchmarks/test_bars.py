@@ -55,6 +55,7 @@ def test_peers_are_to_be_beaten_with_means_and_by_single_fits():
     ],
 )
 def test_defaults_are_to_be_near_the_best_trial(gains, said):
-    (line,) = compare_defaults({"A": gains, "tuned on few tables": gains[:3]})
+    (line,) = compare_defaults({"A": gains, "tuned on few tables": gains[:3]}, "test")
+    assert line[1].startswith("test AUC")
     assert line[3:] == said
     assert len(line) == len(HEAD)

@@ -31,7 +31,8 @@ class Oracle(ProfitClassifier):
 
     def _train_net(self, task, net):
         crosses = ((0, 1), (1, 2), (3, 4), (2, 5, 6), (7, 8, 9))
-        net = ProfitNet(task.vocabulary_sizes, self.embedding_dim, 1, ProfitConfig(crosses))
+        length = self._embedding_length(task)
+        net = ProfitNet(task.vocabulary_sizes, length, 1, ProfitConfig(crosses))
         net.reset_parameters(task.new_generator(), task.prior_logits())
         return net, self._retrain(task, net, self.optimizer)
 
@@ -128,6 +129,23 @@ def test_every_search_keeps_the_wanted_numbers(small, space, coupling, search):
     )
     clf.fit(small.X, small.y)
     assert sorted(clf.interaction_table()["order"]) == [2, 2, 2, 2, 3, 3]
+
+
+LENGTHS = [
+    ({}, 1_200, 32),
+    ({}, 900, 16),
+    ({"predictor": "mlp"}, 1_200, 16),
+    ({"embedding_dim": 8}, 1_200, 8),
+]
+
+
+@pytest.mark.parametrize(("parameters", "n_rows", "length"), LENGTHS)
+def test_embeddings_are_long_where_values_are_frequent(parameters, n_rows, length):
+    # 3 fields of 8 values, and 2 codes more for unknown and missing ones: 30 codes.
+    clicks = make_clicks(n_rows, 3, 8, crosses=[(0, 1)], random_state=0)
+    options = {"search_epochs": 1, "max_epochs": 1, "early_stopping": False, "random_state": 0}
+    clf = ProfitClassifier(**options | parameters).fit(clicks.X, clicks.y)
+    assert clf._fitted_net().embedding.weight.shape == (30, length)
 
 
 @pytest.mark.parametrize(

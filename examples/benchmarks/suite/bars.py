@@ -25,7 +25,7 @@ class Row(NamedTuple):
 LOG_LOSSES = {"amazon": 0.138, "adult": 0.28}
 # What "none below" is measured by, and how far below is still none.
 FRAPPE_PEER, FRAPPE_SLACK = "fuxictr-dcn-v2", 0.001
-# How much validation AUC tuning may add to defaults, and on how many tables.
+# How much AUC tuning may add to defaults, and on how many tables.
 DEFAULTS_SLACK, DEFAULTS_TABLES = 0.001, 4
 
 
@@ -72,20 +72,22 @@ def compare_with_bars(rows: Sequence[Row], published_auc: float) -> Iterator[lis
                     yield _line(best, text, bar, best.roc_auc, best.roc_auc > bar)
 
 
-def compare_defaults(gains: Mapping[str, Sequence[float]]) -> Iterator[list[str]]:
+def compare_defaults(gains: Mapping[str, Sequence[float]], part: str) -> Iterator[list[str]]:
     """Yield the cells of a line for every model that was tuned on enough tables.
 
     Parameters
     ----------
     gains : mapping of str to sequence of float
-        Title of a model to the validation AUC that tuning added, a number for each table.
+        Title of a model to the AUC that tuning added, a number for each table.
+    part : str
+        Of which rows it is: "validation", where the best trial is also the luckiest, or "test".
     """
     for title, values in gains.items():
         if len(values) >= DEFAULTS_TABLES:
             n = sum(gain <= DEFAULTS_SLACK for gain in values)
             yield [
                 "all",
-                "validation AUC of defaults within .001 of that of the best trial",
+                f"{part} AUC of defaults within .001 of that of the best trial",
                 f"{DEFAULTS_TABLES} tables",
                 f"{n} of {len(values)}",
                 title,

@@ -130,7 +130,6 @@ _CROSSES_ON_FRAPPE = {"space": "full", "n_crosses": {2: 20, 3: 30}, "max_order":
 CHOSEN: dict[str, dict[str, Settings]] = {
     "flights": {
         "dynint-crossed": {"n_screened": 1, "embedding_dim": 32, "batch_size": 2048},
-        "profit-linear": {"embedding_dim": 32},
     },
     "amazon": {
         "dynint-crossed": {"crossed_min_frequency": 2},

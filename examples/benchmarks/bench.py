@@ -8,7 +8,8 @@
     python -m nox -s bench -- reproduce --data DIR --out again --at-once 2
 
 ``run`` appends a line per fit to docs/benchmarks/results.jsonl and skips what is there; ``tune``
-tries 20 settings per model on validation rows and appends to docs/benchmarks/tuning.jsonl;
+tries 20 settings per model on validation rows and appends to docs/benchmarks/tuning.jsonl; fits
+that exceed ``--timeout`` are noted in docs/benchmarks/stopped.jsonl;
 ``render`` writes docs/benchmarks.md and the table of the README. ``reproduce`` measures every line
 of both files again, trials included, keeps lines and page in another folder, and prints how far old
 and new results lie apart.
@@ -19,7 +20,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from suite.arguments import DOCS, README, RESULTS, TRIALS, add_arguments, read_folder
+from suite.arguments import DOCS, README, RESULTS, STOPPED, TRIALS, add_arguments, read_folder
 from suite.datasets import SOURCES
 from suite.models import MODELS
 from suite.readme import replace_table
@@ -56,13 +57,15 @@ def make_parser():
 
 def reproduce(arguments, datasets, data):
     """Measure all records again; return the number of fits that failed."""
-    known, paths = [RESULTS, TRIALS], [arguments.out / path.name for path in (RESULTS, TRIALS)]
+    known = [RESULTS, TRIALS]
+    paths = [arguments.out / path.name for path in known]
     n_failed = 0
     for old, new in zip(known, paths, strict=True):
         jobs = repeat_jobs(read_records(old), datasets, arguments.models, data)
         n_failed += measure_all(jobs, new, arguments)
         print(compare(read_records(old), read_records(new)))
-    page = render_page(*map(read_records, paths))
+    stopped = arguments.out / STOPPED.name
+    page = render_page(*map(read_records, [*paths, stopped]))
     (arguments.out / "benchmarks.md").write_text(page, encoding="utf-8")
     return n_failed
 
@@ -78,7 +81,7 @@ def main(words=None):
     arguments = parser.parse_args(words)
     if arguments.command == "render":
         results = read_records(RESULTS)
-        page = render_page(results, read_records(TRIALS))
+        page = render_page(results, read_records(TRIALS), read_records(STOPPED))
         (DOCS / "benchmarks.md").write_text(page, encoding="utf-8")
         README.write_text(replace_table(README.read_text(encoding="utf-8"), results), "utf-8")
         return 0

@@ -71,6 +71,16 @@ def test_the_last_of_repeated_fits_counts_and_trials_on_few_rows_do_not():
     assert "CatBoost |" not in page
 
 
+def test_models_without_a_row_are_named_with_their_limit():
+    late = record("deepctr-xdeepfm", 0, 0.9) | {"seconds": 2700.0, "test": True}
+    longer = late | {"seed": 1, "seconds": 3600.0}
+    measured = late | {"model": "lr"}
+    few_rows = late | {"model": "catboost", "n_rows": 50}
+    page = render_page([record("lr", 0, 0.94)], [], [late, longer, measured, few_rows])
+    (line,) = [line for line in page.splitlines() if line.startswith("*Without a row")]
+    assert line.endswith(" xDeepFM (DeepCTR-Torch) (60 minutes).")
+
+
 def test_tuning_shows_the_best_validation_trial_beside_the_defaults():
     tuned = {"learning_rate": 0.012345, "variant": "da"}
     trials = [record("optfeature-hybrid", 0, 0.91), record("optfeature-hybrid", 0, 0.95, tuned)]
@@ -106,7 +116,6 @@ def test_table_has_as_many_cells_everywhere():
 
 
 def test_the_page_in_the_documentation_is_that_of_the_records():
-    records = [
-        read_records(DOCS / "benchmarks" / f"{name}.jsonl") for name in ("results", "tuning")
-    ]
+    names = "results", "tuning", "stopped"
+    records = [read_records(DOCS / "benchmarks" / f"{name}.jsonl") for name in names]
     assert (DOCS / "benchmarks.md").read_text(encoding="utf-8") == render_page(*records)

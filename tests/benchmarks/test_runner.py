@@ -83,16 +83,33 @@ def test_other_fits_are_not_the_same(jobs, change):
 
 def test_a_failure_is_reported_and_leaves_no_line(tmp_path, jobs, monkeypatch):
     def run_job(job, threads, timeout):
-        if job["seed"] == 0:
-            raise subprocess.CalledProcessError(1, "fit", stderr=b"Traceback\nValueError: no")
-        raise subprocess.TimeoutExpired("fit", 5)
+        raise subprocess.CalledProcessError(1, "fit", stderr=b"Traceback\nValueError: no")
 
     monkeypatch.setattr(runner, "run_job", run_job)
     said = []
     assert run_jobs(jobs, tmp_path / "results.jsonl", report=said.append) == 4
     assert read_records(tmp_path / "results.jsonl") == []
-    assert said[0].endswith("ValueError: no")
-    assert "timed out" in said[-1]
+    assert all(line.endswith("ValueError: no") for line in said)
+
+
+def test_a_fit_that_took_too_long_is_tried_again_only_with_more_time(tmp_path, jobs, monkeypatch):
+    seen, said = [], []
+
+    def run_job(job, threads, timeout):
+        seen.append(timeout)
+        raise subprocess.TimeoutExpired("fit", timeout)
+
+    monkeypatch.setattr(runner, "run_job", run_job)
+    for timeout, n_failed in ((5, 1), (4, 0), (5, 0), (6, 1)):
+        options = {"timeout": timeout, "report": said.append}
+        assert run_jobs(jobs[:1], tmp_path / "results.jsonl", **options) == n_failed
+    assert seen == [5, 6]
+    assert read_records(tmp_path / "results.jsonl") == []
+    assert [row["seconds"] for row in read_records(tmp_path / "stopped.jsonl")] == [5, 6]
+    assert "stopped after 5 s" in said[0]
+    assert "known to take more than 4 s" in said[1]
+    run_jobs(jobs[1:2], tmp_path / "results.jsonl", timeout=5)
+    assert seen == [5, 6, 5]  # another fit
 
 
 def test_a_fit_runs_in_a_process_of_its_own(tmp_path):

@@ -9,6 +9,7 @@ DOCS = Path(__file__).parents[3] / "docs"
 README = DOCS.parent / "README.md"
 RESULTS = DOCS / "benchmarks" / "results.jsonl"
 TRIALS = DOCS / "benchmarks" / "tuning.jsonl"
+STOPPED = DOCS / "benchmarks" / "stopped.jsonl"
 
 
 def add_arguments(
@@ -27,7 +28,7 @@ def add_arguments(
     parser.add_argument("--n-rows", type=int, help="use the first rows only, for a trial")
     parser.add_argument("--threads", type=int, default=1, help="threads of every fit")
     parser.add_argument("--at-once", type=int, default=1, help="fits at the same time")
-    parser.add_argument("--timeout", type=float, help="seconds after which a fit has failed")
+    parser.add_argument("--timeout", type=float, help="seconds after which a fit is stopped")
 
 
 def one_of(names: Sequence[str]):

@@ -1,7 +1,7 @@
 """Turn records into the page of the documentation. Every number on it comes from a record."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -58,8 +58,17 @@ time where the load below exceeds the threads, and machines differ: times compar
 """
 
 
-def render_page(results: Iterable[Record], trials: Iterable[Record]) -> str:
-    """Return the page in Markdown."""
+def render_page(
+    results: Iterable[Record], trials: Iterable[Record], stopped: Iterable[Record] = ()
+) -> str:
+    """Return the page in Markdown.
+
+    Parameters
+    ----------
+    results, trials, stopped : iterable of dict
+        Tested fits, trials on validation rows, and fits that took too long; see `run_jobs`.
+    """
+    stopped = list(stopped)
     results, trials = latest(results), latest(trials)
     published = json.loads(PUBLISHED.read_text(encoding="utf-8"))
     blocks = [render_head(results, trials), render_machines([*results, *trials])]
@@ -68,7 +77,8 @@ def render_page(results: Iterable[Record], trials: Iterable[Record]) -> str:
         rows = [row for row in results if row["dataset"] == name]
         if rows:
             tried = [row for row in trials if row["dataset"] == name]
-            blocks += render_dataset(name, rows, tried, published)
+            late = [row for row in stopped if row["dataset"] == name]
+            blocks += render_dataset(name, rows, tried, late, published)
     return "\n\n".join(block.strip() for block in blocks) + "\n"
 
 
@@ -186,7 +196,11 @@ def group_trials(trials: list[Record]) -> dict[tuple[str, str], list[Record]]:
 
 
 def render_dataset(
-    name: str, rows: list[Record], trials: list[Record], published: list[Record]
+    name: str,
+    rows: list[Record],
+    trials: list[Record],
+    stopped: list[Record],
+    published: list[Record],
 ) -> Iterator[str]:
     """Yield the blocks of one table of data."""
     source, sizes = SOURCES[name], rows[0]["rows"]
@@ -199,6 +213,7 @@ def render_dataset(
     shown = [group for group in groups.values() if is_shown(group[0])]
     shown.sort(key=lambda group: cost(group, name))
     yield make_table(COLUMNS, (describe_group(group) for group in shown))
+    yield from render_stopped(stopped, {row["model"] for row in rows})
     yield from render_tuning(name, groups, trials)
     for entry in published:
         if entry["dataset"] == name:
@@ -208,6 +223,19 @@ def render_dataset(
                 for row in entry["rows"]
             )
             yield make_table(["model", "test AUC", "test log loss"], lines)
+
+
+def render_stopped(stopped: Iterable[Record], measured: Container[str]) -> Iterator[str]:
+    """Yield a line about the models that have no row because they took too long."""
+    limits: dict[str, float] = {}
+    for row in stopped:
+        if row["model"] not in measured and row["n_rows"] is None and row["test"]:
+            limits[row["model"]] = max(row["seconds"], limits.get(row["model"], 0))
+    names = (
+        f"{MODELS[model].title} ({seconds / 60:.0f} minutes)" for model, seconds in limits.items()
+    )
+    if limits:
+        yield f"*Without a row, for one fit did not end in time:* {', '.join(names)}."
 
 
 def group_rows(rows: Iterable[Record]) -> dict[tuple[str, str], list[Record]]:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
 
+from suite.arguments import STOPPED
 from suite.models import find_settings
 from suite.records import Record, append_record, find_commit, normalise, parse, read_records
 
@@ -58,30 +59,42 @@ def run_jobs(
     """Run the jobs that the file at ``path`` does not hold, and append a line for each.
 
     Up to ``at_once`` of them run at the same time. Returns the number of jobs that failed; their
-    last words are reported and nothing is written.
+    last words are reported and nothing is written. A job stopped after ``timeout`` seconds leaves a
+    line in `STOPPED`, beside ``path``, and is tried again only if it is given more time.
     """
+    path_stopped = path.with_name(STOPPED.name)
     # Neither two lines at once, nor a line half read.
     lock = Lock()
 
     def has_failed(job: Record) -> bool:
         job = normalise(job)
+        identity = {key: job[key] for key in KEY} | {"threads": threads, "test": job["test"]}
         name = f"{job['dataset']} {job['model']} {job['settings']} seed {job['seed']}"
         with lock:
             known = any(is_same(job, record) for record in read_records(path))
+            stopped = read_records(path_stopped)
+            limits = [row["seconds"] for row in stopped if identity.items() <= row.items()]
         if known:
             report(f"{name}: known")
+            return False
+        if timeout is not None and timeout <= max(limits, default=0):
+            report(f"{name}: known to take more than {timeout:.0f} s")
             return False
         started = time.perf_counter()
         try:
             result = run_job(job, threads, timeout)
-        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        except subprocess.TimeoutExpired:
+            with lock:
+                append_record(path_stopped, identity | {"seconds": timeout} | describe_run())
+            report(f"{name}: stopped after {timeout:.0f} s")
+            return True
+        except subprocess.CalledProcessError as error:
             words = (error.stderr or b"").decode().strip().splitlines() or [str(error)]
             report(f"{name}: FAILED after {time.perf_counter() - started:.0f} s: {words[-1]}")
             return True
         # Not the folder of this machine, nor the wish to be tested.
         record = {name: job[name] for name in job if name not in ("data", "test")} | result
-        record["commit"] = find_commit(HOME)
-        record["date"] = datetime.now(UTC).isoformat(timespec="seconds")
+        record |= describe_run()
         record["wall_seconds"] = time.perf_counter() - started
         with lock:
             append_record(path, record)
@@ -90,6 +103,14 @@ def run_jobs(
 
     with ThreadPoolExecutor(at_once) as pool:
         return sum(pool.map(has_failed, jobs))
+
+
+def describe_run() -> Record:
+    """Return of which code and when a line is."""
+    return {
+        "commit": find_commit(HOME),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
 
 
 def is_same(job: Record, record: Record) -> bool:

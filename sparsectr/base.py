@@ -90,7 +90,7 @@ class BaseInteractionClassifier(
         verbose: int = 0,
     ) -> None:
         self.embedding_dim: Any = embedding_dim
-        self.embedding_l2 = embedding_l2
+        self.embedding_l2: Any = embedding_l2
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.batch_size = batch_size

@@ -31,7 +31,7 @@ from sparsectr.training.descent import descend
 from sparsectr.training.loop import EpochRecord, Schedule
 from sparsectr.training.losses import log_loss
 from sparsectr.training.optimizers import RowAdam, continuing, make_adam, make_optimizers
-from sparsectr.training.prior import add_embedding_prior
+from sparsectr.training.prior import add_embedding_prior, automatic_l2
 from sparsectr.training.task import TrainingTask
 
 # Share of the search in which only weights are trained: before they have learnt a cross, its
@@ -43,8 +43,6 @@ NETWORK_PACE = 0.01
 # Nats over all search rows that an open gate has to earn. Twice the log-likelihood ratio of a
 # weight without effect is chi-squared with one degree of freedom: 8 is its 99.5 % quantile.
 NATS_PER_GATE = 4.0
-# The prior of embeddings without hidden units: nothing makes up for what it takes from products.
-SUM_L2 = 1e-4
 # Rows on which all crosses are screened.
 SCREENED_ROWS = 10_000
 
@@ -164,6 +162,8 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         Number of epochs, over all phases.
     n_parameters_ : dict of str to int
         Number of weights by part: embedding (with the selection embeddings), selections, mlp.
+    embedding_l2_ : float
+        The weight of the prior that was used last.
     batch_size_ : int
         The batch size used.
     early_stopping_ : bool
@@ -459,8 +459,11 @@ class OptFeatureClassifier(BaseInteractionClassifier):
             weight_decay=self.weight_decay,
             columns=(0, self.embedding_dim),
         )
-        l2 = SUM_L2 if self.embedding_l2 == "auto" and not self.hidden_units else self.embedding_l2
-        add_embedding_prior(of_weights, net.embedding, task.train, l2)
+        l2 = self.embedding_l2
+        if l2 == "auto":
+            l2 = automatic_l2(net.embedding, task.train, self.hidden_units)
+        self.embedding_l2_ = l2
+        add_embedding_prior(of_weights, net.embedding, task.train, self.embedding_l2_)
         optimizers = [*of_weights, *selection]
 
         def step(rows: Tensor, *gate_rows: Tensor) -> Tensor:

@@ -157,6 +157,8 @@ class ProfitClassifier(BaseInteractionClassifier):
         Numbers of weights: "embedding", "architecture" (the kept crosses), "predictor".
     n_iter_ : int
         Number of epochs over all phases.
+    embedding_dim_ : int
+        The length of an embedding.
     batch_size_ : int
         Rows per step.
     early_stopping_ : bool
@@ -368,6 +370,7 @@ class ProfitClassifier(BaseInteractionClassifier):
                 net.take_over(search.net)
             else:
                 kind = self.optimizer
+        self.embedding_dim_ = net.embedding.weight.shape[1]
         return net, history + self._retrain(task, net, kind)
 
     def _count_crosses(self, n_fields: int) -> dict[int, int]:

@@ -69,7 +69,7 @@ class SearchSettings:
     architecture_learning_rate: float
     learning_rate: float
     weight_decay: float
-    embedding_l2: float | str
+    embedding_l2: float
     most_screened: dict[int, int]
 
 

@@ -1,6 +1,6 @@
 """The Gaussian prior of embeddings, one share per look-up."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -10,12 +10,14 @@ from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.training.batches import LabelledRows
 from sparsectr.training.optimizers.per_parameter import PerParameterOptimizer
 
-# What "auto" is: so much for each row that a value has in the mean, up to a most.
+# Below a perceptron: so much for each row that a value has in the mean, up to a most. For a plain
+# sum of crosses (docs/decisions.md).
 AUTO_L2_PER_ROW, MOST_AUTO_L2 = 5e-5, 1e-2
+SUM_L2 = 1e-4
 
 
 def add_embedding_prior(
-    optimizers: Iterable[Optimizer], table: FieldEmbedding, rows: LabelledRows, l2: float | str
+    optimizers: Iterable[Optimizer], table: FieldEmbedding, rows: LabelledRows, l2: float
 ) -> None:
     """Let the optimizers of a table follow the gradient of a prior, too.
 
@@ -40,10 +42,8 @@ def add_embedding_prior(
         The table.
     rows : LabelledRows
         All training rows.
-    l2 : float or "auto"
+    l2 : float
         Weight of the penalty beside the mean loss; it needs no change with the batch size.
-        "auto": a hundredth where a value has 200 rows or more in the mean, in proportion less
-        where it has fewer.
 
     Notes
     -----
@@ -53,9 +53,6 @@ def add_embedding_prior(
     The penalty is no part of the loss: its gradient, ``l2 n / (B c_v) e_v``, needs nothing but the
     row, which the optimizer has in its hands anyway.
     """
-    if isinstance(l2, str):
-        n_lookups = rows.codes.numel() + float(table.past_counts().sum())
-        l2 = min(MOST_AUTO_L2, AUTO_L2_PER_ROW * n_lookups / len(table.weight))
     if not l2:
         return
     shares = _rows_per_lookup(table, rows)
@@ -66,6 +63,19 @@ def add_embedding_prior(
             for parameter in group["params"]
         ):
             optimizer.lookup_decay[table.weight] = l2 * shares
+
+
+def automatic_l2(table: FieldEmbedding, rows: LabelledRows, hidden_units: Sequence[int]) -> float:
+    """Return a weight of the penalty.
+
+    With hidden units it is a hundredth where a value has 200 rows or more in the mean, in
+    proportion less where it has fewer; earlier rows count as well. Without, nothing makes up for
+    small embeddings, and the penalty is weak.
+    """
+    if not hidden_units:
+        return SUM_L2
+    n_lookups = rows.codes.numel() + float(table.past_counts().sum())
+    return min(MOST_AUTO_L2, AUTO_L2_PER_ROW * n_lookups / len(table.weight))
 
 
 def _rows_per_lookup(table: FieldEmbedding, rows: LabelledRows) -> Tensor:

@@ -350,10 +350,12 @@ def test_a_search_without_two_classes():
 
 def test_the_automatic_prior_is_weak_without_hidden_units():
     clicks, options = make_data(), SMALL | {"hidden_units": ()}
-    automatic, weak, strong = (
-        OptFeatureClassifier(**options | extra).fit(clicks.X, clicks.y).predict_proba(clicks.X)
+    fits = [
+        OptFeatureClassifier(**options | extra).fit(clicks.X, clicks.y)
         for extra in ({}, {"embedding_l2": 1e-4}, {"embedding_l2": 1e-2})
-    )
+    ]
+    assert [clf.embedding_l2_ for clf in fits] == [1e-4, 1e-4, 1e-2]
+    automatic, weak, strong = (clf.predict_proba(clicks.X) for clf in fits)
     assert np.array_equal(automatic, weak)
     assert not np.allclose(automatic, strong, atol=1e-3)
 

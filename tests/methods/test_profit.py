@@ -146,6 +146,7 @@ def test_embeddings_are_long_where_values_are_frequent(parameters, n_rows, lengt
     options = {"search_epochs": 1, "max_epochs": 1, "early_stopping": False, "random_state": 0}
     clf = ProfitClassifier(**options | parameters).fit(clicks.X, clicks.y)
     assert clf._fitted_net().embedding.weight.shape == (30, length)
+    assert clf.embedding_dim_ == length
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from sparsectr.training.batches import LabelledRows, shuffled_batches
 from sparsectr.training.descent import descend
 from sparsectr.training.optimizers import make_optimizers
 from sparsectr.training.optimizers.per_parameter import PerParameterOptimizer
-from sparsectr.training.prior import add_embedding_prior
+from sparsectr.training.prior import add_embedding_prior, automatic_l2
 
 L2 = 0.3
 
@@ -128,27 +128,16 @@ def test_optimizers_follow_the_gradient_of_the_penalty(case, kind):
 @pytest.mark.parametrize(("n_rows", "expected"), [(58, 3e-4), (5_800, 1e-2)])
 def test_automatic_weight_follows_the_rows_of_a_value(n_rows, expected):
     # Each row has three values of the 29: six rows per value, or six hundred.
-    codes = torch.zeros(n_rows, 3, dtype=torch.int32)
-    decays = []
-    for l2 in ("auto", expected):
-        table = FieldEmbedding((3, 20, 6), 4)
-        optimizer = make_optimizers([table.weight], [], "adam", learning_rate=0.1)[0]
-        add_embedding_prior([optimizer], table, labelled(codes), l2)
-        decays.append(optimizer.lookup_decay[table.weight])
-    torch.testing.assert_close(*decays)
+    rows, table = labelled(torch.zeros(n_rows, 3, dtype=torch.int32)), FieldEmbedding((3, 20, 6), 4)
+    assert automatic_l2(table, rows, (8,)) == pytest.approx(expected)
+    assert automatic_l2(table, rows, ()) == 1e-4
 
 
 def test_automatic_weight_counts_earlier_rows():
-    rows = labelled(torch.zeros(29, 3, dtype=torch.int32))
-    decays = []
-    for n_past, l2 in ((29, "auto"), (29, 3e-4), (0, "auto"), (0, 1.5e-4)):
-        table = FieldEmbedding((3, 20, 6), 4)
-        table.keep_counts(n_past / 29 * table.count_codes(rows.codes))
-        optimizer = make_optimizers([table.weight], [], "adam", learning_rate=0.1)[0]
-        add_embedding_prior([optimizer], table, rows, l2)
-        decays.append(optimizer.lookup_decay[table.weight])
-    torch.testing.assert_close(decays[0], decays[1], rtol=2e-3, atol=0)  # of half precision
-    torch.testing.assert_close(decays[2], decays[3])
+    rows, table = labelled(torch.zeros(29, 3, dtype=torch.int32)), FieldEmbedding((3, 20, 6), 4)
+    assert automatic_l2(table, rows, (8,)) == pytest.approx(1.5e-4)
+    table.keep_counts(table.count_codes(rows.codes))
+    assert automatic_l2(table, rows, (8,)) == pytest.approx(3e-4, rel=2e-3)  # of half precision
 
 
 def test_no_penalty_costs_nothing(case):

@@ -4,7 +4,7 @@ Both sides encode the same frame, 26 columns of 8-digit hexadecimal strings as i
 (Zipf-distributed values, 2 to 1,000,000 of them, some missing), in turn in one process: A B B A,
 the best of the rounds counts. Times are CPU times, which a busy machine disturbs less.
 
-    python examples/benchmarks/encoding.py [--rows 200000] [--rounds 2] [--dtype object|str]
+    python examples/benchmarks/encoding.py [--rows 200000] [--rounds 2] [--dtype object|shared|str]
 """
 
 import argparse
@@ -42,6 +42,13 @@ def make_frame(n_rows: int, seed: int = 0) -> pd.DataFrame:
             cells[rng.random(n_rows) < MISSING_SHARE] = None
         columns[f"C{j + 1}"] = cells
     return pd.DataFrame(columns, dtype=object)
+
+
+KINDS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+    "object": lambda raw: raw,
+    "shared": lambda raw: raw.astype("category").astype(object),  # equal strings are one object
+    "str": lambda raw: raw.astype("str").where(raw.notna()),
+}
 
 
 def encoders() -> tuple[FieldEncoder, OrdinalEncoder]:
@@ -94,11 +101,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--dtype", choices=["object", "str"], action="append")
+    parser.add_argument("--dtype", choices=list(KINDS), action="append")
     options = parser.parse_args()
     raw = make_frame(options.rows)
-    for dtype in options.dtype or ["object", "str"]:
-        frame = raw if dtype == "object" else raw.astype("str").where(raw.notna())
+    for dtype in options.dtype or KINDS:
+        frame = KINDS[dtype](raw)
         size = int(frame.memory_usage(deep=True).sum())
         print(f"{len(frame):,} rows x {N_COLUMNS} columns, {dtype}, {size / 1e6:,.0f} MB")
         print(f"  {'rows/s':14}{'sparsectr':>12}{'sklearn':>12}{'ratio':>10}")

@@ -1,6 +1,7 @@
 """Read the columns of any table as codes into their distinct values."""
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import narwhals as nw
@@ -14,6 +15,10 @@ Array: TypeAlias = NDArray[Any]
 
 _KINDS: dict[str, Kind] = {"f": "float", "i": "integer", "u": "integer"}
 _PLAIN_DTYPES = {"b": np.bool_, "i": np.int64, "f": np.float64}
+
+
+# Of so many cells, at most such a share are objects of their own where equal values share one.
+N_SAMPLED, MOST_DISTINCT = 1024, 0.9
 
 
 class Column(NamedTuple):
@@ -132,7 +137,7 @@ def read_column(cells: Any) -> Column:
         if isinstance(dtype, pd.CategoricalDtype):
             positions, values = cells.codes.astype(np.intp), dtype.categories.array
         else:
-            positions, values = pd.factorize(_as_factorizable(cells))
+            positions, values = _factorize(_as_factorizable(cells))
     except TypeError as error:
         raise TypeError(
             f"every cell must be hashable (a string, a number, a date ...), got {error}; turn such "
@@ -163,6 +168,33 @@ def _as_factorizable(cells: Any) -> Any:
     if dtype == np.float16:
         return cells.astype(np.float32)
     return cells if dtype.isnative else cells.astype(dtype.newbyteorder("="))
+
+
+def _factorize(cells: Any) -> tuple[NDArray[np.intp], Any]:
+    """Factorise as pandas does, but every object only once.
+
+    Where tables are read with care for memory, equal strings are one object (`pandas.read_csv`
+    before its version 3, ``pyarrow.Table.to_pandas``). Its address is hashed sooner than its text.
+    """
+    if cells.dtype != object or len(cells) < N_SAMPLED:
+        return pd.factorize(cells)
+    addresses = _addresses(cells)
+    sample = addresses[:: len(cells) // N_SAMPLED]
+    if len(np.unique(sample)) > MOST_DISTINCT * len(sample):
+        return pd.factorize(cells)
+    of_objects, objects = pd.factorize(addresses)
+    first_rows = np.empty(len(objects), dtype=np.intp)
+    first_rows[of_objects[::-1]] = np.arange(len(cells) - 1, -1, -1)  # the last one written stays
+    positions, values = pd.factorize(cells[first_rows])
+    return positions[of_objects], values
+
+
+def _addresses(cells: NDArray[np.object_]) -> NDArray[np.intp]:
+    """View cells as the addresses of their objects; the cells must outlive the view."""
+    known = cells.__array_interface__
+    view = {name: known[name] for name in ("data", "shape", "strides", "version")}
+    view["typestr"] = np.dtype(np.intp).str
+    return np.asarray(SimpleNamespace(__array_interface__=view))
 
 
 def _without_nan(column: Column) -> Column:

@@ -158,6 +158,27 @@ def test_missing_values_of_every_sort():
     assert cells_of(only_column(pd.DataFrame({"a": both}))) == [None, None, 2.0]
 
 
+SHARED = np.array(["b", None, "a", float("nan"), 3, 3.0, "bb", pd.NA, ("t", 1)] * 500, dtype=object)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        SHARED,
+        SHARED[::-2],
+        np.stack([SHARED, SHARED], axis=1)[:, 1],
+        np.array([str(i % 700) for i in range(5_000)], dtype=object),  # no cell shares its object
+        SHARED[:40],
+    ],
+    ids=["shared", "backwards", "a column of many", "not shared", "few rows"],
+)
+def test_cells_that_share_their_objects_are_read_as_any_others(cells):
+    column = read_column(cells)
+    positions, values = pd.factorize(cells)
+    assert np.array_equal(column.positions, positions)
+    assert list(column.values) == list(values)
+
+
 def test_counts_leave_missing_cells_out():
     column = only_column(pd.DataFrame({"a": ["x", None, "y", "x"]}, dtype=object))
     assert dict(zip(column.values, column.counts(), strict=True)) == {"x": 2, "y": 1}

@@ -74,8 +74,8 @@ def test_chosen_settings_belong_to_families():
 
 
 def test_defaults_are_no_settings():
-    assert find_settings("frappe", "optfeature-hybrid", "default") == {}
-    assert find_settings("frappe", "optfeature-hybrid", "chosen") != {}
+    assert find_settings("frappe", "profit-linear", "default") == {}
+    assert find_settings("frappe", "profit-linear", "chosen") != {}
 
 
 def test_tuned_settings_are_the_best_on_validation_rows():

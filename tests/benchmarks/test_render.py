@@ -83,10 +83,10 @@ def test_models_without_a_row_are_named_with_their_limit():
 
 def test_tuning_shows_the_best_validation_trial_beside_the_defaults():
     tuned = {"learning_rate": 0.012345, "variant": "da"}
-    trials = [record("optfeature-hybrid", 0, 0.91), record("optfeature-hybrid", 0, 0.95, tuned)]
+    trials = [record("profit-linear", 0, 0.91), record("profit-linear", 0, 0.95, tuned)]
     results = [
-        record("optfeature-hybrid", 0, 0.90),
-        record("optfeature-hybrid", 0, 0.96, tuned, settings="tuned"),
+        record("profit-linear", 0, 0.90),
+        record("profit-linear", 0, 0.96, tuned, settings="tuned"),
     ]
     page = render_page(results, trials)
     line = next(line for line in page.splitlines() if "learning_rate=0.012" in line)
@@ -94,8 +94,8 @@ def test_tuning_shows_the_best_validation_trial_beside_the_defaults():
     assert ".9400 / .2600" in line
     assert line.index(".9000 / .2500") < line.index(".9600 / .2500")
     # Defaults stand in the table of tuning only, where other settings were chosen by hand.
-    assert "| **OptFeature hybrid** | default |" not in page
-    assert "| **OptFeature hybrid** | tuned |" in page
+    assert "| **PROFIT linear** | default |" not in page
+    assert "| **PROFIT linear** | tuned |" in page
 
 
 @pytest.mark.parametrize(

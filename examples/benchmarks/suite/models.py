@@ -123,7 +123,6 @@ MODELS = (
 )
 
 _DEEP_ON_FRAPPE = {"dropout": 0.2, "batch_size": 4096, "embedding_l2": 1e-2, "learning_rate": 3e-3}
-_OPTFEATURE_ON_FRAPPE = _DEEP_ON_FRAPPE | {"hidden_units": [256, 128]}
 _CROSSES_ON_FRAPPE = {"space": "full", "n_crosses": {2: 20, 3: 30}, "max_order": 3}
 
 # Chosen by hand on validation rows. What is not here runs with its defaults.
@@ -142,9 +141,6 @@ CHOSEN: dict[str, dict[str, Settings]] = {
     "frappe": {
         "dynint-pin": {"embedding_dim": 32},
         "dynint-statistics": {"max_order": 3, "n_folds": 20, "embedding_dim": 8},
-        "optfeature-hybrid": _OPTFEATURE_ON_FRAPPE,
-        "optfeature-field": _OPTFEATURE_ON_FRAPPE,
-        "optfeature-value": _OPTFEATURE_ON_FRAPPE | {"gate_price": 0.0},
         "profit-linear": _CROSSES_ON_FRAPPE | {"embedding_dim": 32, "embedding_l2": 3e-4},
         "profit-mlp": _CROSSES_ON_FRAPPE | _DEEP_ON_FRAPPE | {"hidden_units": [400, 400, 400]},
         "net": _DEEP_ON_FRAPPE | {"hidden_units": [400, 400, 400]},

@@ -103,7 +103,8 @@ class OptFeatureClassifier(BaseInteractionClassifier):
     embedding_l2 : float or "auto", default="auto"
         Weight of ``|e|^2 / 2``, summed over all values, beside the mean log loss. "auto": 0.01
         where a value has 200 rows or more in the mean, in proportion less where it has fewer; and
-        1e-4 without hidden units.
+        1e-4 without hidden units. The stronger it is, the more crosses are left to the hidden
+        units, where the list of crosses does not show them.
     learning_rate : float, default=2e-3
         Step size of embeddings and predictor; 30 times as large for embeddings under "adagrad".
     weight_decay : float, default=1e-6
@@ -204,7 +205,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
     >>> from sparsectr.methods.optfeature import OptFeatureClassifier
     >>> from sparsectr.datasets import make_clicks
     >>> clicks = make_clicks(5000, 4, 10, crosses=[(0, 2)], cross_effect=1.5, random_state=0)
-    >>> clf = OptFeatureClassifier(random_state=0).fit(clicks.X, clicks.y)
+    >>> clf = OptFeatureClassifier(hidden_units=(), random_state=0).fit(clicks.X, clicks.y)
     >>> clf.selected_interactions_[0].fields
     ('f0', 'f2')
     """

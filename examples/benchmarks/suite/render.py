@@ -175,12 +175,11 @@ def gains_of_tuning(
     gains: dict[str, list[float]] = {}
     for (model, name), tried in group_trials(trials).items():
         best = min(tried, key=lambda row: validation_cost(row, name))["parameters"]
-        values: list[dict[int, float]] = [{}, {}]
-        for row in records:
-            for found, parameters in zip(values, ({}, best), strict=True):
-                if (row["dataset"], row["model"], row["parameters"]) == (name, model, parameters):
-                    found[row["seed"]] = row[part]["roc_auc"]
-        default, tuned = values
+        groups = group_rows(row for row in records if row["dataset"] == name)
+        default, tuned = (
+            {row["seed"]: row[part]["roc_auc"] for row in groups.get((model, key), [])}
+            for key in ("{}", json.dumps(best))
+        )
         added = [tuned[seed] - default[seed] for seed in default.keys() & tuned.keys()]
         if MODELS[model].ours and added:
             gains.setdefault(MODELS[model].title, []).append(mean(added))

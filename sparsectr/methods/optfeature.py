@@ -464,7 +464,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         if l2 == "auto":
             l2 = automatic_l2(net.embedding, task.train, self.hidden_units)
         self.embedding_l2_ = l2
-        add_embedding_prior(of_weights, net.embedding, task.train, self.embedding_l2_)
+        add_embedding_prior(of_weights, net.embedding, task.train, l2)
         optimizers = [*of_weights, *selection]
 
         def step(rows: Tensor, *gate_rows: Tensor) -> Tensor:

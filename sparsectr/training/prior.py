@@ -72,7 +72,7 @@ def automatic_l2(table: FieldEmbedding, rows: LabelledRows, hidden_units: Sequen
     proportion less where it has fewer; earlier rows count as well. Without, nothing makes up for
     small embeddings, and the penalty is weak.
     """
-    if not hidden_units:
+    if len(hidden_units) == 0:  # an array has no truth value
         return SUM_L2
     n_lookups = rows.codes.numel() + float(table.past_counts().sum())
     return min(MOST_AUTO_L2, AUTO_L2_PER_ROW * n_lookups / len(table.weight))

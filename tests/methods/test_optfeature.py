@@ -360,6 +360,15 @@ def test_the_automatic_prior_is_weak_without_hidden_units():
     assert not np.allclose(automatic, strong, atol=1e-3)
 
 
+def test_hidden_units_may_be_an_array():
+    clicks = make_data()
+    of_list, of_array = (
+        OptFeatureClassifier(**SMALL | {"hidden_units": units}).fit(clicks.X, clicks.y)
+        for units in ([8, 4], np.array([8, 4]))
+    )
+    assert np.array_equal(of_list.predict_proba(clicks.X), of_array.predict_proba(clicks.X))
+
+
 # Planted truth ------------------------------------------------------------------------
 
 PLANTED = [(0, 1), (2, 3), (4, 5)]

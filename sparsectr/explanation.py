@@ -67,7 +67,7 @@ class ExplanationMixin(NetStorageMixin):
         seed : torch.Generator
             Source of the bootstrap samples.
         """
-        crosses = list(crosses)
+        crosses = list(crosses) if self.n_interactions else []
         self.selected_interactions_: list[Interaction] = []
         self._cross_details: list[dict[str, Any]] = []
         if not crosses:
@@ -211,8 +211,10 @@ class ExplanationMixin(NetStorageMixin):
 
         Where a model adds up its crosses (`DynIntClassifier`; `ProfitClassifier` with the linear
         predictor), a contribution is what the cross adds. Where crosses go through a perceptron
-        (`OptFeatureClassifier`; `ProfitClassifier` with the "mlp" predictor), it is by how much
-        the log-odds would fall without the cross, and contributions need not add up.
+        (`OptFeatureClassifier`; `ProfitClassifier` with the "mlp" predictor), it is what the values
+        of the cross do together beyond what fewer of them do, by the whole net and compared with
+        unknown values: of two fields, F - F(first unknown) - F(second unknown) + F(both unknown),
+        with F the log-odds. Such contributions need not add up.
 
         Parameters
         ----------

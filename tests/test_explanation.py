@@ -53,6 +53,12 @@ def log_odds(clf, rows):
     return logs - logs.mean(axis=1, keepdims=True)
 
 
+def contributions(parts, fields, n_rows):
+    """Contributions of one cross to all rows; those left out are zero."""
+    found = parts[parts["fields"] == fields].set_index("row")["contribution"]
+    return found.reindex(range(n_rows), fill_value=0.0)
+
+
 # The table -------------------------------------------------------------------------------
 
 
@@ -121,9 +127,8 @@ def test_of_an_additive_model_nothing_but_the_intercept_is_left(name, n_classes)
 
 
 @pytest.mark.parametrize("n_classes", LABELS)
-@pytest.mark.parametrize("name", ["profit", "profit mlp"])
-def test_a_contribution_is_by_how_much_the_log_odds_fall_without_the_cross(name, n_classes):
-    clf, rows = fit(name, n_classes), X[:30]
+def test_a_contribution_is_by_how_much_the_log_odds_fall_without_the_cross(n_classes):
+    clf, rows = fit("profit", n_classes), X[:30]
     parts = clf.explain(rows, top=None, class_label=clf.classes_[0])
     whole = log_odds(clf, rows)[:, 0]
     for place, cross in enumerate(clf._fitted_net().config.crosses):
@@ -131,9 +136,27 @@ def test_a_contribution_is_by_how_much_the_log_odds_fall_without_the_cross(name,
         with torch.no_grad():
             other._fitted_net().architecture.weight[place] = 0
         change = pd.Series(whole - log_odds(other, rows)[:, 0])
-        found = parts[parts["fields"] == tuple(f"f{f}" for f in cross)].set_index("row")
-        found = found["contribution"].reindex(range(30), fill_value=0)
-        np.testing.assert_allclose(found, change, rtol=0, atol=2e-5)
+        fields = tuple(f"f{f}" for f in cross)
+        np.testing.assert_allclose(contributions(parts, fields, 30), change, rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize("n_classes", LABELS)
+@pytest.mark.parametrize("name", ["profit mlp", "optfeature"])
+def test_through_a_perceptron_a_contribution_is_what_the_values_do_together(name, n_classes):
+    """As anybody can measure it who has the model and a value that it does not know."""
+    clf, rows = fit(name, n_classes), X[:30]
+    parts = clf.explain(rows, top=None, class_label=clf.classes_[0])
+
+    def without(*fields):
+        return log_odds(clf, rows.assign(**dict.fromkeys(fields, "never seen")))[:, 0]
+
+    crosses = [cross.fields for cross in clf.selected_interactions_ if cross.order == 2]
+    pairs = [fields for fields in crosses if "f3" not in fields]  # a number cannot be unknown
+    assert pairs
+    for first, second in pairs:
+        together = without() - without(first) - without(second) + without(first, second)
+        found = contributions(parts, (first, second), 30)
+        np.testing.assert_allclose(found, together, rtol=0, atol=2e-5)
 
 
 def test_the_largest_contributions_come_first(fitted):

@@ -18,12 +18,7 @@ from torch.optim import Optimizer
 from sparsectr.base import BaseInteractionClassifier
 from sparsectr.encoding.columns import as_table
 from sparsectr.encoding.field_encoder import FieldEncoder
-from sparsectr.nn.gate_measures import (
-    MOST_COMBINATIONS,
-    count_combinations,
-    open_gates,
-    screen_crosses,
-)
+from sparsectr.nn.gate_measures import MOST_COMBINATIONS, count_combinations, open_gates
 from sparsectr.nn.optfeature_net import OptFeatureConfig, OptFeatureNet
 from sparsectr.parameters import check_choice, check_integer, check_real
 from sparsectr.training.batches import LabelledRows, endless_batches
@@ -32,6 +27,7 @@ from sparsectr.training.loop import EpochRecord, Schedule
 from sparsectr.training.losses import log_loss
 from sparsectr.training.optimizers import RowAdam, continuing, make_adam, make_optimizers
 from sparsectr.training.prior import add_embedding_prior, automatic_l2
+from sparsectr.training.strengths import MOST_MEASURED, MOST_ROWS_BEHIND_MLP, screen_crosses
 from sparsectr.training.task import TrainingTask
 
 # Share of the search in which only weights are trained: before they have learnt a cross, its
@@ -43,8 +39,6 @@ NETWORK_PACE = 0.01
 # Nats over all search rows that an open gate has to earn. Twice the log-likelihood ratio of a
 # weight without effect is chi-squared with one degree of freedom: 8 is its 99.5 % quantile.
 NATS_PER_GATE = 4.0
-# Rows on which all crosses are screened.
-SCREENED_ROWS = 10_000
 
 
 class OptFeatureClassifier(BaseInteractionClassifier):
@@ -104,7 +98,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         Weight of ``|e|^2 / 2``, summed over all values, beside the mean log loss. "auto": 0.01
         where a value has 200 rows or more in the mean, in proportion less where it has fewer; and
         1e-4 without hidden units. The stronger it is, the more crosses are left to the hidden
-        units, where the list of crosses does not show them.
+        units, and the more gates are closed.
     learning_rate : float, default=2e-3
         Step size of embeddings and predictor; 30 times as large for embeddings under "adagrad".
     weight_decay : float, default=1e-6
@@ -143,10 +137,12 @@ class OptFeatureClassifier(BaseInteractionClassifier):
     Attributes
     ----------
     selected_interactions_ : list of Interaction
-        The strongest crosses that are open for some rows, strongest first. Strength is the standard
-        deviation, over a sample of training rows, of the change of the log-odds when the gate of
-        the cross is closed. Crosses are screened by the gradient of the logit with respect to the
-        cross, times the cross. For more than two classes: root mean square over the logits.
+        The crosses whose values the net takes together most, strongest first: by open gates, by
+        hidden units, or both. Strength is the standard deviation, over up to 10,000 training rows,
+        of what the values of a cross do to the log-odds beyond what fewer of them do; see
+        `explain`. For more than two classes: root mean square over the logits. More than 1,000
+        crosses are screened on fewer rows first. Without hidden units, only crosses with open
+        gates are listed.
     keep_rate_ : ndarray of shape (n_crosses,)
         Share of (up to 100,000) training rows on which the gate of each cross is open, in the
         order of `interaction_table`.
@@ -205,7 +201,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
     >>> from sparsectr.methods.optfeature import OptFeatureClassifier
     >>> from sparsectr.datasets import make_clicks
     >>> clicks = make_clicks(5000, 4, 10, crosses=[(0, 2)], cross_effect=1.5, random_state=0)
-    >>> clf = OptFeatureClassifier(hidden_units=(), random_state=0).fit(clicks.X, clicks.y)
+    >>> clf = OptFeatureClassifier(random_state=0).fit(clicks.X, clicks.y)
     >>> clf.selected_interactions_[0].fields
     ('f0', 'f2')
     """
@@ -511,10 +507,10 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         -------
         DataFrame
             One row per cross, strongest first. The columns of every method: fields (tuple of
-            names), order, strength, active_share, strength_error (0 for a cross that is never open,
-            NaN for one that is open but not among the ``n_interactions`` measured ones). And
-            keep_rate (share of training rows with an open gate); granularity ("field" or "value",
-            as chosen); alpha.
+            names), order, strength, active_share, strength_error (NaN for a cross that is not among
+            the ``n_interactions`` listed ones; without hidden units, 0 for one that is never open).
+            And keep_rate (share of training rows with an open gate; where a strong cross has 0,
+            hidden units do its work); granularity ("field" or "value", as chosen); alpha.
         """
         check_is_fitted(self)
         net = self._optfeature_net()
@@ -526,7 +522,8 @@ class OptFeatureClassifier(BaseInteractionClassifier):
                 "alpha": self.alpha_,
             }
         )
-        return self._tabulate(crosses, inactive=self.keep_rate_ == 0)
+        inactive = (self.keep_rate_ == 0) & (len(self.hidden_units) == 0)
+        return self._tabulate(crosses, inactive=inactive)
 
     def selected_values(self, fields: Sequence[str], top: int = 20) -> pd.DataFrame:
         """Show for which values the gate of a cross is open, and for which it is closed.
@@ -602,14 +599,20 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         return [tuple(names[field] for field in cross) for cross in net.crosses()]
 
     def _list_crosses(self, net: OptFeatureNet, codes: Tensor) -> Iterable[tuple[int, ...]]:
+        # Without hidden units, a cross has no other way to the logits than its gate.
+        crosses = net.crosses() if len(self.hidden_units) else net.kept_crosses()
+        yield from screen_crosses(net, codes, crosses, MOST_MEASURED)
+
+    def _measure_crosses(
+        self, net: Any, codes: Tensor, crosses: Iterable[tuple[int, ...]], seed: Any
+    ) -> None:
+        super()._measure_crosses(net, codes[:MOST_ROWS_BEHIND_MLP], crosses, seed)
         gates = open_gates(net, codes)
         self.keep_rate_ = gates.double().mean(0).cpu().numpy()
         self.alpha_ = net.alphas().cpu().numpy()
         self._value_counts: dict[tuple[str, ...], tuple[Any, ...]] = {}
-        names, crosses = self._field_names(), net.crosses()
-        for position in screen_crosses(net, codes[:SCREENED_ROWS], self.n_interactions):
-            cross = crosses[position]
-            counted = count_combinations(codes[:, list(cross)], gates[:, position])
-            fields = tuple(names[field] for field in cross)
+        positions = {fields: position for position, fields in enumerate(self._crosses(net))}
+        for fields, *_ in self.selected_interactions_:
+            its_gates = gates[:, positions[fields]]
+            counted = count_combinations(codes[:, self._places(fields)], its_gates)
             self._value_counts[fields] = tuple(part.cpu().numpy() for part in counted)
-            yield cross

@@ -25,6 +25,7 @@ from sparsectr.training.loop import EpochRecord
 from sparsectr.training.losses import log_loss
 from sparsectr.training.optimizers import continuing
 from sparsectr.training.prior import add_embedding_prior
+from sparsectr.training.strengths import MOST_ROWS_BEHIND_MLP
 from sparsectr.training.task import TrainingTask
 
 # Adagrad's share of the learning rate: whole steps are too long for plain sums of products.
@@ -466,6 +467,12 @@ class ProfitClassifier(BaseInteractionClassifier):
             return loss.detach()
 
         return task.run(net, step, phase="retrain", annealed=optimizers)
+
+    def _measure_crosses(
+        self, net: nn.Module, codes: Tensor, crosses: Iterable[tuple[int, ...]], seed: Any
+    ) -> None:
+        n_rows = len(codes) if self.predictor == "linear" else MOST_ROWS_BEHIND_MLP
+        super()._measure_crosses(net, codes[:n_rows], crosses, seed)
 
     def _list_crosses(self, net: ProfitNet, codes: Tensor) -> Iterable[tuple[int, ...]]:
         return net.config.crosses

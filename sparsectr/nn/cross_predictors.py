@@ -1,4 +1,4 @@
-"""From embeddings and weighted crosses to logits, and back: what each cross does to them."""
+"""From embeddings and weighted crosses to logits."""
 
 from __future__ import annotations
 
@@ -51,10 +51,6 @@ class LinearPredictor(nn.Module):
         """Return logits (B, K) of the sum of all crosses (B, D)."""
         return self.linear(codes) + self.readout(crossed)
 
-    def effects(self, embeddings: Tensor, crosses: Tensor) -> Tensor:
-        """Return what every cross adds to the logits of every row, (N, B, K)."""
-        return self.readout(crosses)
-
 
 class MLPPredictor(nn.Module):
     """Add the linear term and a perceptron over embeddings and crosses, side by side.
@@ -92,23 +88,6 @@ class MLPPredictor(nn.Module):
     def forward(self, codes: Tensor, embeddings: Tensor, crosses: Tensor) -> Tensor:
         """Return logits (B, K)."""
         return self.linear(codes) + self.mlp(self._inputs(embeddings, crosses))
-
-    def effects(self, embeddings: Tensor, crosses: Tensor) -> Tensor:
-        """Return by how much the logits fall when a cross is set to zero, (N, B, K).
-
-        One cross fills D inputs: without it, the first layer's output lacks their columns.
-        """
-        first = self.mlp.layers[0]
-        before = first(self._inputs(embeddings, crosses))
-        logits = self.mlp.after_first(before)
-        weight: Tensor = first.weight  # type: ignore[assignment]
-        columns = weight[:, embeddings.shape[1] * embeddings.shape[2] :]
-        blocks = columns.split(embeddings.shape[2], 1)
-        without = [
-            self.mlp.after_first(before - cross @ block.T)
-            for cross, block in zip(crosses, blocks, strict=False)
-        ]
-        return logits - torch.stack(without) if without else logits.new_zeros(0, *logits.shape)
 
     @staticmethod
     def _inputs(embeddings: Tensor, crosses: Tensor) -> Tensor:

@@ -7,7 +7,6 @@ from math import prod
 import torch
 from torch import Tensor
 
-from sparsectr.nn.ablation import first_order_strengths
 from sparsectr.nn.optfeature_net import OptFeatureNet
 
 ROWS_AT_ONCE = 4096
@@ -20,17 +19,6 @@ def open_gates(net: OptFeatureNet, codes: Tensor) -> Tensor:
     """Return the gates of all crosses for codes (n, F), bool, (n, P)."""
     parts = [net.chosen_gates(net.look_up(rows)[1]) for rows in codes.split(ROWS_AT_ONCE)]
     return torch.cat(parts)
-
-
-def screen_crosses(net: OptFeatureNet, codes: Tensor, n_crosses: int) -> list[int]:
-    """Return the positions of the crosses that matter most at first order, rising."""
-    net.eval()
-    with torch.no_grad():
-        inputs = torch.cat([net.inputs_of(rows) for rows in codes.split(ROWS_AT_ONCE)])
-    screened = first_order_strengths(net.mlp, inputs)[inputs.shape[1] - len(net.kept) :]
-    best = screened.topk(min(n_crosses, len(screened))).indices.sort().values
-    positions: list[int] = net.kept[best].tolist()
-    return positions
 
 
 def distinct_rows(codes: Tensor) -> tuple[Tensor, Tensor]:

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sparsectr.kernels.dispatch import fused_version
-from sparsectr.nn.ablation import closing_effects
 from sparsectr.nn.crosses import OuterCrosses, inner_crosses, take_columns
 from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.nn.gates import Selection, spread_vectors, start_vectors
+from sparsectr.nn.interplay import PairsBehindMLP, hide, joint_effects
 from sparsectr.nn.mlp import MLP
 
 # Standard deviation of a fresh embedding, times sqrt(D).
@@ -302,21 +302,29 @@ class OptFeatureNet(nn.Module):
         fields = range(len(self.embedding.vocabulary_sizes))
         return [cross for order in self.config.orders for cross in combinations(fields, order)]
 
+    def kept_crosses(self) -> list[tuple[int, ...]]:
+        """List the fields of the crosses that the net has, in the order of its inputs."""
+        crosses = self.crosses()
+        return [crosses[position] for position in self.kept.tolist()]
+
     def cross_effects(self, codes: Tensor, crosses: Sequence[tuple[int, ...]]) -> Tensor:
-        """Return by how much the logits fall when the gate of a cross is closed, (Q, B, K).
+        """Return what the fields of a cross do to the logits together, (Q, B, K).
+
+        Gated products and hidden units both count; see `sparsectr.nn.interplay`.
 
         Parameters
         ----------
         codes : Tensor of shape (B, F)
             Rows.
         crosses : sequence of tuples of int
-            Field numbers of Q crosses that the net has kept.
+            Rising field numbers of Q crosses, with open gates or not.
         """
-        inputs = self.inputs_of(codes)
-        first_cross, listed = inputs.shape[1] - len(self.kept), self.crosses()
-        kept = [listed[position] for position in self.kept.tolist()]
-        columns = {cross: column for column, cross in enumerate(kept, first_cross)}
-        return closing_effects(self.mlp, inputs, [columns[cross] for cross in crosses])
+        if self.config.orders != (2,):
+            return joint_effects(lambda fields: self(hide(codes, fields)), crosses)
+        first_cross = self.mlp.first.in_features - len(self.kept)
+        columns = {cross: column for column, cross in enumerate(self.kept_crosses(), first_cross)}
+        pairs = PairsBehindMLP(self.mlp, self.inputs_of, columns, codes)
+        return joint_effects(pairs, crosses)
 
     def main_effects(self, codes: Tensor) -> Tensor:
         """Return nothing, (0, B, K): through a perceptron, fields have no effect of their own."""

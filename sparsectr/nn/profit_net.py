@@ -14,6 +14,7 @@ from sparsectr.kernels.dispatch import fused_version
 from sparsectr.nn.cross_predictors import LinearPredictor, MLPPredictor
 from sparsectr.nn.cross_products import Cross, WeightedCrosses
 from sparsectr.nn.embedding import FieldEmbedding
+from sparsectr.nn.interplay import hide, joint_effects
 from sparsectr.nn.mlp import MLP
 from sparsectr.nn.search_net import EMBEDDING_STD, CrossSearchNet
 from sparsectr.nn.views import TensorViews
@@ -177,9 +178,10 @@ class ProfitNet(nn.Module):
         )
 
     def cross_effects(self, codes: Tensor, crosses: Sequence[Cross]) -> Tensor:
-        """Return by how much the logits fall when the weight of a cross is set to zero, (Q, B, K).
+        """Return what crosses do to the logits, (Q, B, K).
 
-        With the linear predictor, that is what the cross adds to them.
+        With the linear predictor, what each adds. With a perceptron, what its fields do together,
+        hidden units included; see `sparsectr.nn.interplay`.
 
         Parameters
         ----------
@@ -188,8 +190,9 @@ class ProfitNet(nn.Module):
         crosses : sequence of tuples of int
             Field numbers of Q kept crosses.
         """
-        embeddings = self.embedding(codes)
-        effects = self.predictor.effects(embeddings, self.architecture(embeddings))
+        if not isinstance(self.predictor, LinearPredictor):
+            return joint_effects(lambda fields: self(hide(codes, fields)), crosses)
+        effects: Tensor = self.predictor.readout(self.architecture(self.embedding(codes)))
         return effects[[self.config.crosses.index(cross) for cross in crosses]]
 
     def main_effects(self, codes: Tensor) -> Tensor:

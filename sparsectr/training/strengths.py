@@ -15,6 +15,12 @@ Cross = tuple[int, ...]
 # Crosses times rows of one measurement: about a second of work on one core.
 MEASURING_BUDGET = 1_000_000
 FEWEST_ROWS = 1_000
+# Most rows where every cross takes passes through a perceptron.
+MOST_ROWS_BEHIND_MLP = 10_000
+# The same for the screening of more crosses than can be measured on the fewest rows.
+SCREENING_BUDGET = 250_000
+FEWEST_SCREENED_ROWS = 32
+MOST_MEASURED = MEASURING_BUDGET // FEWEST_ROWS
 ROWS_AT_ONCE = 256
 # A smaller effect on the log-odds than this is a rounding error: the cross is not active.
 ROUNDING = 1e-6
@@ -95,6 +101,33 @@ def effects_of(net: CrossNet, codes: Tensor, crosses: Sequence[Cross]) -> Tensor
     """
     net.eval()
     return torch.cat([net.cross_effects(rows, crosses) for rows in in_parts(codes)], 1)
+
+
+def screen_crosses(
+    net: CrossNet, codes: Tensor, crosses: Sequence[Cross], n_best: int
+) -> list[Cross]:
+    """Return the strongest crosses, as far as few rows tell, in their order among all.
+
+    Parameters
+    ----------
+    net : CrossNet
+        Left in evaluation mode.
+    codes : Tensor of shape (n, F)
+        Rows in random order; some are used.
+    crosses : sequence of tuples of int
+        Field numbers of every cross.
+    n_best : int
+        How many are wanted; all if there are fewer.
+    """
+    if len(crosses) <= n_best:
+        return list(crosses)
+    codes = codes[: max(FEWEST_SCREENED_ROWS, SCREENING_BUDGET // len(crosses))]
+    strengths = []
+    for first in range(0, len(crosses), n_best):
+        effects = effects_of(net, codes, crosses[first : first + n_best])
+        strengths.append(_root_mean(effects.double().var(1, correction=0)))
+    best = torch.cat(strengths).topk(n_best).indices.sort().values
+    return [crosses[place] for place in best.tolist()]
 
 
 def measure_strengths(effects: Tensor, generator: torch.Generator) -> Strengths:

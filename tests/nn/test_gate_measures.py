@@ -2,12 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from sparsectr.nn.gate_measures import (
-    count_combinations,
-    distinct_rows,
-    open_gates,
-    screen_crosses,
-)
+from sparsectr.nn.gate_measures import count_combinations, distinct_rows, open_gates
 from sparsectr.nn.optfeature_net import OptFeatureConfig, OptFeatureNet
 
 SIZES = [5, 7, 4, 6]
@@ -34,17 +29,6 @@ def test_open_gates_are_those_with_a_positive_score():
     gates = open_gates(net, codes)
     assert 0 < gates.double().mean() < 1
     assert torch.equal(gates, net.chosen_scores(net.look_up(codes)[1]) > 0)
-
-
-def test_the_screened_crosses_are_those_with_the_largest_gradient_times_input():
-    net, codes = make_net(), draw_codes(200)
-    inputs = net.inputs_of(codes).detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(net.mlp(inputs).sum(), inputs)
-    spread = (gradient * inputs).std(0)[-len(net.kept) :]
-    best = spread.argsort(descending=True)[:3].sort().values
-    assert screen_crosses(net, codes, 3) == net.kept[best].tolist()
-    assert screen_crosses(net, codes, 50) == net.kept.tolist()
-    assert screen_crosses(net, codes, 0) == []
 
 
 def test_combinations_are_counted_apart_for_open_and_closed_gates():

@@ -9,6 +9,7 @@ from sparsectr.training.strengths import (
     affordable_rows,
     effects_of,
     measure_strengths,
+    screen_crosses,
     value_effects,
 )
 
@@ -100,6 +101,36 @@ def test_effects_of_many_rows_are_those_of_their_parts():
     found = effects_of(net, codes, [(0, 1), (2,)])
     assert net.evaluated
     assert torch.equal(found[:, :, 0], torch.stack([codes[:, 0] * codes[:, 1], codes[:, 2]]))
+
+
+class Scales:
+    """The effect of cross (k,) is scales[k] times the first column of the codes."""
+
+    def __init__(self, n):
+        self.scales = torch.rand(n, generator=torch.Generator().manual_seed(0)) + 0.1
+        self.most_rows = 0
+
+    def eval(self):
+        pass
+
+    def cross_effects(self, codes, crosses):
+        self.most_rows = max(self.most_rows, len(codes))
+        return torch.stack([self.scales[k] * codes[:, 0] for (k,) in crosses])[:, :, None]
+
+
+@pytest.mark.parametrize("n_best", [1, 7, 40])
+def test_screened_are_the_strongest_in_their_order(n_best):
+    net, codes = Scales(40), torch.randn(500, 1, generator=torch.Generator().manual_seed(1))
+    crosses = [(k,) for k in range(40)]
+    best = net.scales.argsort(descending=True)[:n_best].sort().values
+    found = screen_crosses(net, codes, crosses, n_best)
+    assert found == [crosses[k] for k in best.tolist()]
+
+
+def test_few_crosses_are_not_screened():
+    net = Scales(3)
+    assert screen_crosses(net, torch.zeros(9, 1), [(2,), (0,)], 2) == [(2,), (0,)]
+    assert net.most_rows == 0
 
 
 @pytest.mark.parametrize(("n", "rows"), [(0, 1_000_000), (50, 20_000), (10**6, 1_000)])

@@ -142,15 +142,12 @@ class BaseInteractionClassifier(
 
     def _check_parameters(self) -> None:
         """Check the constructor parameters; subclasses add theirs."""
-        automatic = [name for name in self._automatic if getattr(self, name) == "auto"]
-        if "embedding_dim" not in automatic:
-            check_integer("embedding_dim", self.embedding_dim, 1)
-        if "embedding_l2" not in automatic:
-            check_real("embedding_l2", self.embedding_l2, 0)
+        automatic = self._automatic
+        check_integer("embedding_dim", self.embedding_dim, 1, or_auto="embedding_dim" in automatic)
+        check_real("embedding_l2", self.embedding_l2, 0, or_auto="embedding_l2" in automatic)
         check_real("learning_rate", self.learning_rate, 0, open_low=True)
         check_real("weight_decay", self.weight_decay, 0)
-        if self.batch_size != "auto":
-            check_integer("batch_size", self.batch_size, 1)
+        check_integer("batch_size", self.batch_size, 1, or_auto=True)
         check_integer("max_epochs", self.max_epochs, 1)
         check_choice("early_stopping", self.early_stopping, ["auto", True, False])
         check_choice("monitor", self.monitor, ["log_loss", "roc_auc"])

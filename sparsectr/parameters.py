@@ -10,15 +10,20 @@ from typing import Any
 import numpy as np
 
 
-def check_integer(name: str, value: Any, low: int, high: int | None = None) -> int:
-    """Return a whole number in [low, high] as int.
+def check_integer(
+    name: str, value: Any, low: int, high: int | None = None, *, or_auto: bool = False
+) -> int | str:
+    """Return a whole number in [low, high] as int, or "auto" where that is allowed.
 
     Raises
     ------
     ValueError
         If it is not a whole number (bools are not) or out of range.
     """
-    must = f"{name} must be an int >= {low}" + ("" if high is None else f" and <= {high}")
+    if or_auto and _is_auto(value):
+        return "auto"
+    must = f"{name} must be {_auto_or(or_auto)}an int >= {low}"
+    must += "" if high is None else f" and <= {high}"
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise ValueError(f"{must}, got {value!r}.")
     number = int(value)
@@ -35,17 +40,20 @@ def check_real(
     *,
     open_low: bool = False,
     open_high: bool = False,
-) -> float:
-    """Return a finite number in the interval from low to high as float.
+    or_auto: bool = False,
+) -> float | str:
+    """Return a finite number in the interval from low to high as float, or "auto" if allowed.
 
     Raises
     ------
     ValueError
         If it is not a number, out of range or not finite.
     """
+    if or_auto and _is_auto(value):
+        return "auto"
     left = f"> {low}" if open_low else f">= {low}"
     right = "" if math.isinf(high) else f" and {'<' if open_high else '<='} {high}"
-    must = f"{name} must be a number {left}{right}"
+    must = f"{name} must be {_auto_or(or_auto)}a number {left}{right}"
     if isinstance(value, bool) or not isinstance(value, Real):
         raise ValueError(f"{must}, got {value!r}.")
     number = float(value)
@@ -64,3 +72,11 @@ def check_choice(name: str, value: Any, choices: Sequence[Any]) -> Any:
         listed = ", ".join(repr(choice) for choice in choices)
         raise ValueError(f"{name} must be one of {listed}, got {value!r}.")
     return value
+
+
+def _is_auto(value: Any) -> bool:
+    return isinstance(value, str) and value == "auto"
+
+
+def _auto_or(or_auto: bool) -> str:
+    return "'auto' or " if or_auto else ""

@@ -32,6 +32,17 @@ def test_other_numbers_do_not(value):
         check_real("x", value, 0, 1)
 
 
+@pytest.mark.parametrize("check", [check_integer, check_real])
+def test_auto_passes_where_it_is_allowed(check):
+    assert check("x", "auto", 0, or_auto=True) == "auto"
+    assert check("x", 3, 0, or_auto=True) == 3
+    for value in ("Auto", None, np.array(["auto"]), -1):
+        with pytest.raises(ValueError, match=r"x must be 'auto' or an? (int|number) >= 0, got"):
+            check("x", value, 0, or_auto=True)
+    with pytest.raises(ValueError, match=r"x must be an? (int|number) >= 0, got 'auto'"):
+        check("x", "auto", 0)
+
+
 @pytest.mark.parametrize("value", [0, 1])
 def test_open_ends_are_excluded(value):
     with pytest.raises(ValueError, match=r"x must be a number > 0 and < 1, got"):

@@ -499,8 +499,7 @@ class DynIntClassifier(BaseInteractionClassifier):
                 f"n_subspaces must divide embedding_dim = {self.embedding_dim}, "
                 f"got {self.n_subspaces}."
             )
-        if self.rank != "auto":
-            check_integer("rank", self.rank, 1)
+        check_integer("rank", self.rank, 1, or_auto=True)
         check_integer("reduction_ratio", self.reduction_ratio, 1)
         check_real("orthogonal_penalty", self.orthogonal_penalty, 0)
         check_choice("optimizer", self.optimizer, OPTIMIZERS)

@@ -309,8 +309,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         check_choice("search", self.search, ["bilevel", "joint"])
         check_real("search_fraction", self.search_fraction, 0, 1, open_low=True, open_high=True)
         check_integer("search_epochs", self.search_epochs, 1)
-        if self.gate_price != "auto":
-            check_real("gate_price", self.gate_price, 0)
+        check_real("gate_price", self.gate_price, 0, or_auto=True)
         check_choice("retrain_init", self.retrain_init, ["init", "random", "search"])
         check_choice("orders", tuple(self.orders), [(2,), (3,), (2, 3)])
         check_choice("operator", self.operator, ["inner", "outer"])

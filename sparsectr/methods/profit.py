@@ -318,13 +318,12 @@ class ProfitClassifier(BaseInteractionClassifier):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        if self.max_order != "auto":
-            check_integer("max_order", self.max_order, 2)
+        check_integer("max_order", self.max_order, 2, or_auto=True)
         if isinstance(self.n_crosses, Mapping):
             for order, n in self.n_crosses.items():
                 check_integer(f"n_crosses[{order}]", n, 0)
-        elif self.n_crosses != "auto":
-            check_integer("n_crosses", self.n_crosses, 0)
+        else:
+            check_integer("n_crosses", self.n_crosses, 0, or_auto=True)
         check_integer("rank", self.rank, 1)
         check_choice("space", self.space, ["auto", "cp", "full"])
         check_choice("coupling", self.coupling, ["symmetric", "stacked"])

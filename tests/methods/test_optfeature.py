@@ -312,7 +312,7 @@ def test_a_gate_by_fields_is_the_same_for_all_rows():
         ({"search": "random"}, "search must be one of"),
         ({"search_fraction": 1.0}, "search_fraction must be a number > 0 and < 1"),
         ({"search_epochs": 0}, "search_epochs must be an int >= 1"),
-        ({"gate_price": -1.0}, "gate_price must be a number >= 0"),
+        ({"gate_price": -1.0}, "gate_price must be 'auto' or a number >= 0"),
         ({"retrain_init": "best"}, "retrain_init must be one of"),
         ({"orders": (4,)}, "orders must be one of"),
         ({"operator": "sum"}, "operator must be one of"),

@@ -247,7 +247,7 @@ def test_embeddings_stay_far_from_denormal_numbers(small):
     ("parameters", "match"),
     [
         ({"max_order": 6}, "max_order must be at most the number of fields, n_features = 5"),
-        ({"max_order": 1}, "max_order must be an int >= 2"),
+        ({"max_order": 1}, "max_order must be 'auto' or an int >= 2"),
         ({"n_crosses": 11}, "n_crosses must be at most the number of sets of order 2, 10"),
         ({"n_crosses": {3: 1}}, "n_crosses must have the keys"),
         ({"n_crosses": {}}, "n_crosses must have the keys"),

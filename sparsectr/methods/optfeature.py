@@ -521,7 +521,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
                 "alpha": self.alpha_,
             }
         )
-        inactive = (self.keep_rate_ == 0) & (len(self.hidden_units) == 0)
+        inactive = (self.keep_rate_ == 0) & (not net.config.hidden_units)
         return self._tabulate(crosses, inactive=inactive)
 
     def selected_values(self, fields: Sequence[str], top: int = 20) -> pd.DataFrame:
@@ -599,7 +599,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
 
     def _list_crosses(self, net: OptFeatureNet, codes: Tensor) -> Iterable[tuple[int, ...]]:
         # Without hidden units, a cross has no other way to the logits than its gate.
-        crosses = net.crosses() if len(self.hidden_units) else net.kept_crosses()
+        crosses = net.crosses() if net.config.hidden_units else net.kept_crosses()
         yield from screen_crosses(net, codes, crosses, MOST_MEASURED)
 
     def _measure_crosses(

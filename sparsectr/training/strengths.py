@@ -15,12 +15,12 @@ Cross = tuple[int, ...]
 # Crosses times rows of one measurement: about a second of work on one core.
 MEASURING_BUDGET = 1_000_000
 FEWEST_ROWS = 1_000
-# Most rows where every cross takes passes through a perceptron.
-MOST_ROWS_BEHIND_MLP = 10_000
-# The same for the screening of more crosses than can be measured on the fewest rows.
+# More crosses than these are screened first, with a budget of their own.
+MOST_MEASURED = MEASURING_BUDGET // FEWEST_ROWS
 SCREENING_BUDGET = 250_000
 FEWEST_SCREENED_ROWS = 32
-MOST_MEASURED = MEASURING_BUDGET // FEWEST_ROWS
+# Most rows where every cross takes passes through a perceptron.
+MOST_ROWS_BEHIND_MLP = 10_000
 ROWS_AT_ONCE = 256
 # A smaller effect on the log-odds than this is a rounding error: the cross is not active.
 ROUNDING = 1e-6

@@ -182,7 +182,9 @@ def _logits_part(
     of_readout, of_values = readout.ravel(), linear.ravel()
     for first in range(first_row, stop, n_block_rows):
         last = min(stop, first + n_block_rows)
-        ask_for(codes[first:last], offsets, of_values, n_outputs)
+        coming = codes[last : last + n_block_rows]
+        ask_for(coming, offsets, of_values, n_outputs)
+        ask_for(coming, offsets, table.ravel(), dim)
         look_up(codes[first:last], offsets, table, dim, x)
         sum_products(x, weights, fields, starts, total)
         for r in range(last - first):

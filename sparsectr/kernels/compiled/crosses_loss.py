@@ -130,7 +130,9 @@ def _loss_part(
     stop = min(len(codes), (part + 1) * PART_ROWS)
     for first in range(part * PART_ROWS, stop, n_block_rows):
         n = min(stop - first, n_block_rows)
-        ask_for(codes[first : first + n], offsets, linear, 1)
+        coming = codes[first + n : first + n + n_block_rows]
+        ask_for(coming, offsets, table.ravel(), dim)
+        ask_for(coming, offsets, linear, 1)
         look_up(codes[first : first + n], offsets, table, dim, x)
         sum_products(x, weights, fields, starts, total)
         for r in range(n):

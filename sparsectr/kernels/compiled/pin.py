@@ -19,6 +19,7 @@ from torch.nn import functional
 from sparsectr.kernels.compiled.arrays import as_array
 from sparsectr.kernels.compiled.blocks import (
     add,
+    ask_for,
     clear,
     copy,
     grow,
@@ -250,6 +251,8 @@ def _logits_part(
     total = np.empty(x.shape[2], np.float32)
     for first in range(start, stop, n_block_rows):
         last = min(stop, first + n_block_rows)
+        coming = codes[last : last + n_block_rows]
+        ask_for(coming, offsets, table.ravel(), table.shape[1])
         look_up(codes[first:last], offsets, table, dim, x[0])
         for layer in range(len(weights)):
             grow_by_product(weights[layer], x[0], x[min(layer, 1)], x[1])

@@ -11,6 +11,7 @@ from torch import Tensor
 from sparsectr.kernels.compiled.arrays import as_array
 from sparsectr.kernels.compiled.blocks import (
     add,
+    ask_for,
     clear,
     grow,
     look_up,
@@ -132,6 +133,8 @@ def _loss_part(
     partial_sums = zero_lines((*weights.shape, SHORT_WIDTH))
     for first in range(start, stop, n_block_rows):
         n = min(stop - first, n_block_rows)
+        coming = codes[first + n : first + n + n_block_rows]
+        ask_for(coming, offsets, table.ravel(), table.shape[1])
         look_up(codes[first : first + n], offsets, table, dim, x[0])
         for layer in range(n_layers):
             set_product(weights[layer], x[0], factors[layer])

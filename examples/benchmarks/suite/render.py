@@ -152,7 +152,8 @@ def render_bars(
         yield "## What was to be reached"
         yield (
             "Aims set before anything was measured. A row counts with its mean over the seeds, and "
-            "with default, chosen or tuned settings; peers of one seed count as well."
+            "with default, chosen or tuned settings; peers of one seed count as well. What was "
+            "tried where one is not reached: [decisions](decisions.md)."
         )
         yield make_table(BARS_HEAD, lines)
 

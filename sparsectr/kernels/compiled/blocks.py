@@ -71,6 +71,13 @@ def ask_for(codes: Any, offsets: Any, flat: Any, length: int) -> None:
 
 
 @compiled
+def ask_for_both(codes: Any, offsets: Any, table: Any, linear: Any, n_outputs: int) -> None:
+    """Ask for the embeddings and the linear terms, flat, of rows of codes (R, F)."""
+    ask_for(codes, offsets, table.ravel(), table.shape[1])
+    ask_for(codes, offsets, linear, n_outputs)
+
+
+@compiled
 def sum_linear(codes: Any, offsets: Any, linear: Any) -> Any:
     """Return the sum of the linear terms of a row."""
     total = np.float32(0)

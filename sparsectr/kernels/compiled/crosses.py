@@ -22,7 +22,7 @@ from sparsectr.kernels.compiled import vectors
 from sparsectr.kernels.compiled.arrays import as_array
 from sparsectr.kernels.compiled.blocks import (
     STEP_COLUMNS,
-    ask_for,
+    ask_for_both,
     clear,
     count_product_columns,
     count_product_rows,
@@ -182,9 +182,7 @@ def _logits_part(
     of_readout, of_values = readout.ravel(), linear.ravel()
     for first in range(first_row, stop, n_block_rows):
         last = min(stop, first + n_block_rows)
-        coming = codes[last : last + n_block_rows]
-        ask_for(coming, offsets, of_values, n_outputs)
-        ask_for(coming, offsets, table.ravel(), dim)
+        ask_for_both(codes[last : last + n_block_rows], offsets, table, of_values, n_outputs)
         look_up(codes[first:last], offsets, table, dim, x)
         sum_products(x, weights, fields, starts, total)
         for r in range(last - first):

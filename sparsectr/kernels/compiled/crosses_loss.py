@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sparsectr.kernels.compiled.arrays import as_array
 from sparsectr.kernels.compiled.blocks import (
-    ask_for,
+    ask_for_both,
     clear,
     count_product_columns,
     count_product_rows,
@@ -131,8 +131,7 @@ def _loss_part(
     for first in range(part * PART_ROWS, stop, n_block_rows):
         n = min(stop - first, n_block_rows)
         coming = codes[first + n : first + n + n_block_rows]
-        ask_for(coming, offsets, table.ravel(), dim)
-        ask_for(coming, offsets, linear, 1)
+        ask_for_both(coming, offsets, table, linear, 1)
         look_up(codes[first : first + n], offsets, table, dim, x)
         sum_products(x, weights, fields, starts, total)
         for r in range(n):

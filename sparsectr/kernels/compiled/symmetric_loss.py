@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sparsectr.kernels.compiled.arrays import as_array
 from sparsectr.kernels.compiled.blocks import (
-    ask_for,
+    ask_for_both,
     count_product_columns,
     count_product_rows,
     look_up,
@@ -155,19 +155,12 @@ def _logits_part(
     stop = min(len(codes), (part + 1) * PART_ROWS)
     for first in range(part * PART_ROWS, stop, n_block_rows):
         last = min(stop, first + n_block_rows)
-        ask_for_next(codes[last : min(stop, last + n_block_rows)], offsets, table, linear)
+        ask_for_both(codes[last : last + n_block_rows], offsets, table, linear, 1)
         look_up(codes[first:last], offsets, table, dim, x[0])
         sum_polynomials(factors, rooms)
         for b in range(first, last):
             of_fields = sum_piece(total, (b - first) * dim, dim)
             logits[b, 0] = bias[0] + of_fields + sum_linear(codes[b], offsets, linear)
-
-
-@compiled
-def ask_for_next(codes: Any, offsets: Any, table: Any, linear: Any) -> None:
-    """Ask for all that the rows of the next block need."""
-    ask_for(codes, offsets, table.ravel(), table.shape[1])
-    ask_for(codes, offsets, linear, 1)
 
 
 @compiled
@@ -199,7 +192,7 @@ def _loss_part(
     stop = min(len(codes), (part + 1) * PART_ROWS)
     for first in range(part * PART_ROWS, stop, n_block_rows):
         last = min(stop, first + n_block_rows)
-        ask_for_next(codes[last : min(stop, last + n_block_rows)], offsets, table, linear)
+        ask_for_both(codes[last : last + n_block_rows], offsets, table, linear, 1)
         look_up(codes[first:last], offsets, table, dim, x[0])
         sum_polynomials(factors, rooms)
         # Of missing rows nothing is wanted.

@@ -1,35 +1,19 @@
-"""scikit-learn's own checks for every public estimator that wants more than a table."""
+"""scikit-learn's own checks for every public estimator."""
 
+from public import CLASSIFIERS, ESTIMATORS
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sparsectr import (
-    DynIntClassifier,
-    InteractionFeatures,
-    ListedInteractions,
-    OptFeatureClassifier,
-    ProfitClassifier,
-)
+from sparsectr import FieldEncoder, InteractionFeatures, ListedInteractions, ProfitClassifier
 
 MINIBATCHES = "repeating a row changes the minibatches; see test_base for the full-batch identity"
 EXPECTED_FAILURES = {
-    "check_sample_weight_equivalence_on_dense_data": MINIBATCHES,
+    ListedInteractions: {"check_complex_data": "reads names, no values"},
+    **{cls: {"check_sample_weight_equivalence_on_dense_data": MINIBATCHES} for cls in CLASSIFIERS},
 }
-
-
-@parametrize_with_checks(
-    [
-        DynIntClassifier(random_state=0),
-        OptFeatureClassifier(random_state=0),
-        ProfitClassifier(random_state=0),
-    ],
-    expected_failed_checks=lambda estimator: EXPECTED_FAILURES,  # strict, by pyproject.toml
-)
-def test_scikit_learn_checks(estimator, check):
-    check(estimator)
-
-
-@parametrize_with_checks(
-    [
+# What is checked of a class; of any other one, an object with its defaults.
+SETTINGS = {
+    FieldEncoder: [FieldEncoder(), FieldEncoder(hash_buckets=7), FieldEncoder(min_frequency=2)],
+    InteractionFeatures: [
         InteractionFeatures(
             ProfitClassifier(max_order=order, search_epochs=1, max_epochs=1, random_state=0),
             encoder=encoder,
@@ -38,15 +22,15 @@ def test_scikit_learn_checks(estimator, check):
         # about those, `transform` does, and the checks want them to be equal.
         for encoder, order in (("target", 2), ("onehot", "auto"), ("codes", "auto"))
     ]
-    + [InteractionFeatures(ListedInteractions(), n_interactions=None)]
-)
-def test_scikit_learn_checks_of_the_transformer(estimator, check):
-    check(estimator)
+    + [InteractionFeatures(ListedInteractions(), n_interactions=None)],
+    **{cls: [cls(random_state=0)] for cls in CLASSIFIERS},
+}
 
 
 @parametrize_with_checks(
-    [ListedInteractions()],
-    expected_failed_checks=lambda estimator: {"check_complex_data": "reads names, no values"},
+    [estimator for cls in ESTIMATORS for estimator in SETTINGS.get(cls) or [cls()]],
+    # Strict, by pyproject.toml.
+    expected_failed_checks=lambda estimator: EXPECTED_FAILURES.get(type(estimator), {}),
 )
-def test_scikit_learn_checks_of_the_list(estimator, check):
+def test_scikit_learn_checks(estimator, check):
     check(estimator)

@@ -19,7 +19,6 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 from sklearn.utils import estimator_checks
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sparsectr.encoding.field_encoder import FieldEncoder
 
@@ -371,13 +370,6 @@ def test_a_failed_fit_leaves_the_vocabularies_alone():
 
 
 # scikit-learn
-
-
-@parametrize_with_checks(
-    [FieldEncoder(), FieldEncoder(hash_buckets=7), FieldEncoder(min_frequency=2)]
-)
-def test_estimator_checks(estimator, check):
-    check(estimator)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from public import CLASSIFIERS
 from scipy.stats import loguniform
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import (
@@ -10,10 +11,8 @@ from sklearn.model_selection import (
     RandomizedSearchCV,
 )
 
-from sparsectr import DynIntClassifier, OptFeatureClassifier, ProfitClassifier
 from sparsectr.datasets import make_clicks
 
-CLASSIFIERS = [DynIntClassifier, OptFeatureClassifier, ProfitClassifier]
 every_classifier = pytest.mark.parametrize("cls", CLASSIFIERS)
 
 

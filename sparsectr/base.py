@@ -55,18 +55,51 @@ class BaseInteractionClassifier(
 
     Parameters
     ----------
-    See the subclasses: every one documents all of them.
+    embedding_dim : int, default=16
+        Length D of an embedding.
+    embedding_l2 : float, default=1e-3
+        Weight of ``|e|^2 / 2``, summed over all values, beside the mean log loss.
+    learning_rate : float, default=1e-3
+        Step size of the optimizers.
+    weight_decay : float, default=1e-6
+        L2 penalty per step of the optimizers.
+    batch_size : int or "auto", default="auto"
+        Rows per step. "auto": the power of two that gives about 400 steps per epoch, from 32 to
+        4,096.
+    max_epochs : int, default=30
+        Maximum number of passes over the training rows.
+    early_stopping : bool or "auto", default="auto"
+        Whether training stops when the validation metric stops improving; the weights of the best
+        epoch are restored. "auto": if there are at least 500 rows, or validation rows are passed to
+        `fit`.
+    monitor : {"log_loss", "roc_auc"}, default="log_loss"
+        The validation metric that early stopping watches.
+    validation_fraction : float, default=0.1
+        Share of the rows set apart for early stopping, if no ``X_val`` is passed to `fit`.
+    n_iter_no_change : int, default=3
+        Number of epochs without improvement before training stops. Each of them lowers the learning
+        rate to a tenth.
+    n_interactions : int, default=50
+        Maximum number of crosses in ``selected_interactions_``.
+    class_weight : dict, "balanced" or None, default=None
+        Factor of every class in the loss; "balanced": the inverse of the summed weight of its rows.
+    encoder : FieldEncoder or "auto", default="auto"
+        Turns columns into codes; "auto" is ``FieldEncoder()``. A given encoder is cloned.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the fitted net, with the same vocabularies. Parameters that shape
+        the net must not have changed.
+    device : str, default="auto"
+        Where to train: "cpu", "cuda", ...; "auto" takes a GPU if there is one.
+    random_state : int, RandomState or None, default=None
+        Source of all random numbers: validation split, initial weights, order of the rows.
+    verbose : int, default=0
+        Whether to print one line per epoch (1) or nothing (0).
 
     """
 
     _net_parameters: ClassVar[tuple[str, ...]] = ("embedding_dim",)
     # Those of embedding_dim and embedding_l2 that may be "auto".
     _automatic: ClassVar[tuple[str, ...]] = ()
-
-    _doc_link_module = "sparsectr"
-    _doc_link_template = (
-        "https://sparsectr.readthedocs.io/en/stable/api/generated/sparsectr.{estimator_name}.html"
-    )
 
     def __init__(
         self,

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from numpydoc.docscrape import get_doc_object
 from numpydoc.validate import Validator, validate
+from public import CLASSIFIERS
 from sklearn.base import BaseEstimator
 
 from sparsectr import ProfitClassifier
+from sparsectr.base import BaseInteractionClassifier
 from sparsectr.datasets import make_clicks
 
 PUBLIC_MODULES = ["sparsectr", "sparsectr.datasets"]
@@ -143,6 +145,29 @@ def test_documented_defaults_of_method_are_those_of_the_code(name):
     documented, coded = documented_defaults(method), coded_defaults(method)
     # A method need not repeat that an argument may be left out.
     assert documented == {parameter: coded.get(parameter) for parameter in documented}
+
+
+def descriptions(cls: type) -> dict[str, str]:
+    """Texts of the documented parameters, white space folded."""
+    return {
+        parameter.name: " ".join(" ".join(parameter.desc).split())
+        for parameter in get_doc_object(cls)["Parameters"]
+    }
+
+
+def test_the_base_documents_what_all_classifiers_share():
+    assert (
+        descriptions(BaseInteractionClassifier).keys()
+        == coded_defaults(BaseInteractionClassifier).keys()
+    )
+
+
+@pytest.mark.parametrize("cls", CLASSIFIERS)
+def test_shared_parameters_are_worded_as_in_the_base(cls):
+    own = descriptions(cls)
+    for name, text in descriptions(BaseInteractionClassifier).items():
+        # A method may add what is special about it.
+        assert own[name] == text or own[name].startswith(text + " "), name
 
 
 @pytest.mark.parametrize("name", OBJECTS)

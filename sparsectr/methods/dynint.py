@@ -320,39 +320,40 @@ class DynIntClassifier(BaseInteractionClassifier):
     embedding_l2 : float, default=1e-3
         Weight of ``|e|^2 / 2``, summed over all values, beside the mean log loss.
     learning_rate : float, default=5e-3
-        Step size of the optimizers; 30 times as large for embeddings under "adagrad".
+        Step size of the optimizers. Embeddings take steps 30 times as long under "adagrad".
     weight_decay : float, default=1e-6
-        L2 penalty per step of Adam and Adagrad.
+        L2 penalty per step of the optimizers.
     batch_size : int or "auto", default="auto"
         Rows per step. "auto": the power of two that gives about 400 steps per epoch, from 32 to
         4,096.
     max_epochs : int, default=30
-        Most passes over the training rows.
+        Maximum number of passes over the training rows.
     early_stopping : bool or "auto", default="auto"
-        Whether to stop when the validation value stops to improve, and to go back to the best
-        epoch. "auto": if there are 500 rows or validation rows are passed to `fit`.
+        Whether training stops when the validation metric stops improving; the weights of the best
+        epoch are restored. "auto": if there are at least 500 rows, or validation rows are passed to
+        `fit`.
     monitor : {"log_loss", "roc_auc"}, default="log_loss"
-        The validation value that early stopping watches.
+        The validation metric that early stopping watches.
     validation_fraction : float, default=0.1
-        Share of the rows set apart for early stopping.
+        Share of the rows set apart for early stopping, if no ``X_val`` is passed to `fit`.
     n_iter_no_change : int, default=3
-        Epochs without improvement before training stops. Each of them drops the learning rate to a
-        tenth.
+        Number of epochs without improvement before training stops. Each of them lowers the learning
+        rate to a tenth.
     n_interactions : int, default=50
-        Most crosses in ``selected_interactions_``.
+        Maximum number of crosses in ``selected_interactions_``.
     class_weight : dict, "balanced" or None, default=None
-        Weight of every class in the loss.
+        Factor of every class in the loss; "balanced": the inverse of the summed weight of its rows.
     encoder : FieldEncoder or "auto", default="auto"
         Turns columns into codes; "auto" is ``FieldEncoder()``. A given encoder is cloned.
     warm_start : bool, default=False
-        Whether `fit` goes on from the fitted net, with the same vocabularies. Parameters that
-        shape the net must not have changed.
+        Whether `fit` goes on from the fitted net, with the same vocabularies. Parameters that shape
+        the net must not have changed.
     device : str, default="auto"
         Where to train: "cpu", "cuda", ...; "auto" takes a GPU if there is one.
     random_state : int, RandomState or None, default=None
         Source of all random numbers: validation split, initial weights, order of the rows.
     verbose : int, default=0
-        1 writes one line per epoch.
+        Whether to print one line per epoch (1) or nothing (0).
 
     Attributes
     ----------

@@ -99,44 +99,46 @@ class ProfitClassifier(BaseInteractionClassifier):
         on touched rows. All else follows Adam. Where training goes on with trained embeddings, by
         ``retrain_from="search"``, ``partial_fit`` or ``warm_start``, "adagrad" gives way to "adam".
     embedding_dim : int or "auto", default="auto"
-        Length of an embedding. "auto": 32 for the linear predictor where a value has 100 rows or
-        more in the mean, 16 otherwise.
+        Length D of an embedding. "auto": 32 for the linear predictor where a value has 100 rows or
+        more on average, 16 otherwise.
     embedding_l2 : float, default=1e-4
         Weight of ``|e|^2 / 2``, summed over all values, beside the mean log loss.
     learning_rate : float, default=5e-3
-        Learning rate of Adam, for everything but the betas. Under "adagrad" the kept net has half
-        of it, and its embeddings 30 times that half.
+        Step size of the optimizers. The betas have one of their own. Under "adagrad" the kept net
+        takes steps half as long, and its embeddings steps 15 times as long.
     weight_decay : float, default=1e-6
-        L2 penalty per touch.
+        L2 penalty per step of the optimizers.
     batch_size : int or "auto", default="auto"
         Rows per step. "auto": the power of two that gives about 400 steps per epoch, from 32 to
         4,096.
     max_epochs : int, default=30
-        Most epochs of any phase.
+        Maximum number of passes over the training rows. It holds for every phase.
     early_stopping : bool or "auto", default="auto"
-        Whether validation ends a phase; "auto": from 500 rows on, or with ``X_val``.
+        Whether training stops when the validation metric stops improving; the weights of the best
+        epoch are restored. "auto": if there are at least 500 rows, or validation rows are passed to
+        `fit`.
     monitor : {"log_loss", "roc_auc"}, default="log_loss"
-        Validation value that is watched.
+        The validation metric that early stopping watches.
     validation_fraction : float, default=0.1
-        Share of the rows for validation, if no ``X_val`` is passed.
+        Share of the rows set apart for early stopping, if no ``X_val`` is passed to `fit`.
     n_iter_no_change : int, default=3
-        Epochs without improvement after which the last phase ends. Each of them drops the learning
+        Number of epochs without improvement before training stops. Each of them lowers the learning
         rate to a tenth.
     n_interactions : int, default=50
-        Length of ``selected_interactions_`` at most.
+        Maximum number of crosses in ``selected_interactions_``.
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes.
+        Factor of every class in the loss; "balanced": the inverse of the summed weight of its rows.
     encoder : FieldEncoder or "auto", default="auto"
-        Turns columns into codes.
+        Turns columns into codes; "auto" is ``FieldEncoder()``. A given encoder is cloned.
     warm_start : bool, default=False
-        Whether ``fit`` trains the kept net further instead of searching again. Parameters that
-        shape the net must not have changed.
+        Whether `fit` goes on from the fitted net, with the same vocabularies. Parameters that shape
+        the net must not have changed. The kept net is trained further; nothing is searched again.
     device : str, default="auto"
-        Device of training; "auto" takes a GPU if there is one.
-    random_state : int, RandomState instance or None, default=None
-        Seed of everything random.
+        Where to train: "cpu", "cuda", ...; "auto" takes a GPU if there is one.
+    random_state : int, RandomState or None, default=None
+        Source of all random numbers: validation split, initial weights, order of the rows.
     verbose : int, default=0
-        Whether to print a line per epoch.
+        Whether to print one line per epoch (1) or nothing (0).
 
     Attributes
     ----------

@@ -56,6 +56,13 @@ def tests_oldest(session: nox.Session) -> None:
 
 
 @nox.session
+def bad_input(session: nox.Session) -> None:
+    """Write docs/bad_input.md: what comes of every kind of bad input."""
+    install(session, "tests")
+    session.run("pytest", "tests/test_bad_input.py", env={"SPARSECTR_WRITE_PAGES": "1"})
+
+
+@nox.session
 def flights(session: nox.Session) -> None:
     """Remake the bundled flights from the package they come from."""
     install(session, "tests", package=False)

@@ -1,0 +1,245 @@
+"""Whatever comes in: a result that makes sense, or one sentence. docs/bad_input.md lists them."""
+
+import inspect
+import os
+import re
+import traceback
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import public
+import pytest
+import sklearn
+from bad_inputs import COLUMNS, CONTAINERS, LATER, NAMES, Case, Y, table
+from packaging.version import Version
+from sklearn.dummy import DummyClassifier
+from sklearn.exceptions import NotFittedError
+
+import sparsectr
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "bad_input.md"
+PACKAGE = Path(sparsectr.__file__).parent
+
+# Sentences that scikit-learn's own estimator checks ask for, word by word.
+CONTRACT = [
+    r"X has \d+ features, but \w+ is expecting \d+ features as input",
+    r"The feature names should match those that were passed",
+    r"Found array with 0 (sample|feature)\(s\) \(shape=.*\) while a minimum of 1 is required",
+    r"This \w+ (instance|estimator) (is not fitted yet|requires y to be passed)",
+    r"Feature names are only supported if all input features have string names, but your input",
+]
+SMALL = {
+    "max_epochs": 1,
+    "search_epochs": 1,
+    "embedding_dim": 4,
+    "hidden_units": (4,),
+    "n_interactions": 3,
+    "random_state": 0,
+}
+MUST = re.compile(r"\b(must|needs?|expected|not supported)\b", re.IGNORECASE)
+CAME = re.compile(r"\b(got|has|have|are|is|repeated|missing|found)\b", re.IGNORECASE)
+LONGEST = 400
+
+
+# Roads: what is done with an input -----------------------------------------------------------
+
+
+def make(name: str, **parameters: Any) -> Any:
+    """Make a small estimator; what it is made of comes by itself."""
+    cls = getattr(sparsectr, name)
+    known = inspect.signature(cls).parameters
+    small = {k: v for k, v in SMALL.items() if k in known}
+    if "estimator" in known:
+        small["estimator"] = sparsectr.ListedInteractions()
+    return cls(**(small | parameters))
+
+
+def check_result(estimator: Any, X: Any) -> None:
+    """Ask a fitted estimator for what it is made for."""
+    if hasattr(estimator, "predict_proba"):
+        probabilities = estimator.predict_proba(X)
+        assert np.isfinite(probabilities).all()
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    elif hasattr(estimator, "transform"):
+        made = estimator.transform(X)
+        assert made.shape[0] == len(X)
+        assert np.isfinite(made).all()
+    else:
+        assert all(len(cross.fields) >= 2 for cross in estimator.selected_interactions_)
+
+
+def use(
+    name: str, X: Any, y: Any = Y, later: Any = None, fit: Any = None, **parameters: Any
+) -> None:
+    """Fit one estimator and ask it for a result."""
+    estimator = make(name, **parameters).fit(X, y, **(fit or {}))
+    check_result(estimator, X if later is None else later)
+
+
+def screen(X: Any, y: Any = Y) -> None:
+    clf = DummyClassifier(strategy="prior").fit(table(), Y)
+    assert np.isfinite(sparsectr.screen_interactions(clf, X, y)["score"]).all()
+
+
+CLASSIFIERS = [cls.__name__ for cls in public.CLASSIFIERS]
+ESTIMATORS = [cls.__name__ for cls in public.ESTIMATORS]
+
+
+class Group(NamedTuple):
+    """Cases that are given in the same way, and the public names that get them."""
+
+    title: str
+    column: str
+    cases: list[Case]
+    names: list[str]
+    run: Callable[[str, Any], None]
+
+
+def fit_table(name: str, X: Any) -> None:
+    if name == "screen_interactions":
+        screen(X)
+    else:
+        use(name, X)
+
+
+def fit_column(name: str, cells: Any) -> None:
+    fit_table(name, table(z=cells))
+
+
+def see_later(name: str, X: Any) -> None:
+    use(name, table(), later=X)
+
+
+TABLES = [*ESTIMATORS, "screen_interactions"]
+TRANSFORMING = [name for name in ESTIMATORS if name != "ListedInteractions"]
+GROUPS = [
+    Group("Tables", "`X` is", CONTAINERS, TABLES, fit_table),
+    Group("Cells", "A column of `X` holds", COLUMNS, TABLES, fit_column),
+    Group("Names of columns", "They are", NAMES, TABLES, fit_table),
+    Group("Other tables after the fit", "`X` has", LATER, TRANSFORMING, see_later),
+]
+
+
+# What comes ------------------------------------------------------------------------------------
+
+
+class Outcome(NamedTuple):
+    error: BaseException | None
+    warned: list[str]
+
+    def __str__(self) -> str:
+        if self.error is not None:
+            return f"{type(self.error).__name__}: {self.error}"
+        return " ".join(["accepted", *(f"(warning: {text})" for text in self.warned)])
+
+
+def come(run: Callable[[str, Any], None], name: str, case: Case) -> Outcome:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            run(name, case.make())
+        except Exception as error:
+            return Outcome(error, [])
+    return Outcome(None, sorted({str(warning.message) for warning in caught}))
+
+
+def complaint(error: BaseException | None) -> str | None:
+    """Say what is wrong with an error, if anything."""
+    if error is None:
+        return None
+    if type(error) not in (ValueError, TypeError, NotFittedError, MemoryError):
+        return f"{type(error).__name__} is none of the errors that we raise"
+    text = str(error)
+    if any(re.search(sentence, text) for sentence in CONTRACT):
+        return None
+    place = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
+    if PACKAGE not in place.parents:
+        return f"it was raised in {place}"
+    if "\n" in text or len(text) > LONGEST:
+        return f"it must have one line of at most {LONGEST} letters"
+    if not MUST.search(text) or not CAME.search(text) or not text.endswith("."):
+        return "it must be a sentence that says what must hold and what came"
+    if re.search(r"0x[0-9a-f]{6}|np\.\w+\(|<class", text):
+        return "it must say what came in plain words"
+    return None
+
+
+@pytest.fixture(scope="module")
+def outcomes() -> dict[tuple[str, str, str], Outcome]:
+    return {
+        (group.title, case.words, name): come(group.run, name, case)
+        for group in GROUPS
+        for case in group.cases
+        for name in group.names
+    }
+
+
+def test_a_result_or_one_sentence(outcomes):
+    found = {key: complaint(outcome.error) for key, outcome in outcomes.items()}
+    bad = [f"{key}: {found[key]}: {outcomes[key]}" for key in found if found[key]]
+    assert not bad, "\n".join(bad)
+
+
+# The page --------------------------------------------------------------------------------------
+
+HEAD = """# Bad input
+
+What the public classes and functions do with input that is wrong, or merely unusual. Accepted
+input gives finite results; everything else ends in one sentence. A test makes this page:
+`python -m nox -s bad_input` writes it anew.
+"""
+
+
+def write_page(outcomes: dict[tuple[str, str, str], Outcome]) -> str:
+    parts = [HEAD]
+    for group in GROUPS:
+        rows: dict[str, list[str]] = {}
+        for case in group.cases:
+            said: dict[str, list[str]] = {}
+            for name in group.names:
+                text = say(outcomes[group.title, case.words, name], name)
+                said.setdefault(text, []).append(name)
+            cell = "<br>".join(
+                text if len(said) == 1 else f"{name_all(names)}: {text}"
+                for text, names in said.items()
+            )
+            rows.setdefault(cell, []).append(escape(case.words))
+        parts.append(f"\n## {group.title}\n\n| {group.column} | what comes |\n|---|---|\n")
+        accepted = rows.pop("accepted", [])
+        parts += [f"| {'; '.join(words)} | {cell} |\n" for cell, words in rows.items()]
+        if accepted:
+            parts.append(f"| {'; '.join(accepted)} | accepted |\n")
+    return "".join(parts)
+
+
+def escape(text: str) -> str:
+    """Write text so that Markdown shows it as it is."""
+    return re.sub(r"([\\`*_{}\[\]<>#|~$])", r"\\\1", text)
+
+
+def say(outcome: Outcome, name: str) -> str:
+    """Write an outcome in Markdown, without the name of the class."""
+    return escape(" ".join(str(outcome).replace(name, "the estimator").split()))
+
+
+def name_all(names: list[str]) -> str:
+    if set(CLASSIFIERS) <= set(names):
+        names = ["classifiers", *(f"`{name}`" for name in names if name not in CLASSIFIERS)]
+        return ", ".join(names)
+    return ", ".join(f"`{name}`" for name in names)
+
+
+@pytest.mark.skipif(
+    Version(sklearn.__version__) < Version("1.9"), reason="the page is made with new versions"
+)
+def test_the_page_is_what_comes(outcomes):
+    page = write_page(outcomes)
+    if os.environ.get("SPARSECTR_WRITE_PAGES"):
+        PAGE.write_text(page, encoding="utf-8")
+    assert PAGE.read_text(encoding="utf-8") == page, (
+        "docs/bad_input.md is not what comes now: python -m nox -s bad_input writes it anew"
+    )

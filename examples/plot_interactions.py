@@ -9,6 +9,7 @@ and needs matplotlib:
 """
 
 import argparse
+from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
@@ -22,6 +23,8 @@ def main():
     parser.add_argument("--out", type=Path, default=Path("pictures"), help="folder of the pictures")
     parser.add_argument("--rows", type=int, default=100_000, help="number of flights")
     arguments = parser.parse_args()
+    if not find_spec("matplotlib"):  # before minutes of training
+        parser.error("pictures need matplotlib: python -m pip install matplotlib")
     arguments.out.mkdir(parents=True, exist_ok=True)
     pd.set_option("display.width", 120, "display.max_columns", 20, "display.precision", 3)
 

@@ -142,7 +142,7 @@ def fetch_criteo(
     -----
     The papers: F. Lyu et al., "Towards hybrid-grained feature interaction selection for deep sparse
     network", NeurIPS 2023 (OptFeature); C. Gao et al., "Progressive feature interaction search for
-    deep sparse network", NeurIPS 2021 (PROFIT); K. Yan and P. Li, "DynInt: dynamic interaction
+    deep sparse network", NeurIPS 2021 (PROFIT); Y. Yan and L. Li, "DynInt: dynamic interaction
     modeling for large-scale click-through rate prediction", DLP-KDD 2022. None published its split,
     and their code merges rare values before splitting; here this is left to the estimator.
 

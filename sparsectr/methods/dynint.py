@@ -116,14 +116,14 @@ class DynIntNet(nn.Module):
 
     Notes
     -----
-    Shapes: codes (B, F) to logits (B, K). Source: K. Yan and P. Li, "DynInt: Dynamic
+    Shapes: codes (B, F) to logits (B, K). Source: Y. Yan and L. Li, "DynInt: Dynamic
     Interaction Modeling for Large-scale Click-Through Rate Prediction", DLP-KDD 2022, equations
     2 to 12; for subspaces "xDeepInt: a hybrid architecture for modeling the vector-wise and
     bit-wise feature interactions", equations of section 3. Differences:
 
     * the D additions of the scalar b are folded into one bias;
-    * gates are one number per interaction row (D-1), singular values are 1 + DNN (D-3), and
-      the offset of "dwp" is 1/sqrt(K) (D-2), so that every variant starts as a static net.
+    * gates are one number per interaction row, singular values are 1 + DNN, and the offset of
+      "dwp" is 1/sqrt(K), so that every variant starts as a static net.
     """
 
     def __init__(
@@ -398,7 +398,7 @@ class DynIntClassifier(BaseInteractionClassifier):
 
     Notes
     -----
-    Source: K. Yan and P. Li, "DynInt: Dynamic Interaction Modeling for Large-scale
+    Source: Y. Yan and L. Li, "DynInt: Dynamic Interaction Modeling for Large-scale
     Click-Through Rate Prediction", DLP-KDD 2022. Beside the differences listed in `DynIntNet`:
 
     * embeddings have a normal prior that counts every value once (``embedding_l2``);

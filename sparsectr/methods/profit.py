@@ -179,7 +179,7 @@ class ProfitClassifier(BaseInteractionClassifier):
 
     Notes
     -----
-    Source: C. Gao, Y. Zheng, W. Wang, F. Feng, X. He and Y. Li, "Progressive feature interaction
+    Source: C. Gao, Y. Li, Q. Yao, D. Jin and Y. Li, "Progressive feature interaction
     search for deep sparse network", NeurIPS 2021, equations 4 and 6, algorithm 1. Differences:
 
     * sets hold distinct fields (``repeats=False``), and a set counts once, not in all its orders;

@@ -77,7 +77,7 @@ class DynamicActivationLayer(PinLayer):
 
     def forward(self, x: Tensor, gate: Tensor | None, rows: Tensor | None = None) -> Tensor:
         """Return the factor A, of the shape of x."""
-        # NOTE[DIFF] D-1: one gate per row, broadcast over the coordinates; the equation's
+        # NOTE[DIFF] one gate per row, broadcast over the coordinates; the equation's
         # element-wise product leaves that open.
         return 2 * torch.sigmoid(_columns(gate, rows)) * super().forward(x, None, rows)
 
@@ -113,7 +113,7 @@ class GeneratedLayer(nn.Module):
 
     def forward(self, x: Tensor, gate: Tensor | None, rows: Tensor | None = None) -> Tensor:
         """Return the factor A, of the shape of x."""
-        # NOTE[DIFF] D-3: s = 1 + network, so that the layer starts as a static one.
+        # NOTE[DIFF] s = 1 + network, so that the layer starts as a static one.
         values = 1 + _columns(gate, None if rows is None else slice(None))
         left, right = (
             (self.left, self.right) if rows is None else (self.left[rows], self.right[rows])
@@ -160,7 +160,7 @@ class WeightedLayer(PinLayer):
         """Split a gate (B, 2 K n) into u and v, each (B, K, n)."""
         if gate is None:
             raise ValueError("this layer needs the output of its gate network, got None.")
-        # NOTE[DIFF] D-2: an offset of 1/sqrt(K), not 1/K: only then is sum_p u_p v_p^T a
+        # NOTE[DIFF] an offset of 1/sqrt(K), not 1/K: only then is sum_p u_p v_p^T a
         # matrix of ones when the network's output is zero.
         vectors = gate.unflatten(1, (2, self.rank, -1)) + self.rank**-0.5
         return vectors[:, 0], vectors[:, 1]

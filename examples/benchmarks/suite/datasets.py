@@ -165,7 +165,7 @@ SOURCES = {
     "flights": Source(
         load_flights_parts,
         "log_loss",
-        "Flights from New York City in 2013 that left late or not (bundled), random 80/20 split",
+        "Flights from New York City in 2013 that arrived late or not (bundled), random 80/20 split",
     ),
     "amazon": Source(
         load_amazon,

@@ -1,0 +1,75 @@
+"""The Python blocks of README and of the documentation run, page by page, on few rows."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import matplotlib.pyplot as plt
+import pytest
+
+from sparsectr import datasets
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+# A block that cannot run here has a comment in front of it that says why.
+BLOCK = re.compile(
+    r"^(?:<!-- not run: (?P<reason>.+) -->\n)?```python\n(?P<code>.*?)^```", re.M | re.S
+)
+# Numbers of rows, as they are written in the pages.
+LARGE = re.compile(r"\b\d{1,3}(?:_\d{3})+\b")
+N_ROWS = 1_500
+
+
+class Block(NamedTuple):
+    line: int
+    code: str
+    reason: str | None
+
+
+def blocks(page: str) -> list[Block]:
+    return [
+        Block(page.count("\n", 0, match.start("code")) + 1, match["code"], match["reason"])
+        for match in BLOCK.finditer(page)
+    ]
+
+
+def runnable(page: Path) -> bool:
+    return any(block.reason is None for block in blocks(page.read_text("utf-8")))
+
+
+def load_few_flights(*, return_X_y):
+    X, y = FLIGHTS
+    rows = X.sample(N_ROWS, random_state=0).index
+    return X.loc[rows].reset_index(drop=True), y[rows].reset_index(drop=True)
+
+
+FLIGHTS = datasets.load_flights(return_X_y=True)
+
+
+@pytest.fixture
+def few_rows(monkeypatch):
+    plt.switch_backend("agg")
+    monkeypatch.setattr(datasets, "load_flights", load_few_flights)
+    yield
+    plt.close("all")
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if runnable(page)],
+    ids=lambda page: page.relative_to(ROOT).as_posix(),
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_the_blocks_of_a_page_run_in_its_order(page, few_rows):
+    names = {"__name__": "__main__"}
+    for line, code, reason in blocks(page.read_text("utf-8")):
+        if reason is None:
+            # Blank lines in front, so that a traceback tells the line of the page.
+            source = "\n" * (line - 1) + LARGE.sub(str(N_ROWS), code)
+            exec(compile(source, page.name, "exec"), names)
+
+
+def test_blocks_are_found_with_their_lines_and_reasons():
+    page = "text\n```python\na = 1\n```\n<!-- not run: no network -->\n```python\nb\n```\n"
+    assert blocks(page) == [Block(3, "a = 1\n", None), Block(7, "b\n", "no network")]
+    assert LARGE.sub("7", "make(200_000, 50, x_1)") == "make(7, 50, x_1)"

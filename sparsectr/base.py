@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
 from sparsectr.callbacks import CallbackSupportMixin, EpochReporter, with_callbacks
+from sparsectr.drafts import on_a_draft, on_one_fit
 from sparsectr.encoding.columns import as_table
 from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.explanation import ExplanationMixin
@@ -194,6 +195,7 @@ class BaseInteractionClassifier(
 
     # Training -------------------------------------------------------------------------
 
+    @on_a_draft
     @with_callbacks
     def fit(
         self,
@@ -233,14 +235,14 @@ class BaseInteractionClassifier(
             context = self._init_callback_context(max_subtasks=self._most_epochs())
             context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         going_on = bool(self.warm_start) and self.__sklearn_is_fitted__()
-        with self._all_or_nothing(keep=going_on):
-            validation = (X_val, y_val, sample_weight_val)
-            reporter = EpochReporter(self, self._snapshot, context, X, y)
-            self._learn(X, y, sample_weight, validation, reporter=reporter, going_on=going_on)
+        validation = (X_val, y_val, sample_weight_val)
+        reporter = EpochReporter(self, self._snapshot, context, X, y)
+        self._learn(X, y, sample_weight, validation, reporter=reporter, going_on=going_on)
         if context is not None:
             context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
         return self
 
+    @on_a_draft
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Train one epoch on more rows.
 
@@ -265,19 +267,18 @@ class BaseInteractionClassifier(
             This estimator, fitted.
         """
         going_on = self.__sklearn_is_fitted__()
-        with self._all_or_nothing(keep=going_on):
-            if classes is None and not going_on:
-                raise ValueError("classes must be passed on the first call to partial_fit.")
-            reporter = EpochReporter(self, self._snapshot)
-            self._learn(
-                X,
-                y,
-                sample_weight,
-                reporter=reporter,
-                going_on=going_on,
-                classes=classes,
-                one_epoch=True,
-            )
+        if classes is None and not going_on:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        reporter = EpochReporter(self, self._snapshot)
+        self._learn(
+            X,
+            y,
+            sample_weight,
+            reporter=reporter,
+            going_on=going_on,
+            classes=classes,
+            one_epoch=True,
+        )
         return self
 
     def _learn(
@@ -471,6 +472,7 @@ class BaseInteractionClassifier(
 
     # Prediction -----------------------------------------------------------------------
 
+    @on_one_fit
     def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
         """Predict the probability of every class.
 
@@ -489,6 +491,7 @@ class BaseInteractionClassifier(
         validate_data(self, table, reset=False, skip_check_array=True)
         return to_probabilities(predict_logits(self._fitted_net(), self._encode(table)))
 
+    @on_one_fit
     def predict(self, X: Any) -> npt.NDArray[Any]:
         """Predict the most probable class of every row.
 

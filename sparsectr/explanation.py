@@ -13,6 +13,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
+from sparsectr.drafts import on_one_fit
 from sparsectr.encoding.columns import as_table, iterate_columns
 from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.interactions.interaction import Interaction
@@ -41,6 +42,7 @@ class ExplanationMixin(NetStorageMixin):
     ``main_effects(codes)`` what single fields add.
     """
 
+    _private_state = (*NetStorageMixin._private_state, "_cross_details")
     encoder_: FieldEncoder
     classes_: Array
     n_interactions: int
@@ -94,6 +96,7 @@ class ExplanationMixin(NetStorageMixin):
 
     # Reports ----------------------------------------------------------------------------
 
+    @on_one_fit
     def interaction_table(self) -> pd.DataFrame:
         """Return the listed crosses as a table.
 
@@ -133,6 +136,7 @@ class ExplanationMixin(NetStorageMixin):
             table.loc[inactive, MEASURES] = 0.0
         return table.sort_values("strength", ascending=False, kind="stable", ignore_index=True)
 
+    @on_one_fit
     def value_effects(self, fields: Sequence[str], *, class_label: Any = None) -> pd.DataFrame:
         """Show what the values of a cross add to the log-odds.
 
@@ -204,6 +208,7 @@ class ExplanationMixin(NetStorageMixin):
 
     # Single rows ------------------------------------------------------------------------
 
+    @on_one_fit
     def explain(
         self, X: Any, top: int | None = 5, *, class_label: Any = None, complete: bool = False
     ) -> pd.DataFrame:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from copy import deepcopy
 from importlib.metadata import version
 from typing import Any, ClassVar
@@ -12,8 +10,6 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from torch import nn
-
-PRIVATE_STATE = ("_net", "_net_arguments", "_net_state", "_cross_details", "_net_made_with")
 
 
 class NetStorageMixin:
@@ -27,6 +23,13 @@ class NetStorageMixin:
     _net_class: ClassVar[type[nn.Module]]
     # Constructor parameters that make the net what it is: training that goes on cannot change them.
     _net_parameters: ClassVar[tuple[str, ...]]
+    # Fitted attributes whose names do not end in an underscore.
+    _private_state: ClassVar[tuple[str, ...]] = (
+        "_net",
+        "_net_arguments",
+        "_net_state",
+        "_net_made_with",
+    )
     _net_arguments: dict[str, Any]
     _net_state: dict[str, np.ndarray[Any, Any]]
     _net_made_with: dict[str, Any]
@@ -68,23 +71,11 @@ class NetStorageMixin:
         net.load_state_dict(state, assign=True)
         return net.to(usable_device(self.device_))
 
-    @contextmanager
-    def _all_or_nothing(self, *, keep: bool) -> Iterator[None]:
-        """Undo everything if training is interrupted: back to before, or to unfitted."""
-        before = dict(vars(self))
-        try:
-            yield
-        except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
-            if not keep:
-                self._forget()
-            raise
-
     def _forget(self) -> None:
         """Remove the fitted state."""
         for name in list(vars(self)):
-            if (name.endswith("_") and not name.startswith("_")) or name in PRIVATE_STATE:
+            public = name.endswith("_") and not name.startswith("_")
+            if public or name in self._private_state:
                 delattr(self, name)
 
     def __sklearn_is_fitted__(self) -> bool:

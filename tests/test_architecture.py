@@ -22,9 +22,11 @@ LAYERS = {
     "kernels": set(),
     "nn": {"kernels"},
     "training": {"nn", "kernels"},
-    "encoding": set(),
+    # How every estimator fits: as a whole or not at all.
+    "drafts": set(),
+    "encoding": {"drafts"},
     # Crosses are made of codes, and InteractionFeatures is an estimator with parameters of its own.
-    "interactions": {"encoding", "parameters"},
+    "interactions": {"drafts", "encoding", "parameters"},
     "datasets": set(),
     "metrics": set(),
     # The pieces of base.py that have names of their own.
@@ -34,9 +36,17 @@ LAYERS = {
     "targets": set(),
     # What any classifier has not learnt: codes, and the statistics of the search.
     "screening": {"encoding", "training", "parameters"},
-    "explanation": {"encoding", "training", "interactions", "parameters", "persistence"},
+    "explanation": {
+        "drafts",
+        "encoding",
+        "training",
+        "interactions",
+        "parameters",
+        "persistence",
+    },
     # kernels: how long they were compiled is reported by verbose.
     "base": {
+        "drafts",
         "kernels",
         "encoding",
         "training",
@@ -49,7 +59,7 @@ LAYERS = {
         "targets",
     },
     # encoding: an estimator names FieldEncoder in its signature.
-    "methods": {"base", "nn", "training", "interactions", "parameters", "encoding"},
+    "methods": {"base", "drafts", "nn", "training", "interactions", "parameters", "encoding"},
 }
 # The only folders that may use numba and Triton; sparsectr/kernels/dispatch.py imports them when
 # they are needed.
@@ -64,6 +74,7 @@ WITHOUT_TORCH = {
     "datasets",
     "metrics",
     "callbacks",
+    "drafts",
     "parameters",
     "targets",
 }

@@ -317,16 +317,18 @@ class Interrupt:
             raise KeyboardInterrupt
 
 
-def test_an_interrupted_fit_leaves_no_model():
+def test_an_interrupted_fit_leaves_the_model_before():
     pytest.importorskip("sklearn.callback")
     model = make().set_callbacks(Interrupt())
     with pytest.raises(KeyboardInterrupt):
         model.fit(FRAME, Y)
     assert not [name for name in vars(model) if name.endswith("_")]
     model.set_callbacks().fit(FRAME, Y).set_callbacks(Interrupt())
+    before, state = model.predict_proba(FRAME), dict(vars(model))
     with pytest.raises(KeyboardInterrupt):
-        model.fit(FRAME, Y)
-    assert not model.__sklearn_is_fitted__()
+        model.fit(FRAME.assign(city="new"), 1 - Y)
+    assert vars(model) == state
+    np.testing.assert_array_equal(model.predict_proba(FRAME), before)
 
 
 @pytest.mark.parametrize("last", ["_store_net", "_measure_crosses", "_train_net"])
@@ -355,10 +357,13 @@ def test_bad_data_in_a_continuation_change_nothing(method):
         with pytest.raises(ValueError, match=r".+"):
             getattr(model, method)(rows, labels)
     np.testing.assert_array_equal(model.predict_proba(FRAME), before)
-    cold = make().fit(FRAME, Y)
+
+
+def test_a_failed_first_fit_leaves_no_model():
+    model = make()
     with pytest.raises(ValueError, match="at least two classes"):
-        cold.fit(FRAME, np.zeros(240))
-    assert not cold.__sklearn_is_fitted__()
+        model.fit(FRAME, np.zeros(240))
+    assert vars(model) == vars(make())
 
 
 @pytest.mark.parametrize("early_stopping", [True, False])

@@ -76,6 +76,15 @@ def test_teardown_after_an_error():
     assert callback.calls[-1] == "teardown"
 
 
+def test_a_callback_sees_nothing_of_the_fit_before():
+    callback = Callback()
+    model = make(max_epochs=1).fit(X, Y).set_callbacks(callback).fit(X[:60], Y[:60])
+    kept = callback.kept[0][0]
+    assert kept is not model
+    assert not hasattr(kept, "selected_interactions_")
+    assert not hasattr(kept, "history_")
+
+
 @pytest.mark.parametrize("searching", [False, True])
 def test_progress_bar(searching):
     pytest.importorskip("rich")

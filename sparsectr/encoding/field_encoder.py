@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sparsectr.drafts import on_a_draft, on_one_fit
 from sparsectr.encoding.binning import Bins, learn_bins
 from sparsectr.encoding.columns import (
     Column,
@@ -123,6 +124,7 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.numeric_features = numeric_features
         self.hash_buckets = hash_buckets
 
+    @on_a_draft
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn the vocabulary of each field.
 
@@ -148,6 +150,7 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self._fit(X, encode=False)
         return self
 
+    @on_a_draft
     def fit_transform(self, X: Any, y: Any = None) -> NDArray[np.int32]:
         """Learn the vocabularies and encode the same table, reading each column once.
 
@@ -165,6 +168,7 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         return self._fit(X, encode=True)
 
+    @on_a_draft
     def partial_fit(self, X: Any, y: Any = None) -> Self:
         """Learn from one more chunk of rows.
 
@@ -191,7 +195,7 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                 "partial_fit after fit starts over, because fit keeps no counts; call partial_fit "
                 "from the first chunk on.",
                 UserWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
         table, names, roles = self._prepare_fit(X, reset=not past)
         counts = [roles.count(j, column) for j, column in enumerate(_read(table, names))]
@@ -204,6 +208,7 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self._set_fields(fields, counts, n_rows)
         return self
 
+    @on_one_fit
     def transform(self, X: Any) -> NDArray[np.int32]:
         """Encode a table.
 
@@ -228,6 +233,7 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                 codes[:, j] = _encode(cells, self._fields[j])
         return codes
 
+    @on_one_fit
     def inverse_transform(self, X: Any) -> NDArray[Any]:
         """Give the values of codes back.
 

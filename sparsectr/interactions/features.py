@@ -15,6 +15,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sparsectr.drafts import on_a_draft, on_one_fit
 from sparsectr.encoding.columns import as_table
 from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.interactions.crossing import CrossVocabulary, label_codes
@@ -136,6 +137,7 @@ class InteractionFeatures(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         self.cv = cv
         self.random_state = random_state
 
+    @on_a_draft
     def fit(self, X: Any, y: Any, **fit_params: Any) -> Self:
         """Discover the crosses and learn how to encode them.
 
@@ -161,6 +163,7 @@ class InteractionFeatures(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         self._fit(X, y, fit_params)
         return self
 
+    @on_a_draft
     def fit_transform(self, X: Any, y: Any, **fit_params: Any) -> Any:
         """Fit, and encode the same rows without letting a row see its own label.
 
@@ -191,6 +194,7 @@ class InteractionFeatures(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
             for target in self._targets
         )
 
+    @on_one_fit
     def transform(self, X: Any) -> Any:
         """Encode the fields and their crosses.
 
@@ -209,6 +213,7 @@ class InteractionFeatures(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         validate_data(self, table, reset=False, skip_check_array=True)
         return self._encode(self._cross(self.field_encoder_.transform(table)), X)
 
+    @on_one_fit
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
         """Name the columns.
 

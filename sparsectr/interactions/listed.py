@@ -8,6 +8,7 @@ from typing import Any, Self
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
+from sparsectr.drafts import on_a_draft
 from sparsectr.encoding.columns import as_table
 from sparsectr.interactions.interaction import Interaction
 from sparsectr.parameters import check_integer
@@ -61,6 +62,7 @@ class ListedInteractions(BaseEstimator):
         self.interactions = interactions
         self.max_order = max_order
 
+    @on_a_draft
     def fit(self, X: Any, y: Any = None) -> Self:
         """List the crosses of a table.
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from itertools import chain, repeat
 from typing import Any, ClassVar, cast
 
@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from sparsectr.base import BaseInteractionClassifier
+from sparsectr.drafts import on_one_fit
 from sparsectr.encoding.columns import as_table
 from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.nn.gate_measures import MOST_COMBINATIONS, count_combinations, open_gates
@@ -209,16 +210,10 @@ class OptFeatureClassifier(BaseInteractionClassifier):
     """
 
     _net_class = OptFeatureNet
+    _private_state = (*BaseInteractionClassifier._private_state, "_value_counts")
     _net_parameters = (
         *BaseInteractionClassifier._net_parameters,
-        "granularity",
-        "combine",
-        "orders",
-        "operator",
-        "selection_dim",
-        "selection_rank",
-        "hidden_units",
-        "dropout",
+        *(field.name for field in dataclasses.fields(OptFeatureConfig)),
     )
     _automatic: ClassVar[tuple[str, ...]] = ("embedding_l2",)
     param_distributions: ClassVar[dict[str, Any]] = {
@@ -379,7 +374,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
     def _search(self, task: TrainingTask, net: OptFeatureNet) -> list[EpochRecord]:
         """Train weights and gates."""
         # NOTE[DIFF] a fixed number of epochs: the best weights come long before the best gates.
-        schedule = replace(
+        schedule = dataclasses.replace(
             task.schedule,
             max_epochs=min(self.search_epochs, task.schedule.max_epochs),
             patience=None,
@@ -501,6 +496,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
 
     # Reports --------------------------------------------------------------------------
 
+    @on_one_fit
     def interaction_table(self) -> pd.DataFrame:
         """Describe every cross, selected or not.
 
@@ -526,6 +522,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         inactive = (self.keep_rate_ == 0) & (not net.config.hidden_units)
         return self._tabulate(crosses, inactive=inactive)
 
+    @on_one_fit
     def selected_values(self, fields: Sequence[str], top: int = 20) -> pd.DataFrame:
         """Show for which values the gate of a cross is open, and for which it is closed.
 
@@ -570,6 +567,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         table = self._tabulate_values(known, codes, count=counts, open=opened, score=scores)
         return table.iloc[np.concatenate(shown)].reset_index(drop=True)
 
+    @on_one_fit
     def gate(self, X: Any) -> pd.DataFrame:
         """Say for every row and every cross whether the gate is open.
 

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from sparsectr.base import BaseInteractionClassifier
+from sparsectr.drafts import on_one_fit
 from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.nn.cross_ranking import count_crosses, rank_crosses
 from sparsectr.nn.profit_net import ProfitConfig, ProfitNet, without_crosses
@@ -301,6 +302,7 @@ class ProfitClassifier(BaseInteractionClassifier):
         self.retrain_from = retrain_from
         self.optimizer = optimizer
 
+    @on_one_fit
     def interaction_table(self) -> pd.DataFrame:
         """Return the kept crosses as a table.
 

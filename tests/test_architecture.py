@@ -80,6 +80,11 @@ WITHOUT_TORCH = {
 }
 # Optional packages, imported where they are needed.
 LOCAL_IMPORTS = {"sparsectr/interactions/display.py": ["matplotlib.pyplot"]}
+# What takes its type and its device from torch's global defaults where they are not named.
+FACTORIES = {
+    *("arange", "as_tensor", "empty", "eye", "full", "linspace", "logspace", "normal", "ones"),
+    *("rand", "randn", "scalar_tensor", "tensor", "zeros"),
+}
 RECORDS = {"NamedTuple", "TypedDict", "Protocol", "Enum", "StrEnum", "IntEnum"}
 
 
@@ -123,6 +128,7 @@ def check(files: dict[str, str]) -> list[Violation]:
         found += check_lengths(module)
         found += check_classes(module, module_classes)
         found += check_calls(module)
+        found += check_factories(module)
     return found
 
 
@@ -318,6 +324,19 @@ def check_calls(module: Module) -> Iterator[Violation]:
             yield Violation(module.path, node.lineno, "no print")
 
 
+def check_factories(module: Module) -> Iterator[Violation]:
+    """Find tensors whose type or device is whatever the process has set as torch's default."""
+    for node in ast.walk(module.tree):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        name = node.func.attr
+        if getattr(node.func.value, "id", "") == "torch" and name in FACTORIES:
+            missing = {"dtype", "device"} - {keyword.arg for keyword in node.keywords}
+            if missing:
+                rule = f"torch.{name} must name its {' and '.join(sorted(missing))}"
+                yield Violation(module.path, node.lineno, rule)
+
+
 # The package follows the rules -----------------------------------------------------------
 
 
@@ -398,6 +417,9 @@ def test_checker_accepts_a_clean_package():
         ("base.py", "class B:\n    def __init__(self, **rest): pass", 2, "must not take **rest"),
         ("base.py", "print(1)", 1, "no print"),
         ("base.py", "x = 1\nassert x", 2, "no assert"),
+        ("nn/x.py", "torch.zeros(1)", 1, "torch.zeros must name its device and dtype"),
+        ("nn/x.py", "torch.arange(n, dtype=torch.int64)", 1, "torch.arange must name its device"),
+        ("nn/x.py", "f(torch.tensor([1.0], device=x.device))", 1, "tensor must name its dtype"),
     ],
 )
 def test_checker_finds_a_planted_violation(path, source, line, rule):

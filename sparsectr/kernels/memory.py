@@ -43,7 +43,7 @@ def empty(*shape: int) -> Tensor:
     blocks: list[Any] | None = getattr(_kept, "blocks", None)
     n = prod(shape)
     if blocks is None or n < SMALLEST:
-        return torch.empty(shape)
+        return torch.empty(shape, dtype=torch.float32, device="cpu")
     block = _find_free(blocks, n)
     if block is None:
         block = np.empty(n, np.float32)

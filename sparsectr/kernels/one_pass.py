@@ -43,7 +43,7 @@ class _OnePassLoss(torch.autograd.Function):
         ctx.parameters, ctx.gradients = parameters, gradients  # type: ignore[attr-defined]
         if isinstance(value, Tensor):
             return value.clone()
-        return torch.tensor(value, dtype=torch.float32)
+        return torch.tensor(value, dtype=torch.float32, device="cpu")
 
     @staticmethod
     def backward(ctx: FunctionCtx, *gradients: Tensor) -> tuple[Tensor | None, ...]:

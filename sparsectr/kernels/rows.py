@@ -134,7 +134,8 @@ def split_gradient(gradient: Tensor) -> tuple[Tensor, Tensor]:
         )
     if gradient.is_sparse:
         return gradient._indices()[0], gradient._values()
-    return torch.arange(gradient.shape[0], device=gradient.device), gradient
+    rows = torch.arange(gradient.shape[0], dtype=torch.int64, device=gradient.device)
+    return rows, gradient
 
 
 def sum_rows(rows: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
@@ -200,7 +201,7 @@ def sum_rows_filled(rows: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
     one thread, and a frequent value has tens of thousands of look-ups in a batch.
     """
     ordered, order = torch.sort(rows.int(), stable=True)
-    places = torch.arange(len(rows), device=rows.device)
+    places = torch.arange(len(rows), dtype=torch.int64, device=rows.device)
     starts = torch.ones_like(places, dtype=torch.bool)
     torch.ne(ordered[1:], ordered[:-1], out=starts[1:])
     firsts, n_pieces = _list_starts(starts | (places % LONGEST_PIECE == 0))
@@ -221,7 +222,7 @@ def sum_rows_filled(rows: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
 def _list_starts(starts: Tensor) -> tuple[Tensor, Tensor]:
     """List the places (N,) of what is true in ``starts``, filled up with N, and their number."""
     n = len(starts)
-    places = torch.arange(n, device=starts.device)
+    places = torch.arange(n, dtype=torch.int64, device=starts.device)
     numbers = starts.cumsum(0)
     listed = places.new_full((2 * n,), n)
     # The places of what is not true go behind the list, each to its own.

@@ -174,7 +174,7 @@ class DynIntNet(nn.Module):
             module.reset_parameters(generator)
         # Positive weights: a zero or mixed start leaves fields without gradient for long.
         self.output.weight.fill_(OUTPUT_START)
-        self.output.bias.copy_(torch.as_tensor(prior_logits))
+        self.output.bias[:] = prior_logits
 
     def forward(self, codes: Tensor) -> Tensor:
         """Return logits (B, K) of codes (B, F)."""
@@ -256,8 +256,9 @@ class DynIntNet(nn.Module):
         """
         embeddings = self.embedding(codes)
         gates = self.compute_gates(embeddings)
-        subspaces = torch.arange(self.n_subspaces, device=sets.device)[None, :, None]
-        rows = (subspaces * self.n_fields + sets[:, None, :]).flatten(1)  # (P, h * o)
+        subspaces = torch.arange(self.n_subspaces, dtype=torch.int64, device=sets.device)
+        firsts = self.n_fields * subspaces[None, :, None]
+        rows = (firsts + sets[:, None, :]).flatten(1)  # (P, h * o)
         parts = split_subspaces(embeddings, self.n_subspaces)  # (B, d, n)
         x0 = parts.permute(2, 0, 1).contiguous()[rows].permute(0, 2, 3, 1)  # (P, B, d, h * o)
         x = x0

@@ -414,7 +414,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
             embeddings, vectors = net.look_up(batch.codes)
             gates = cast(Tensor, net.gates(vectors))
             # NOTE[DIFF] every cross is scaled by a random level in [0, 1), see Notes.
-            levels = torch.rand(len(batch), net.n_crosses, generator=noise, device=task.device)
+            levels = gates.new_empty(len(batch), net.n_crosses).uniform_(generator=noise)
             levelled = gates + (levels - 1) * gates.detach()
             loss = net.loss_in_one_pass(
                 batch.codes, batch.targets, batch.weights, levelled, of_gates=True

@@ -446,8 +446,9 @@ class ProfitClassifier(BaseInteractionClassifier):
         net = ProfitNet(task.vocabulary_sizes, length, task.n_outputs, config)
         net = net.to(task.device)
         ones = self.retrain_weights == "ones"
-        weights = torch.tensor([1.0 if ones else cross.weight for cross in ranked])
-        net.reset_parameters(task.new_generator(), task.prior_logits(), weights)
+        weights = np.array([1.0 if ones else cross.weight for cross in ranked], np.float32)
+        prior = task.prior_logits()
+        net.reset_parameters(task.new_generator(), prior, torch.from_numpy(weights))
         return net
 
     def _starts_at_search(self) -> bool:

@@ -70,8 +70,9 @@ def contributions_of(
     """Return what crosses of any orders add to the logits of codes (B, F): (P, B, K)."""
     found: dict[tuple[int, ...], Tensor] = {}
     for order in {len(cross) for cross in crosses}:
-        sets = torch.tensor([cross for cross in crosses if len(cross) == order])
-        for some_sets in split_rows(sets.to(codes.device), SETS_AT_ONCE):
+        chosen = [cross for cross in crosses if len(cross) == order]
+        sets = torch.tensor(chosen, dtype=torch.int64, device=codes.device)
+        for some_sets in split_rows(sets, SETS_AT_ONCE):
             parts = cross_contributions(restricted, codes, some_sets)
             found.update(zip(map(tuple, some_sets.tolist()), parts, strict=True))
     return torch.stack([found[cross] for cross in crosses])

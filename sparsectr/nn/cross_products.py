@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sparsectr.kernels.dispatch import fused_version
+from sparsectr.nn.linear import undrawn
 
 Cross = tuple[int, ...]
 
@@ -53,7 +54,8 @@ class CrossProducts(nn.Module):
         self._store("starts", list(accumulate(map(len, crosses), initial=0)))
 
     def _store(self, name: str, numbers: list[int]) -> None:
-        self.register_buffer(name, torch.tensor(numbers, dtype=torch.int64), persistent=False)
+        indices = torch.tensor(numbers, dtype=torch.int64, device="cpu")
+        self.register_buffer(name, indices, persistent=False)
 
     @property
     def listed(self) -> tuple[Tensor, Tensor]:
@@ -100,7 +102,7 @@ class WeightedCrosses(nn.Module):
     def __init__(self, crosses: Sequence[Cross]) -> None:
         super().__init__()
         self.products = CrossProducts(crosses)
-        self.weight = nn.Parameter(torch.empty(len(crosses)))
+        self.weight = undrawn(len(crosses))
 
     def forward(self, embeddings: Tensor) -> Tensor:
         """Return the weighted products (N, B, D)."""

@@ -60,7 +60,7 @@ def best_sets(
     Tensor of shape (n_best, order), int64
         Equal scores in lexicographic order.
     """
-    fields = torch.arange(n_fields, device=device)
+    fields = torch.arange(n_fields, dtype=torch.int64, device=device or "cpu")
     if comb(n_fields, order) <= most_listed:
         return _highest(score, torch.combinations(fields, order), n_best)
     sets = fields[:, None]

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 
+from sparsectr.nn.linear import undrawn
+
 # Numbers of the Gram matrices that exist at one time.
 NUMBERS_AT_ONCE = 1 << 19
 
@@ -137,7 +139,7 @@ class OuterCrosses(nn.Module):
 
     def __init__(self, n_fields: int, embedding_dim: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(comb(n_fields, 2), embedding_dim, embedding_dim))
+        self.weight = undrawn(comb(n_fields, 2), embedding_dim, embedding_dim)
 
     @torch.no_grad()
     def reset_parameters(self, generator: torch.Generator) -> None:

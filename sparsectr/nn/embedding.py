@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sparsectr.kernels.rows import look_up
+from sparsectr.nn.linear import undrawn
 
 
 class FieldEmbedding(nn.Module):
@@ -43,13 +44,13 @@ class FieldEmbedding(nn.Module):
         super().__init__()
         self.vocabulary_sizes = [int(size) for size in vocabulary_sizes]
         self.sparse = sparse
-        sizes = torch.tensor(self.vocabulary_sizes, dtype=torch.int64)
+        sizes = torch.tensor(self.vocabulary_sizes, dtype=torch.int64, device="cpu")
         first_rows = (sizes.cumsum(0) - sizes).to(torch.int32)
         self.register_buffer("offsets", first_rows, persistent=False)
-        self.weight = nn.Parameter(torch.empty(int(sizes.sum()), embedding_dim))
+        self.weight = undrawn(int(sizes.sum()), embedding_dim)
         # Square roots of how often training has seen every row so far: in half precision they
         # hold counts up to 4e9 to one part in a thousand, in two bytes.
-        counts = torch.zeros(self.weight.shape[0], dtype=torch.float16)
+        counts = torch.zeros(self.weight.shape[0], dtype=torch.float16, device="cpu")
         self.register_buffer("root_counts", counts)
 
     @torch.no_grad()

@@ -10,6 +10,7 @@ from torch.autograd.function import FunctionCtx
 from torch.nn import functional
 
 from sparsectr.nn.crosses import inner_crosses, upper_triangle
+from sparsectr.nn.linear import undrawn
 
 # Length of a fresh selection vector beside a bias of length 1. Every score then starts
 # positive for orders 2 (1 +- 0.16) and 3, and selection vectors are far enough apart for
@@ -60,9 +61,9 @@ class LowRankScores(nn.Module):
     def __init__(self, selection_dim: int, selection_rank: int, order: int) -> None:
         super().__init__()
         self.order = order
-        self.weight = nn.Parameter(torch.empty(selection_rank, selection_dim))
-        self.bias = nn.Parameter(torch.empty(selection_rank))
-        self.scale = nn.Parameter(torch.empty(selection_rank))
+        self.weight = undrawn(selection_rank, selection_dim)
+        self.bias = undrawn(selection_rank)
+        self.scale = undrawn(selection_rank)
 
     @torch.no_grad()
     def reset_parameters(self, generator: torch.Generator) -> None:
@@ -127,12 +128,12 @@ class Selection(nn.Module):
         self.combine = combine
         self.n_crosses = comb(n_fields, order)
         if granularity != "value":
-            self.field_vectors = nn.Parameter(torch.empty(n_fields, selection_dim))
+            self.field_vectors = undrawn(n_fields, selection_dim)
             self.field_scorer = LowRankScores(selection_dim, selection_rank, order)
         if granularity != "field":
             self.value_scorer = LowRankScores(selection_dim, selection_rank, order)
         if granularity == "hybrid":
-            self.alpha = nn.Parameter(torch.empty(self.n_crosses))
+            self.alpha = undrawn(self.n_crosses)
 
     @torch.no_grad()
     def reset_parameters(self, generator: torch.Generator) -> None:
@@ -174,7 +175,8 @@ class Selection(nn.Module):
         if self.granularity == "hybrid":
             return self.alpha > 0
         device = next(self.parameters()).device
-        return torch.full((self.n_crosses,), self.granularity == "field", device=device)
+        by_field = self.granularity == "field"
+        return torch.full((self.n_crosses,), by_field, dtype=torch.bool, device=device)
 
     @torch.no_grad()
     def chosen_scores(self, vectors: Tensor) -> Tensor:
@@ -194,13 +196,13 @@ class Selection(nn.Module):
 
 def start_vectors(n_vectors: int, selection_dim: int, generator: torch.Generator) -> Tensor:
     """Draw vectors of length `START_LENGTH`, as orthogonal as their number allows, (n, d)."""
-    draws = torch.empty(n_vectors, selection_dim, device=generator.device)
+    draws = torch.empty((n_vectors, selection_dim), dtype=torch.float32, device=generator.device)
     nn.init.orthogonal_(draws, generator=generator)
     return START_LENGTH * functional.normalize(draws, dim=1)
 
 
 def spread_vectors(centre: Tensor, n_vectors: int, generator: torch.Generator) -> Tensor:
     """Draw vectors of the same length close to one vector (selection_dim,)."""
-    draws = torch.empty(n_vectors, len(centre), device=centre.device)
+    draws = centre.new_empty(n_vectors, len(centre))
     draws.normal_(0, START_LENGTH * START_SPREAD * len(centre) ** -0.5, generator=generator)
     return START_LENGTH * functional.normalize(centre + draws, dim=1)

@@ -96,7 +96,7 @@ class MLP(nn.Module):
             nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu", generator=generator)
             layer.bias.zero_()
         nn.init.xavier_uniform_(last.weight, generator=generator)
-        last.bias.copy_(torch.as_tensor(output_bias))
+        last.bias[:] = output_bias
         self.seed_dropout(generator)
 
     def seed_dropout(self, generator: torch.Generator) -> None:

@@ -147,7 +147,8 @@ class OptFeatureNet(nn.Module):
         self.outer = OuterCrosses(n_fields, embedding_dim) if config.operator == "outer" else None
         self.n_crosses = sum(comb(n_fields, order) for order in config.orders)
         kept = range(self.n_crosses) if chosen is None else chosen.kept
-        self.register_buffer("kept", torch.tensor(kept, dtype=torch.int64), persistent=False)
+        places = torch.tensor(kept, dtype=torch.int64, device="cpu")
+        self.register_buffer("kept", places, persistent=False)
         # Fields of the crosses that the net has, where it has nothing but inner products of pairs.
         self.pairs: NDArray[np.int64] | None = None
         if config.orders == (2,) and self.outer is None:
@@ -261,7 +262,7 @@ class OptFeatureNet(nn.Module):
             [
                 selection.alpha.detach()
                 if selection.granularity == "hybrid"
-                else torch.full((selection.n_crosses,), torch.nan)
+                else self.embedding.weight.new_full((selection.n_crosses,), torch.nan)
                 for selection in self._selections
             ]
         )
@@ -340,7 +341,8 @@ class OptFeatureNet(nn.Module):
         net = OptFeatureNet(**(self.arguments | {"chosen": chosen})).to(kept.device)
         net.embedding, net.selections, net.outer = self.embedding, self.selections, self.outer
         n_embedded = self.mlp.first.in_features - self.n_crosses
-        columns = torch.cat([torch.arange(n_embedded, device=kept.device), n_embedded + kept])
+        embedded = torch.arange(n_embedded, dtype=torch.int64, device=kept.device)
+        columns = torch.cat([embedded, n_embedded + kept])
         net.mlp = self.mlp.without_inputs(columns)
         return net
 

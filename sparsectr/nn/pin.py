@@ -20,7 +20,7 @@ from torch.nn import functional
 from sparsectr.kernels.dispatch import fused_version
 from sparsectr.kernels.pin import polynomial_sums
 from sparsectr.nn.embedding import FieldEmbedding
-from sparsectr.nn.linear import UndrawnLinear
+from sparsectr.nn.linear import UndrawnLinear, undrawn
 from sparsectr.nn.views import TensorViews
 
 # Standard deviation of fresh interaction weights, as a share of their mean.
@@ -42,7 +42,7 @@ class PinLayer(nn.Module):
 
     def __init__(self, n_rows: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(n_rows, n_rows))
+        self.weight = undrawn(n_rows, n_rows)
 
     @torch.no_grad()
     def reset_parameters(self, generator: torch.Generator) -> None:
@@ -100,8 +100,8 @@ class GeneratedLayer(nn.Module):
     def __init__(self, n_rows: int, rank: int) -> None:
         super().__init__()
         self.gate_size = rank
-        self.left = nn.Parameter(torch.empty(n_rows, rank))
-        self.right = nn.Parameter(torch.empty(n_rows, rank))
+        self.left = undrawn(n_rows, rank)
+        self.right = undrawn(n_rows, rank)
 
     @torch.no_grad()
     def reset_parameters(self, generator: torch.Generator) -> None:

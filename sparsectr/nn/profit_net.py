@@ -128,7 +128,7 @@ class ProfitNet(nn.Module):
     ) -> None:
         """Draw embeddings and predictor, and set the weights of the crosses."""
         self.embedding.reset_parameters(generator, std=EMBEDDING_STD)
-        self.architecture.weight.copy_(torch.as_tensor(weights))
+        self.architecture.weight[:] = weights
         self.predictor.reset_parameters(generator, prior_logits)
 
     @torch.no_grad()

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from sparsectr.kernels.dispatch import fused_version
 from sparsectr.nn.embedding import FieldEmbedding
+from sparsectr.nn.linear import undrawn
 from sparsectr.nn.search_spaces import SearchSpace
 
 # Embeddings start at 0.1, not at the usual 0.01 to 0.05: the gradient of a cross of order o
@@ -37,13 +38,13 @@ class FieldLinear(nn.Module):
     def __init__(self, vocabulary_sizes: Sequence[int], n_outputs: int) -> None:
         super().__init__()
         self.table = FieldEmbedding(vocabulary_sizes, n_outputs)
-        self.bias = nn.Parameter(torch.empty(n_outputs))
+        self.bias = undrawn(n_outputs)
 
     @torch.no_grad()
     def reset_parameters(self, prior_logits: Tensor | float = 0.0) -> None:
         """Start at the prior, with no effect of any value."""
         self.table.weight.zero_()
-        self.bias.copy_(torch.as_tensor(prior_logits))
+        self.bias[:] = prior_logits
 
     def forward(self, codes: Tensor) -> Tensor:
         """Return logits (B, K) of codes (B, F)."""
@@ -70,9 +71,10 @@ class Readout(nn.Module):
     def __init__(self, embedding_dim: int, n_outputs: int) -> None:
         super().__init__()
         if n_outputs > 1:
-            self.weight = nn.Parameter(torch.empty(n_outputs, embedding_dim))
+            self.weight = undrawn(n_outputs, embedding_dim)
         else:
-            self.register_buffer("weight", torch.ones(1, embedding_dim), persistent=False)
+            ones = torch.ones(1, embedding_dim, dtype=torch.float32, device="cpu")
+            self.register_buffer("weight", ones, persistent=False)
 
     @torch.no_grad()
     def reset_parameters(self, generator: torch.Generator) -> None:
@@ -194,10 +196,8 @@ class CrossSearchNet(nn.Module):
     @torch.no_grad()
     def fold_first_order(self) -> Tensor:
         """Return the linear table (V, K) with the crosses of order 1 added to it."""
-        sizes = torch.tensor(self.embedding.vocabulary_sizes)
-        fields = torch.arange(len(sizes)).repeat_interleave(sizes)[:, None]
-        weights = self.space.set_weights(
-            torch.arange(len(sizes), device=self.embedding.weight.device)[:, None]
-        )
-        of_rows = weights[fields.to(weights.device)]  # (V, 1)
+        sizes = self.embedding.offsets.new_tensor(self.embedding.vocabulary_sizes)
+        fields = torch.arange(len(sizes), dtype=torch.int64, device=sizes.device)[:, None]
+        # Of every row of the table, (V, 1).
+        of_rows = self.space.set_weights(fields).repeat_interleave(sizes)[:, None]
         return self.linear.table.weight + of_rows * self.readout(self.embedding.weight)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from sparsectr.nn.cross_products import Cross, WeightedCrosses
+from sparsectr.nn.linear import undrawn
 from sparsectr.nn.symmetric import (
     elementary_symmetric,
     power_of_sum,
@@ -103,9 +104,7 @@ class SymmetricSpace(SearchSpace):
     def __init__(self, n_fields: int, max_order: int, rank: int, repeats: bool = False) -> None:
         super().__init__(n_fields, max_order)
         self.repeats = repeats
-        self.architecture = nn.ParameterList(
-            nn.Parameter(torch.empty(rank, n_fields)) for _ in range(max_order)
-        )
+        self.architecture = nn.ParameterList(undrawn(rank, n_fields) for _ in range(max_order))
 
     @torch.no_grad()
     def reset_parameters(self, generator: torch.Generator) -> None:
@@ -209,8 +208,10 @@ class FullSpace(SearchSpace):
     def set_weights(self, sets: Tensor) -> Tensor:
         """Return the weights (P,) of the sets (P, o)."""
         order = sets.shape[1]
-        every = torch.combinations(torch.arange(self.n_fields, device=sets.device), order)
-        digits = self.n_fields ** torch.arange(order - 1, -1, -1, device=sets.device)
+        fields = torch.arange(self.n_fields, dtype=torch.int64, device=sets.device)
+        every = torch.combinations(fields, order)
+        powers = torch.arange(order - 1, -1, -1, dtype=torch.int64, device=sets.device)
+        digits = self.n_fields**powers
         # combinations come in rising order of these numbers.
         places = torch.searchsorted((every * digits).sum(1), (sets * digits).sum(1))
         return self.architecture[order - 1][places]

@@ -207,15 +207,15 @@ class CrossSearch:
         table = self.net.embedding
         dim = table.weight.shape[1]
         n_directions = max(1, dim // len(WALSH))
-        coordinates = torch.arange(dim, device=codes.device)
+        coordinates = torch.arange(dim, dtype=torch.int64, device=codes.device)
         directions, turns = coordinates % n_directions, coordinates // n_directions % len(WALSH)
         sizes = [table.vocabulary_sizes[f] for f in fields]
         pulls = residuals @ self.net.readout.weight[:, :n_directions]  # (n_rows, S)
         scores, strengths = estimate_scores(codes[:, list(fields)], pulls, sizes, generator)
         shares = (strengths / strengths.max().clamp(min=1e-30))[directions]
         # The last field's signs are the product of the others': the cross itself keeps its sign.
-        signs = torch.tensor(WALSH)[[1 + k % 2 for k in range(len(fields) - 1)]]
-        signs = torch.cat([signs, signs.prod(0, keepdim=True)]).to(codes.device)[:, turns]
+        signs = table.weight.new_tensor(WALSH)[[1 + k % 2 for k in range(len(fields) - 1)]]
+        signs = torch.cat([signs, signs.prod(0, keepdim=True)])[:, turns]
         for f, size, score, sign in zip(fields, sizes, scores, signs, strict=True):
             start = int(table.offsets[f])
             table.weight[start : start + size] += (

@@ -94,7 +94,9 @@ def screen_sets(
     n_fields = codes.shape[1]
     masks = _parts(order)
     listed = {
-        size: torch.tensor(list(combinations(range(n_fields), size)), dtype=torch.int64)
+        size: torch.tensor(
+            list(combinations(range(n_fields), size)), dtype=torch.int64, device="cpu"
+        )
         for size in {mask.bit_count() for mask in masks}
     }
     # The sets of a size are listed by rising number.
@@ -128,7 +130,8 @@ def _parts(order: int) -> list[int]:
 def _score(agreements: Tensor, masks: Sequence[int]) -> Tensor:
     """Return the scores (P,), given the agreements (4, P, n + 1) of the parts of P sets."""
     totals, variances, thirds, shared = agreements
-    unions = torch.tensor([[masks.index(a | b) for b in masks[:-1]] for a in masks[:-1]])
+    of_pairs = [[masks.index(a | b) for b in masks[:-1]] for a in masks[:-1]]
+    unions = torch.tensor(of_pairs, dtype=torch.int64, device=totals.device)
     total, variance = remove_parts(totals, variances, shared, unions)
     # What is left has fewer independent cells, of the same size.
     share = variance / variances[:, -1].clamp(min=TINY)
@@ -142,7 +145,8 @@ def _score(agreements: Tensor, masks: Sequence[int]) -> Tensor:
 def _number(sets: Tensor, n_fields: int) -> Tensor:
     """Return the numbers (P,) of sets (P, k): their fields are its digits."""
     size = sets.shape[1]
-    return (sets * n_fields ** torch.arange(size - 1, -1, -1)).sum(1)
+    powers = torch.arange(size - 1, -1, -1, dtype=torch.int64, device=sets.device)
+    return (sets * n_fields**powers).sum(1)
 
 
 def remove_parts(
@@ -272,10 +276,10 @@ def significant_sets(scores: dict[tuple[int, ...], float]) -> list[tuple[int, ..
     -------
     list of tuples of int
     """
-    values = torch.tensor(list(scores.values()), dtype=torch.float64)
+    values = torch.tensor(list(scores.values()), dtype=torch.float64, device="cpu")
     centre = values.median()
     spread = max(1.0, 1.4826 * float((values - centre).abs().median()))
-    share = torch.tensor(1 - FALSE_ALARM / len(values), dtype=torch.float64)
+    share = values.new_tensor(1 - FALSE_ALARM / len(values))
     limit = float(centre) + spread * float(torch.special.ndtri(share))
     return sorted((s for s in scores if scores[s] > limit), key=lambda s: (-scores[s], s))
 
@@ -327,7 +331,9 @@ def estimate_scores(
     for field, (column, size) in enumerate(zip(columns, sizes, strict=True)):
         others = [k for k in range(len(columns)) if k != field]
         cells, n_cells, _ = _joint_cells([columns[k] for k in others], [sizes[k] for k in others])
-        score = torch.randn(size, n_directions, generator=generator, device=codes.device)
+        score = torch.randn(
+            (size, n_directions), generator=generator, dtype=torch.float32, device=codes.device
+        )
         for _ in range(UNFOLDING_SWEEPS):
             own = residuals * score[column]
             together = _sum_by(cells, own, n_cells)[cells]

@@ -182,7 +182,8 @@ def value_effects(codes: Tensor, effects: Tensor) -> ValueEffects:
         _, cells, counts = cells.unique(return_inverse=True, return_counts=True)
     sums = effects.new_zeros(len(counts), effects.shape[1], dtype=torch.float64)
     sums.index_add_(0, cells, effects.double())
-    example = torch.empty_like(counts).scatter_(0, cells, torch.arange(len(codes)).to(cells))
+    rows = torch.arange(len(codes), dtype=torch.int64, device=cells.device)
+    example = torch.empty_like(counts).scatter_(0, cells, rows)
     frequent = counts.argsort(descending=True, stable=True)[:MOST_COMBINATIONS]
     return ValueEffects(
         codes=codes[example[frequent]],

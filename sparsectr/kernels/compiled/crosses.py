@@ -125,7 +125,7 @@ class _SumCrosses(torch.autograd.Function):
         saved = ctx.saved_tensors  # type: ignore[attr-defined]
         embeddings, weights = saved[:2]
         n_parts = -(-len(embeddings) // PART_ROWS)
-        of_embeddings = torch.empty(embeddings.shape)
+        of_embeddings = embeddings.new_empty(embeddings.shape)
         of_weights = start_of_weights(n_parts, weights)
         arrays = [as_array(t) for t in (*saved, gradients[0])]
         run_parts(_backward_part, n_parts, *arrays, of_embeddings.numpy(), of_weights)

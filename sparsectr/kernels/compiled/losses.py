@@ -73,4 +73,4 @@ def empty_rows(n_fields: int, n_rows: int) -> Tensor:
     They and their gradients lie field by field: an optimizer then finds those of equal rows
     together, and most fields in one of its parts.
     """
-    return torch.empty(n_fields, n_rows, dtype=torch.int64)
+    return torch.empty(n_fields, n_rows, dtype=torch.int64, device="cpu")

@@ -152,9 +152,9 @@ class _PolynomialSums(torch.autograd.Function):
         embeddings, weights, left, right = ctx.saved_tensors  # type: ignore[attr-defined]
         filled = fill_up(weights, wide=right.numel() > 0)
         n_parts = -(-len(embeddings) // PART_ROWS)
-        of_embeddings = torch.empty(embeddings.shape)
-        of_weights = torch.zeros(n_parts, *filled.shape)
-        of_left, of_right = torch.empty(left.shape), torch.empty(right.shape)
+        of_embeddings = embeddings.new_empty(embeddings.shape)
+        of_weights = filled.new_zeros(n_parts, *filled.shape)
+        of_left, of_right = left.new_empty(left.shape), right.new_empty(right.shape)
         run_parts(
             _backward_part,
             n_parts,

@@ -57,7 +57,7 @@ class _SymmetricSums(torch.autograd.Function):
     @staticmethod
     def forward(ctx: FunctionCtx, embeddings: Tensor, *betas: Tensor) -> Tensor:
         ctx.save_for_backward(embeddings, *betas)
-        sums = torch.empty(len(embeddings), embeddings.shape[2])
+        sums = embeddings.new_empty(len(embeddings), embeddings.shape[2])
         run_parts(
             _forward_part,
             -(-len(embeddings) // PART_ROWS),
@@ -71,7 +71,9 @@ class _SymmetricSums(torch.autograd.Function):
     def backward(ctx: FunctionCtx, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         embeddings, *betas = ctx.saved_tensors  # type: ignore[attr-defined]
         for_embeddings, *for_betas = ctx.needs_input_grad  # type: ignore[attr-defined]
-        of_embeddings = empty(*embeddings.shape) if for_embeddings else torch.empty(0, 0, 0)
+        of_embeddings = (
+            empty(*embeddings.shape) if for_embeddings else embeddings.new_empty(0, 0, 0)
+        )
         n_parts = -(-len(embeddings) // PART_ROWS)
         of_betas = start_of_betas(n_parts, betas, for_betas)
         run_parts(

@@ -35,7 +35,7 @@ def _count_up(number):
 
 def _require_compiler() -> None:
     """Raise ImportError where nothing can be compiled: Triton needs a C compiler, for example."""
-    number = torch.zeros(1, device="cuda")
+    number = torch.zeros(1, dtype=torch.float32, device="cuda")
     try:
         _count_up[(1,)](number)
     except Exception as error:

@@ -281,6 +281,9 @@ class BaseInteractionClassifier(
         )
         return self
 
+    # Whoever calls may have switched gradients off: torch.no_grad, torch.inference_mode.
+    @torch.inference_mode(False)
+    @torch.enable_grad()
     def _learn(
         self,
         X: Any,

@@ -60,6 +60,7 @@ class NetStorageMixin:
             self._net = self._build_net(copy=False).eval()
         return self._net
 
+    @torch.inference_mode(False)  # or its weights could never be trained, nor leave that mode
     def _build_net(self, *, copy: bool) -> nn.Module:
         """Build a net from the stored arrays, in memory of its own or in theirs."""
         net = self._net_class(**self._net_arguments)

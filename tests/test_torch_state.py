@@ -64,6 +64,8 @@ STATES = {
     "bfloat16": lambda: default_dtype(torch.bfloat16),
     # Tensors that are made without a device would have no numbers.
     "meta": lambda: torch.device("meta"),
+    "no_grad": torch.no_grad,
+    "inference_mode": torch.inference_mode,
 }
 
 
@@ -120,7 +122,7 @@ def test_fits_are_the_same_bits(name, state, expected):
 
 
 @pytest.mark.parametrize("name", ["dgp", "hybrid gates", "mlp"])
-@pytest.mark.parametrize("state", ["bfloat16"])
+@pytest.mark.parametrize("state", ["bfloat16", "inference_mode"])
 def test_fits_to_several_classes_are_the_same_bits(name, state, expected):
     with STATES[state]():
         found = everything(fit(ESTIMATORS[name], THREE))
@@ -136,7 +138,7 @@ def test_pickles_open_with_the_same_bits(name, state, expected):
 
 
 @pytest.mark.parametrize("name", ["dwp", "field gates", "linear"])
-@pytest.mark.parametrize("state", ["meta"])
+@pytest.mark.parametrize("state", ["meta", "inference_mode"])
 def test_a_fit_under_one_state_goes_on_under_any_other(name, state, expected):
     def go_on(clf, first, second):
         with first():
@@ -155,7 +157,7 @@ def test_a_fit_under_one_state_goes_on_under_any_other(name, state, expected):
     require_equal(go_on(fitted, nullcontext, nullcontext), plain)
 
 
-@pytest.mark.parametrize("state", ["bfloat16", "meta"])
+@pytest.mark.parametrize("state", ["bfloat16", "meta", "inference_mode"])
 def test_screening_and_features_are_the_same_bits(state, fused):
     def measure():
         screened = screen_interactions(DynIntClassifier(**BRIEF).fit(X, Y), X, Y)

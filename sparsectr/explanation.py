@@ -58,6 +58,9 @@ class ExplanationMixin(NetStorageMixin):
     ) -> None:
         """Keep the strongest crosses, ties in field order, and what is known about them.
 
+        A cross whose effect is the same on all rows, but for rounding, does nothing: it is not
+        listed.
+
         Parameters
         ----------
         net : nn.Module
@@ -72,14 +75,20 @@ class ExplanationMixin(NetStorageMixin):
         crosses = list(crosses) if self.n_interactions else []
         self.selected_interactions_: list[Interaction] = []
         self._cross_details: list[dict[str, Any]] = []
+        self._idle_crosses: list[tuple[str, ...]] = []
         if not crosses:
             return
         codes = codes[: affordable_rows(len(crosses))]
         effects = effects_of(cast(CrossNet, net), codes, crosses)
         strengths, errors, shares = (values.tolist() for values in measure_strengths(effects, seed))
         names = self._field_names()
-        places = sorted(range(len(crosses)), key=lambda place: (-strengths[place], crosses[place]))
-        for place in places[: self.n_interactions]:
+        at_work = [place for place, strength in enumerate(strengths) if strength > ROUNDING]
+        self._idle_crosses = [
+            tuple(names[f] for f in crosses[place])
+            for place in sorted(set(range(len(crosses))) - set(at_work))
+        ]
+        at_work.sort(key=lambda place: (-strengths[place], crosses[place]))
+        for place in at_work[: self.n_interactions]:
             fields = crosses[place]
             self.selected_interactions_.append(
                 Interaction(tuple(names[f] for f in fields), len(fields), strengths[place])
@@ -132,8 +141,8 @@ class ExplanationMixin(NetStorageMixin):
             table = table[[*Interaction._fields, *MEASURES[1:], *own]]
         table["order"] = [len(fields) for fields in table["fields"]]
         table = table.astype(dict.fromkeys(MEASURES, np.float64) | {"order": np.int64})
-        if inactive is not None:
-            table.loc[inactive, MEASURES] = 0.0
+        idle = table["fields"].isin(self._idle_crosses).to_numpy()
+        table.loc[idle if inactive is None else idle | inactive, MEASURES] = 0.0
         return table.sort_values("strength", ascending=False, kind="stable", ignore_index=True)
 
     @on_one_fit

@@ -78,6 +78,20 @@ def test_every_table_has_the_shared_columns(fitted):
         assert (listed["strength_error"] < listed["strength"]).all()
 
 
+@pytest.mark.parametrize("n_classes", LABELS)
+def test_a_cross_that_does_nothing_is_not_listed(name, n_classes):
+    rows = X[["f0", "f1"]].assign(one="1", two=2)
+    # All crosses are kept and measured; that of two constants moves all log-odds alike.
+    settings = {"n_crosses": {2: 6}} if name.startswith("profit") else {}
+    clf = clone(MODELS[name]).set_params(**settings).fit(rows, LABELS[n_classes])
+    assert all(cross.strength > 1e-6 for cross in clf.selected_interactions_)
+    assert ("one", "two") not in [cross.fields for cross in clf.selected_interactions_]
+    table = clf.interaction_table().set_index("fields")
+    if ("one", "two") in table.index:  # of methods that know crosses beside the listed ones
+        measures = table.loc[[("one", "two")], SHARED[2:]].to_numpy()
+        np.testing.assert_array_equal(measures, [[0.0, 0.0, 0.0]])
+
+
 def test_a_table_without_listed_crosses(name):
     clf = clone(MODELS[name]).set_params(n_interactions=0)
     table = clf.fit(X, LABELS[2]).interaction_table()

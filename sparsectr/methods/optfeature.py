@@ -505,7 +505,8 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         DataFrame
             One row per cross, strongest first. The columns of every method: fields (tuple of
             names), order, strength, active_share, strength_error (NaN for a cross that is not among
-            the ``n_interactions`` listed ones; without hidden units, 0 for one that is never open).
+            the ``n_interactions`` listed ones; 0 for one that was measured and changes no log-odds
+            or all of them alike, and, without hidden units, for one that is never open).
             And keep_rate (share of training rows with an open gate; where a strong cross has 0,
             hidden units do its work); granularity ("field" or "value", as chosen); alpha.
         """

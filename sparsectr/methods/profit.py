@@ -148,7 +148,7 @@ class ProfitClassifier(BaseInteractionClassifier):
     encoder_ : FieldEncoder
         The fitted encoder.
     selected_interactions_ : list of Interaction
-        Kept crosses of all orders, the strongest first.
+        Kept crosses of all orders that have an effect, the strongest first.
     crosses_ : list of dict
         The kept crosses by order and rank, see `interaction_table`.
     architecture_ : list of ndarray
@@ -310,11 +310,11 @@ class ProfitClassifier(BaseInteractionClassifier):
         -------
         DataFrame
             One row per kept cross, strongest first. The columns of every method: fields (tuple of
-            names), order, strength, active_share, strength_error (NaN beyond the
-            ``n_interactions`` listed ones). And of the search: rank (within the order, from 1),
-            weight (A_c), contribution (``|A_c|`` times the standard deviation of the product of the
-            embeddings), phase in which it was found: "screening", if the search started from it,
-            or "search".
+            names), order, strength, active_share, strength_error (0 where a cross changes no
+            log-odds or all of them alike, NaN beyond the ``n_interactions`` listed ones). And of
+            the search: rank (within the order, from 1), weight (A_c), contribution (``|A_c|`` times
+            the standard deviation of the product of the embeddings), phase in which it was found:
+            "screening", if the search started from it, or "search".
         """
         check_is_fitted(self)
         columns = ["fields", "rank", "weight", "contribution", "phase"]

@@ -14,6 +14,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from sparsectr.kernels.compiled.cache import keep_machine_code
+
 # The lower bound of the extra "fast". Older versions write other machine code.
 if tuple(int(part) for part in numba.__version__.split(".")[:2]) < (0, 64):
     raise ImportError(f"fused kernels need numba >= 0.64, got {numba.__version__}.")
@@ -25,16 +27,13 @@ FAST_MATH = {"contract", "reassoc", "nsz"}
 def compiled(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     """Compile a function when it is first called; it runs without the interpreter's lock.
 
-    The machine code is kept on disk: beside the module, or in the user's cache folder where the
-    package is read-only, or nowhere if neither can be written. It is made anew when the file of
-    the function changes, but not when a compiled function of another file does that it calls:
-    while developing, delete the ``__pycache__`` folders after such a change.
+    The machine code is kept on disk, see `sparsectr.kernels.compiled.cache`.
     """
     options |= {"nogil": True, "fastmath": FAST_MATH, "error_model": "numpy"}
-    try:
-        return numba.njit(function, cache=True, **options)
-    except RuntimeError:  # numba found no folder that can be written
-        return numba.njit(function, **options)
+    kernel = numba.njit(function, **options)
+    if kernel is not function:  # NUMBA_DISABLE_JIT
+        keep_machine_code(kernel, function)
+    return kernel
 
 
 def inlined(function: Callable[..., Any]) -> Callable[..., Any]:

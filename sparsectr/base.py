@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
@@ -23,7 +23,7 @@ from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.explanation import ExplanationMixin
 from sparsectr.kernels.dispatch import timed_compilation
 from sparsectr.metrics import validation_values
-from sparsectr.parameters import check_choice, check_integer, check_real
+from sparsectr.parameters import check_choice, check_integer, check_real, reported_as
 from sparsectr.persistence import find_device, usable_device
 from sparsectr.targets import (
     as_labels,
@@ -302,12 +302,17 @@ class BaseInteractionClassifier(
             self._check_same_net()
         else:
             self._forget()
-        table, labels = self._check_rows(X, y, reset=not going_on)
+        table = self._check_table(X, y, reset=not going_on)
+        labels = as_labels(y, n_rows=table.shape[0])
         weights = check_weights(sample_weight, len(labels))
         if not going_on:
-            self.classes_ = find_classes(labels if classes is None else as_labels(classes))
+            self.classes_ = (
+                find_classes(labels)
+                if classes is None
+                else find_classes(as_labels(classes, name="classes"), name="classes")
+            )
         elif classes is not None:
-            check_same_classes(as_labels(classes), self.classes_)
+            check_same_classes(as_labels(classes, name="classes"), self.classes_)
         numbers = label_numbers(labels, self.classes_)
         factors = class_factors(self.class_weight, self.classes_, numbers, weights)
         self.device_ = str(find_device(self.device))
@@ -425,13 +430,11 @@ class BaseInteractionClassifier(
 
     # From what users pass to tensors --------------------------------------------------
 
-    def _check_rows(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, npt.NDArray[Any]]:
-        """Check names and numbers of columns and rows; return the table and the labels."""
+    def _check_table(self, X: Any, y: Any = "no_validation", *, reset: bool) -> Any:
+        """Check names and number of columns; return the table."""
         table = as_table(X)
         validate_data(self, table, y, reset=reset, skip_check_array=True)
-        labels = as_labels(y)
-        check_consistent_length(table, labels)
-        return table, labels
+        return table
 
     def _encode(self, X: Any, *, fit: bool = False) -> Tensor:
         """Turn columns into codes (n, F) on the device."""
@@ -449,12 +452,17 @@ class BaseInteractionClassifier(
         """Encode the validation rows that the user has passed."""
         if X is None and y is None and sample_weight is None:
             return None
+        given = {"X_val": X, "y_val": y, "sample_weight_val": sample_weight}
         if X is None or y is None:
-            raise ValueError("X_val and y_val must be passed together, got only one of them.")
-        table, labels = self._check_rows(X, y, reset=False)
-        weights = check_weights(sample_weight, len(labels))
-        numbers = label_numbers(labels, self.classes_)
-        return self._label(self._encode(table), numbers, weights, factors)
+            came = [name for name, value in given.items() if value is not None]
+            raise ValueError(f"X_val and y_val must be passed together, got only {came}.")
+        with reported_as("X_val"):
+            table = self._check_table(X, reset=False)
+            codes = self._encode(table)
+        labels = as_labels(y, name="y_val", n_rows=table.shape[0])
+        weights = check_weights(sample_weight, len(labels), name="sample_weight_val")
+        numbers = label_numbers(labels, self.classes_, "y_val")
+        return self._label(codes, numbers, weights, factors, "sample_weight_val")
 
     def _label(
         self,
@@ -462,9 +470,10 @@ class BaseInteractionClassifier(
         numbers: npt.NDArray[np.int64],
         weights: npt.NDArray[np.float64],
         factors: npt.NDArray[np.float64],
+        weights_name: str = "sample_weight",
     ) -> LabelledRows:
         """Put codes, class numbers and weights together, without rows of weight zero."""
-        weights = balance(weights, factors[numbers])
+        weights = balance(weights, factors[numbers], weights_name)
         dtype = torch.float32 if len(self.classes_) == 2 else torch.int64
         rows = LabelledRows(
             codes,
@@ -490,8 +499,7 @@ class BaseInteractionClassifier(
             Columns follow ``classes_``; every row sums to 1.
         """
         check_is_fitted(self)
-        table = as_table(X)
-        validate_data(self, table, reset=False, skip_check_array=True)
+        table = self._check_table(X, reset=False)
         return to_probabilities(predict_logits(self._fitted_net(), self._encode(table)))
 
     @on_one_fit

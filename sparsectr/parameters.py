@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from numbers import Integral, Real
+from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
+from datetime import date
+from decimal import Decimal
+from numbers import Integral, Number, Real
 from typing import Any
 
 import numpy as np
@@ -25,10 +28,10 @@ def check_integer(
     must = f"{name} must be {_auto_or(or_auto)}an int >= {low}"
     must += "" if high is None else f" and <= {high}"
     if isinstance(value, bool) or not isinstance(value, Integral):
-        raise ValueError(f"{must}, got {value!r}.")
+        raise ValueError(f"{must}, got {describe(value)}.")
     number = int(value)
     if number < low or (high is not None and number > high):
-        raise ValueError(f"{must}, got {value!r}.")
+        raise ValueError(f"{must}, got {describe(value)}.")
     return number
 
 
@@ -55,12 +58,12 @@ def check_real(
     right = "" if math.isinf(high) else f" and {'<' if open_high else '<='} {high}"
     must = f"{name} must be {_auto_or(or_auto)}a number {left}{right}"
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise ValueError(f"{must}, got {value!r}.")
+        raise ValueError(f"{must}, got {describe(value)}.")
     number = float(value)
     above = number > low if open_low else number >= low
     below = number < high if open_high else number <= high
     if not (math.isfinite(number) and above and below):
-        raise ValueError(f"{must}, got {value!r}.")
+        raise ValueError(f"{must}, got {describe(value)}.")
     return number
 
 
@@ -70,8 +73,54 @@ def check_choice(name: str, value: Any, choices: Sequence[Any]) -> Any:
     # Compared by type as well: 1 is not True, and an array equals nothing here.
     if not any(type(plain) is type(choice) and plain == choice for choice in choices):
         listed = ", ".join(repr(choice) for choice in choices)
-        raise ValueError(f"{name} must be one of {listed}, got {value!r}.")
+        raise ValueError(f"{name} must be one of {listed}, got {describe(value)}.")
     return value
+
+
+@contextmanager
+def reported_as(name: str) -> Iterator[None]:
+    """Begin the errors of the block by the name that the user knows."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{name}: {error}") from error
+
+
+def describe(value: Any, depth: int = 3) -> str:
+    """Say what came, in one short line: small literals as Python writes them, else the type.
+
+    Examples
+    --------
+    >>> describe(np.float64(0.5)), describe([1, "a"]), describe(np.zeros((2, 3)))
+    ('0.5', "[1, 'a']", 'a ndarray of shape (2, 3)')
+    """
+    if isinstance(value, date | np.datetime64 | np.timedelta64 | np.longdouble):
+        return str(value)
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, int) and value.bit_length() > 200:
+        return f"an int of {value.bit_length()} bits"  # Python may refuse to print it
+    if value is None or isinstance(value, str | bytes | Number | Decimal):
+        return _cut(repr(value))
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    if depth and isinstance(value, list | tuple | Set | Mapping):
+        # Twenty entries fill the line already.
+        shown = [describe(entry, depth - 1) for entry in list(value)[:20]]
+        if isinstance(value, Mapping):
+            values = [describe(value[key], depth - 1) for key in list(value)[:20]]
+            shown = [f"{key}: {entry}" for key, entry in zip(shown, values, strict=True)]
+        left, right = {list: ("[", "]"), tuple: ("(", ")")}.get(type(value), ("{", "}"))
+        comma = "," if left == "(" and len(shown) == 1 else ""
+        return _cut(left + ", ".join(shown) + comma + right)
+    shape = getattr(value, "shape", None)
+    of_shape = f" of shape {tuple(shape)}" if isinstance(shape, tuple) else ""
+    return f"a {type(value).__name__}{of_shape}"
+
+
+def _cut(text: str, longest: int = 80) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def _is_auto(value: Any) -> bool:

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from sparsectr.encoding.columns import as_table
 from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.parameters import check_integer
+from sparsectr.targets import as_labels, label_numbers
 from sparsectr.training.screening import (
     MOST_SETS,
     affordable_rows,
@@ -78,8 +78,8 @@ def screen_interactions(clf: Any, X: Any, y: Any, *, order: int = 2) -> pd.DataF
     ('f0', 'f2')
     """
     check_is_fitted(clf)
-    table, labels = as_table(X), column_or_1d(y)
-    check_consistent_length(table, labels)
+    table = as_table(X)
+    labels = as_labels(y, n_rows=table.shape[0])
     known = getattr(clf, "encoder_", None)
     encoder = known if isinstance(known, FieldEncoder) else FieldEncoder().fit(table)
     names = [str(name) for name in encoder.get_feature_names_out()]
@@ -113,10 +113,8 @@ def screen_interactions(clf: Any, X: Any, y: Any, *, order: int = 2) -> pd.DataF
 
 def _residuals(clf: Any, X: Any, labels: Any) -> torch.Tensor:
     """Return target minus probability, (n_rows, 1), or (n_rows, K) for K > 2 classes."""
-    unknown = set(np.unique(labels)) - set(clf.classes_)
-    if unknown:
-        raise ValueError(f"y must hold classes of the classifier, got {sorted(unknown)}.")
-    targets = labels[:, None] == np.asarray(clf.classes_)[None]
+    numbers = label_numbers(labels, np.asarray(clf.classes_))
+    targets = numbers[:, None] == np.arange(len(clf.classes_))
     residuals = targets - clf.predict_proba(X)
     return torch.from_numpy(residuals[:, 1:] if len(clf.classes_) == 2 else residuals)
 

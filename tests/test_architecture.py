@@ -25,17 +25,17 @@ LAYERS = {
     # How every estimator fits: as a whole or not at all.
     "drafts": set(),
     "encoding": {"drafts"},
-    # Crosses are made of codes, and InteractionFeatures is an estimator with parameters of its own.
-    "interactions": {"drafts", "encoding", "parameters"},
+    # Crosses are made of codes, and InteractionFeatures is an estimator: parameters, labels.
+    "interactions": {"drafts", "encoding", "parameters", "targets"},
     "datasets": set(),
     "metrics": set(),
     # The pieces of base.py that have names of their own.
     "callbacks": set(),
     "parameters": set(),
     "persistence": set(),
-    "targets": set(),
+    "targets": {"parameters"},
     # What any classifier has not learnt: codes, and the statistics of the search.
-    "screening": {"encoding", "training", "parameters"},
+    "screening": {"encoding", "training", "parameters", "targets"},
     "explanation": {
         "drafts",
         "encoding",

@@ -13,7 +13,19 @@ import numpy as np
 import public
 import pytest
 import sklearn
-from bad_inputs import COLUMNS, CONTAINERS, LATER, NAMES, Case, Y, table
+from bad_inputs import (
+    CLASS_WEIGHTS,
+    COLUMNS,
+    CONTAINERS,
+    LABELS,
+    LATER,
+    NAMES,
+    VALIDATION,
+    WEIGHTS,
+    Case,
+    Y,
+    table,
+)
 from packaging.version import Version
 from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import NotFittedError
@@ -81,6 +93,7 @@ def use(
 
 
 def screen(X: Any, y: Any = Y) -> None:
+    """Screen with a classifier that knows only how frequent the classes are."""
     clf = DummyClassifier(strategy="prior").fit(table(), Y)
     assert np.isfinite(sparsectr.screen_interactions(clf, X, y)["score"]).all()
 
@@ -110,17 +123,43 @@ def fit_column(name: str, cells: Any) -> None:
     fit_table(name, table(z=cells))
 
 
+def fit_labels(name: str, y: Any) -> None:
+    if name == "screen_interactions":
+        screen(table(), y)
+    else:
+        use(name, table(), y)
+
+
+def fit_weights(name: str, sample_weight: Any) -> None:
+    own = {} if name in CLASSIFIERS else {"estimator": make("DynIntClassifier")}
+    use(name, table(), fit={"sample_weight": sample_weight}, **own)
+
+
+def fit_class_weight(name: str, class_weight: Any) -> None:
+    use(name, table(), class_weight=class_weight)
+
+
+def fit_validation(name: str, arguments: dict[str, Any]) -> None:
+    use(name, table(), fit=arguments)
+
+
 def see_later(name: str, X: Any) -> None:
     use(name, table(), later=X)
 
 
 TABLES = [*ESTIMATORS, "screen_interactions"]
+LABELLED = [*CLASSIFIERS, "InteractionFeatures", "screen_interactions"]
+WEIGHTED = [*CLASSIFIERS, "InteractionFeatures"]
 TRANSFORMING = [name for name in ESTIMATORS if name != "ListedInteractions"]
 GROUPS = [
     Group("Tables", "`X` is", CONTAINERS, TABLES, fit_table),
     Group("Cells", "A column of `X` holds", COLUMNS, TABLES, fit_column),
     Group("Names of columns", "They are", NAMES, TABLES, fit_table),
     Group("Other tables after the fit", "`X` has", LATER, TRANSFORMING, see_later),
+    Group("Labels", "`y` is", LABELS, LABELLED, fit_labels),
+    Group("Weights", "`sample_weight` is", WEIGHTS, WEIGHTED, fit_weights),
+    Group("Weights of classes", "`class_weight` is", CLASS_WEIGHTS, CLASSIFIERS, fit_class_weight),
+    Group("Validation rows", "`X_val`, `y_val`", VALIDATION, CLASSIFIERS, fit_validation),
 ]
 
 
@@ -223,7 +262,7 @@ def escape(text: str) -> str:
 
 def say(outcome: Outcome, name: str) -> str:
     """Write an outcome in Markdown, without the name of the class."""
-    return escape(" ".join(str(outcome).replace(name, "the estimator").split()))
+    return escape(" ".join(str(outcome).replace(name, "…").split()))
 
 
 def name_all(names: list[str]) -> str:

@@ -1,9 +1,12 @@
 """Checks of parameters: what passes comes back plain, everything else is a ValueError."""
 
+from datetime import date
+from decimal import Decimal
+
 import numpy as np
 import pytest
 
-from sparsectr.parameters import check_choice, check_integer, check_real
+from sparsectr.parameters import check_choice, check_integer, check_real, describe, reported_as
 
 
 @pytest.mark.parametrize("value", [1, 5, np.int64(3), np.uint8(2)])
@@ -60,3 +63,51 @@ def test_choices_pass(value):
 def test_other_choices_do_not(value):
     with pytest.raises(ValueError, match=r"c must be one of 'auto', True, got"):
         check_choice("c", value, ["auto", True])
+
+
+class Unprintable:
+    def __repr__(self):
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (np.float64(0.0), "0.0"),
+        (np.str_("a"), "'a'"),
+        (np.bool_(True), "True"),
+        (None, "None"),
+        (Decimal("0.5"), "Decimal('0.5')"),
+        (np.datetime64("2020-01-02"), "2020-01-02"),
+        (date(2020, 1, 2), "2020-01-02"),
+        ([1, np.int8(2), ("a",)], "[1, 2, ('a',)]"),
+        ({"a": np.float64(1)}, "{'a': 1.0}"),
+        (set(), "{}"),
+        (int, "the class int"),
+        ((i for i in [2]), "a generator"),
+        (np.zeros((2, 3)), "a ndarray of shape (2, 3)"),
+        (Unprintable(), "a Unprintable"),
+        ([Unprintable()], "[a Unprintable]"),
+    ],
+)
+def test_what_came_in_plain_words(value, words):
+    assert describe(value) == words
+
+
+def test_an_integer_that_python_does_not_print():
+    assert describe(1 << 20_000) == "an int of 20001 bits"
+
+
+def test_what_came_fits_into_a_line():
+    endless = []
+    endless.append(endless)
+    for value in ("x" * 500, list(range(500)), dict.fromkeys(range(500), "x" * 50), endless):
+        assert len(describe(value)) <= 80
+
+
+def test_errors_begin_with_the_name():
+    for kind in (ValueError, TypeError):
+        with pytest.raises(kind, match=r"^X_val: too long$"), reported_as("X_val"):
+            raise kind("too long")
+    with pytest.raises(RuntimeError, match=r"^bug$"), reported_as("X_val"):
+        raise RuntimeError("bug")

@@ -64,7 +64,7 @@ def test_refuses_what_it_cannot_do(clicks):
     clf = DummyClassifier(strategy="prior").fit(clicks.X, clicks.y)
     with pytest.raises(ValueError, match="order must be"):
         screen_interactions(clf, clicks.X, clicks.y, order=7)
-    with pytest.raises(ValueError, match="y must hold classes of the classifier"):
+    with pytest.raises(ValueError, match="y must hold only the classes"):
         screen_interactions(clf, clicks.X, clicks.y + 5)
     wide = np.zeros((3, 250), dtype=int)
     clf = DummyClassifier(strategy="prior").fit(wide, [0, 1, 1])

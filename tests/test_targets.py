@@ -1,9 +1,13 @@
 """Labels, weights and the validation split."""
 
+from decimal import Decimal
+from fractions import Fraction
+
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,28 +53,74 @@ def test_labels_of_any_type_are_found_again(labels):
     assert sorted(classes) == classes.tolist()
 
 
+def objects(*values):
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
 @pytest.mark.parametrize(
-    "labels",
+    ("labels", "message"),
     [
-        [0.5, 1.5, 2.5],
-        [0.0, 1.0, np.nan],
-        [0.0, np.inf, 1.0],
-        [[0, 1], [1, 0]],
-        np.array(["a", np.nan, "b"], dtype=object),
-        pd.Series(["a", None, "b"]),
-        np.array(["a", None, "b"], dtype=object),
-        np.array(["a", 1, "b"], dtype=object),
+        ([0.5, 1.5, 2.5], r"got numbers such as 0\.5 .*continuous.* take a regressor"),
+        (objects(0.5, 1.5), "got numbers such as 0.5"),
+        ([0.0, 1.0, np.nan], "a label in every row, got 1 missing"),
+        (objects("a", np.nan, "b"), "got 1 missing"),
+        (objects("a", None, None), "got 2 missing"),
+        (pd.Series(["a", None, "b"]), "got 1 missing"),
+        (pd.array([1, None, 0], dtype="Int64"), "got 1 missing"),
+        (pd.to_datetime(["2020", None]), "got 1 missing"),
+        (pl.Series([1, None]), "got 1 missing"),
+        (np.ma.masked_array([0, 1, 1], mask=[0, 0, 1]), "in every row, got 1 masked"),
+        ([0.0, np.inf, 1.0], "must hold finite labels"),
+        ([[0, 1], [1, 0]], r"one label per row, got an array of shape \(2, 2\)"),
+        ([[0], [1, 0]], r"one column of labels that NumPy can read, got \[\[0\], \[1, 0\]\]"),
+        (objects("a", 1, "b"), "labels of one type, got int, str"),
+        (objects(True, 1), "labels of one type, got bool, int"),
+        (objects((1, 2), (3, 4)), r"got tuple such as \(1, 2\); turn them into strings"),
+        (objects(2**70, 1), "integers of 64 bits"),
+        ([1j, 2j], "must hold real labels, got complex"),
+        ([b"a", b"b"], "got bytes; turn them into strings"),
+        ("yes", "one label per row, got 'yes'"),
+        ({0, 1}, r"one label per row, got \{0, 1\}"),
+        ((label for label in "ab"), "one label per row, got a generator"),
+        (sp.csr_array([[0, 1]]), r"one label per row, got a csr_array of shape \(1, 2\)"),
     ],
 )
-def test_bad_labels(labels):
-    with pytest.raises(ValueError):  # noqa: PT011 - the words are scikit-learn's
-        find_classes(as_labels(labels))
+def test_bad_labels(labels, message):
+    with pytest.raises(ValueError, match=rf"\bq\b.*{message}"):
+        as_labels(labels, name="q")
+
+
+def test_objects_of_numpy_are_their_values():
+    assert as_labels(objects(1, np.int64(0))).tolist() == [1, 0]
+    assert as_labels(objects("a", np.str_("b"))).tolist() == ["a", "b"]
+    big = as_labels(objects(2**63, 2**63 + 1))  # exact, not floats
+    assert big.tolist() == [2**63, 2**63 + 1]
+
+
+def test_number_of_labels():
+    with pytest.raises(ValueError, match="y must have one label per row, got 3 for 4 rows"):
+        as_labels([0, 1, 1], n_rows=4)
+
+
+def test_a_class_for_every_row_may_be_a_regression():
+    with pytest.warns(UserWarning, match="30 classes in 40 rows.*take a regressor"):
+        find_classes(np.arange(40) % 30)
+    find_classes(np.arange(20))
+    find_classes(np.arange(40), name="classes")  # a list of classes, not of rows
 
 
 def test_one_class_and_strangers():
     with pytest.raises(ValueError, match="at least two classes, got 1 class"):
         find_classes(np.array(["a", "a"]))
     classes = np.array([1, 3])
+    for strangers in (["1", "3"], np.array(["2020"], "M8[D]")):
+        with pytest.raises(ValueError, match=r"y_val must hold only the classes \[1, 3\], got"):
+            label_numbers(np.array(strangers), classes, "y_val")
+    assert label_numbers(np.array([True]), classes).tolist() == [0]
+    with pytest.raises(ValueError, match="must be those of the first call"):
+        check_same_classes(np.array(["1", "3"]), classes)
     for stranger in (0, 2, 4):
         with pytest.raises(ValueError, match=rf"only the classes \[1, 3\], got \[{stranger}\]"):
             label_numbers(np.array([1, 3, stranger]), classes)
@@ -85,13 +135,42 @@ def test_weights_pass_unchanged():
     assert check_weights(pd.Series([0, 1, 2]), 3).tolist() == [0, 1, 2]
 
 
+def test_weights_may_be_numbers_of_any_kind():
+    kinds = ([True, False, True], objects(Decimal("0.5"), 1, Fraction(1, 4)), pl.Series([1, 2, 3]))
+    for weights in kinds:
+        assert check_weights(weights, 3).tolist() == [float(weight) for weight in weights]
+    unmasked = np.ma.masked_array([1.0, 2.0, 3.0], mask=False)
+    assert check_weights(unmasked, 3).tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("unit", [1e308, 1e200, 1.0, 1e-200, 1e-308])
+def test_the_unit_of_weights_does_not_matter(unit):
+    numbers, shares = np.array([0, 0, 1, 1]), np.array([1.0, 0.5, 0.0, 0.25])
+    classes, weights = np.array([0, 1]), check_weights(unit * shares, 4)
+    np.testing.assert_allclose(balance(weights, np.ones(4)), shares / (1.75 / 3))
+    balanced = class_factors("balanced", classes, numbers, weights)
+    np.testing.assert_allclose(balanced[1] / balanced[0], 6)
+    given = class_factors({0: unit, 1: unit / 2}, classes, numbers, weights)
+    np.testing.assert_allclose(given[1] / given[0], 0.5)
+    assert np.isfinite(balance(weights, given[numbers])).all()
+
+
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
+        (["1", "1", "1"], "must hold real numbers, got str"),
+        ([1j, 1, 1], "must hold real numbers, got complex128"),
+        (np.array(["2020"] * 3, dtype="M8[D]"), "must hold real numbers, got datetime64"),
+        (np.array([1, 2, 3], dtype="m8[D]"), "must hold real numbers, got timedelta64"),
+        (objects(1, (2,), 3), "must hold real numbers, got tuple"),
+        (objects(1, None, 3), "a weight in every row, got 1 missing"),
+        (np.ma.masked_array([1, 1, 1], mask=[1, 1, 0]), "a weight in every row, got 2 masked"),
+        ([[1], [2, 3], [4]], "one column of weights that NumPy can read"),
+        ({0: 1.0}, r"one weight per row, got \{0: 1\.0\}"),
         ([1, 2], "one weight per row"),
         ([[1], [2], [3]], "one weight per row"),
         ([1, -1, 1], "not negative"),
-        ([1, np.nan, 1], "finite"),
+        ([1, np.nan, 1], "got 1 missing"),
         ([1, np.inf, 1], "finite"),
         ([0, 0, 0], "must not be zero for every row"),
     ],
@@ -129,9 +208,17 @@ def test_class_weight_by_name():
     assert class_factors(None, CLASSES, NUMBERS, np.ones(6)).tolist() == [1, 1, 1]
 
 
-@pytest.mark.parametrize("wrong", [{"a": 1, "z": 1}, {"a": -1.0}, {"a": np.nan}, "even", 3])
+def test_a_dict_may_name_a_class_more_if_it_names_all():
+    more = {"a": 2.0, "b": 1.0, "c": 0.5, "d": 3.0}
+    assert class_factors(more, CLASSES, NUMBERS, np.ones(6)).tolist() == [2.0, 1.0, 0.5]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"a": 1, "z": 1}, {"a": -1.0}, {"a": np.nan}, {"a": "b"}, dict.fromkeys("abc", 0), "even", 3],
+)
 def test_bad_class_weights(wrong):
-    with pytest.raises(ValueError, match=r"class_weight|not in"):
+    with pytest.raises(ValueError, match=r"^class_weight\S* must .*, got .*\.$"):
         class_factors(wrong, CLASSES, NUMBERS, np.ones(6))
 
 

@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, TransformerMixin, clone
 from sklearn.preprocessing import OneHotEncoder, TargetEncoder
-from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sparsectr.drafts import on_a_draft, on_one_fit
@@ -28,6 +26,7 @@ from sparsectr.interactions.encoders import (
 )
 from sparsectr.interactions.interaction import Interaction
 from sparsectr.parameters import check_choice, check_integer
+from sparsectr.targets import as_labels, find_classes, label_numbers
 
 ENCODERS = ["target", "count", "onehot", "codes", "category"]
 
@@ -284,11 +283,10 @@ class InteractionFeatures(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         self._check_parameters()
         table = as_table(X)
         validate_data(self, table, y, reset=True, skip_check_array=True)
+        labels = as_labels(y, n_rows=table.shape[0])
         self.estimator_ = self._fit_estimator(X, y, fit_params)
-        labels = column_or_1d(y)
-        check_consistent_length(table, labels)
-        check_classification_targets(labels)
-        self._classes, numbers = np.unique(labels, return_inverse=True)
+        self._classes = find_classes(labels, fewest=1)
+        numbers = label_numbers(labels, self._classes)
 
         known = getattr(self.estimator_, "encoder_", None)
         encoder = clone(known) if isinstance(known, FieldEncoder) else FieldEncoder()

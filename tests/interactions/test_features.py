@@ -419,3 +419,12 @@ def test_categories_serve_boosted_trees(clicks):
     model = make_pipeline(features, trees).fit(clicks.X, clicks.y)
     assert roc_auc_score(clicks.y, model.predict_proba(clicks.X)[:, 1]) > 0.6
     assert trees.is_categorical_.all()
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int64, np.str_])
+def test_labels_of_dtype_object_are_their_values(clicks, dtype):
+    y = clicks.y.astype(dtype)
+    features = InteractionFeatures(Lister())
+    plain = features.fit_transform(clicks.X, y)
+    as_objects = features.fit_transform(clicks.X, pd.Series(y.tolist(), dtype=object))
+    np.testing.assert_array_equal(as_objects, plain)

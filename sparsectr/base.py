@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
-from collections.abc import Iterable
 from contextlib import nullcontext
 from copy import deepcopy
 from typing import Any, ClassVar, Self
@@ -40,8 +39,6 @@ from sparsectr.training.loop import EpochRecord, Schedule
 from sparsectr.training.prediction import predict_logits, to_probabilities
 from sparsectr.training.task import TrainingTask
 
-# Most training rows on which the strength of crosses is measured.
-STRENGTH_ROWS = 100_000
 # Fewer rows than this leave too few for validation: "auto" then trains all epochs.
 EARLY_STOPPING_ROWS = 500
 
@@ -162,18 +159,6 @@ class BaseInteractionClassifier(
             One record per epoch, over all phases.
         """
 
-    @abstractmethod
-    def _list_crosses(self, net: Any, codes: Tensor) -> Iterable[tuple[int, ...]]:
-        """List the crosses that are worth measuring, as field numbers.
-
-        Parameters
-        ----------
-        net : nn.Module
-            The trained net.
-        codes : Tensor of shape (n, F)
-            Training rows in random order.
-        """
-
     def _check_parameters(self) -> None:
         """Check the constructor parameters; subclasses add theirs."""
         automatic = self._automatic
@@ -247,8 +232,10 @@ class BaseInteractionClassifier(
         """Train one epoch on more rows.
 
         The vocabularies are those of the first call; a value that is new later counts as
-        unknown. The optimizer starts afresh in every call, and the strengths of crosses are
-        measured on the rows of the last one.
+        unknown. The optimizer starts afresh in every call. The crosses are measured when they are
+        first asked for, or when the estimator is copied or pickled. The rows for that are a random
+        sample, of up to 100,000 rows, of all calls since the last `fit`; copies and pickles hold
+        what is measured and no rows, so that calls on them begin a new sample.
 
         Parameters
         ----------
@@ -369,10 +356,12 @@ class BaseInteractionClassifier(
             for part, child in net.named_children()
         }
         self._store_net(net)
-        generator = task.new_generator()
-        order = torch.randperm(len(train), generator=generator, device=task.device)
-        codes = train.codes[order[:STRENGTH_ROWS]]
-        self._measure_crosses(net, codes, self._list_crosses(net, codes), generator)
+        if one_epoch:
+            # Chunks come one after another, and nobody looks between them.
+            seed = task.new_generator().initial_seed()
+            self._measure_later(net, train.codes, task.new_generator(), seed)
+        else:
+            self._measure_now(net, train.codes, task.new_generator())
 
     def _check_same_net(self) -> None:
         """Check that the parameters still ask for the net that is fitted."""

@@ -30,7 +30,7 @@ def on_a_draft(method: Method) -> Method:
 
     @wraps(method)
     def fit(self: Any, *args: Any, **kwargs: Any) -> Any:
-        draft = _sibling(self, dict(vars(self)))
+        draft = sibling(self, dict(vars(self)))
         returned = method(draft, *args, **kwargs)
         self.__dict__ = vars(draft)
         return self if returned is draft else returned
@@ -58,12 +58,12 @@ def on_one_fit(method: Method) -> Method:
 
     @wraps(method)
     def read(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return method(_sibling(self, vars(self)), *args, **kwargs)
+        return method(sibling(self, vars(self)), *args, **kwargs)
 
     return cast("Method", read)
 
 
-def _sibling(estimator: Any, attributes: dict[str, Any]) -> Any:
+def sibling(estimator: Any, attributes: dict[str, Any]) -> Any:
     """Return another object of the same class, without a copy of the attributes."""
     sibling = object.__new__(type(estimator))
     sibling.__dict__ = attributes

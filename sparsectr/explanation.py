@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -13,13 +14,14 @@ import torch
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
-from sparsectr.drafts import on_one_fit
+from sparsectr.drafts import on_one_fit, sibling
 from sparsectr.encoding.columns import as_table, iterate_columns
 from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.interactions.interaction import Interaction
 from sparsectr.parameters import check_integer
 from sparsectr.persistence import NetStorageMixin
 from sparsectr.training.prediction import predict_logits
+from sparsectr.training.row_sample import RowSample
 from sparsectr.training.strengths import (
     ROUNDING,
     CrossNet,
@@ -32,31 +34,111 @@ from sparsectr.training.strengths import (
 
 Array = npt.NDArray[Any]
 MEASURES = ["strength", "active_share", "strength_error"]
+# Most training rows on which crosses are measured.
+STRENGTH_ROWS = 100_000
+
+
+class _Unmeasured:
+    """Measure crosses when somebody asks for them.
+
+    Parameters
+    ----------
+    measure : callable
+        Takes codes (n, F) in random order, returns what is measured by name.
+    sample : RowSample
+        The rows to measure on. They stay here for the next `partial_fit`, whether or not anybody
+        has asked, so that asking changes nothing.
+    """
+
+    def __init__(self, measure: Callable[[Tensor], dict[str, Any]], sample: RowSample) -> None:
+        self.sample = sample
+        self._measure: Callable[[Tensor], dict[str, Any]] | None = measure
+        self._found: dict[str, Any] = {}
+
+    def find(self) -> dict[str, Any]:
+        """Return what is measured."""
+        # No lock, which a forked process could inherit closed: of two threads that come at the same
+        # time, both measure, and find the same.
+        measure = self._measure
+        if measure is not None:
+            self._found = measure(self.sample.rows())
+            self._measure = None  # lets the net of then go
+        return self._found
 
 
 class ExplanationMixin(NetStorageMixin):
-    """Measure the crosses of a net at the end of `fit`, and report them afterwards.
+    """Measure the crosses of a net after training, and report them.
 
     Everything here comes from one function of the net, ``cross_effects(codes, crosses)``: what
     crosses add to the logits of rows. Nets that add up fields and crosses tell by
-    ``main_effects(codes)`` what single fields add.
+    ``main_effects(codes)`` what single fields add. What is measured is kept in ``_measures``: a
+    dict, or an object that measures when it is asked.
     """
 
-    _private_state = (*NetStorageMixin._private_state, "_cross_details")
+    _private_state = (*NetStorageMixin._private_state, "_measures")
     encoder_: FieldEncoder
     classes_: Array
     n_interactions: int
+    _measures: dict[str, Any] | _Unmeasured
 
     @abstractmethod
     def _encode(self, X: Any, *, fit: bool = False) -> Tensor:
         """Turn columns into codes (n, F) on the device."""
 
-    # At the end of fit ------------------------------------------------------------------
+    @abstractmethod
+    def _list_crosses(self, net: Any, codes: Tensor) -> Iterable[tuple[int, ...]]:
+        """List the crosses that are worth measuring, as field numbers.
+
+        Parameters
+        ----------
+        net : nn.Module
+            The trained net.
+        codes : Tensor of shape (n, F)
+            Training rows in random order.
+        """
+
+    # After training ---------------------------------------------------------------------
+
+    def _measure_now(self, net: nn.Module, codes: Tensor, generator: torch.Generator) -> None:
+        """Measure the crosses of a net on a random sample of rows (n, F)."""
+        order = torch.randperm(len(codes), generator=generator, device=codes.device)
+        self._measures = self._measure_crosses(net, codes[order[:STRENGTH_ROWS]], generator)
+
+    def _measure_later(
+        self, net: nn.Module, codes: Tensor, generator: torch.Generator, seed: int
+    ) -> None:
+        """Measure the crosses of a net when they are first asked for.
+
+        The rows are those of this call and of the calls before; a sample of them is kept.
+
+        Parameters
+        ----------
+        net : nn.Module
+            The trained net; its weights must not change any more.
+        codes : Tensor of shape (n, F)
+            The rows of this call.
+        generator : torch.Generator
+            Source of the sample.
+        seed : int
+            Seed of what is drawn when crosses are measured.
+        """
+        past = vars(self).get("_measures")
+        sample = past.sample if isinstance(past, _Unmeasured) else RowSample(STRENGTH_ROWS)
+        # As it is now: parameters may change before somebody asks.
+        frozen = sibling(self, vars(self) | {"_measures": {}})
+        measure = partial(frozen._measure_from_seed, net, seed, codes.device)
+        self._measures = _Unmeasured(measure, sample.add(codes, generator))
+
+    def _measure_from_seed(
+        self, net: nn.Module, seed: int, device: torch.device, codes: Tensor
+    ) -> dict[str, Any]:
+        generator = torch.Generator(device).manual_seed(seed)
+        return self._measure_crosses(net, codes.to(device), generator)
 
     def _measure_crosses(
-        self, net: nn.Module, codes: Tensor, crosses: Iterable[tuple[int, ...]], seed: Any
-    ) -> None:
-        """Keep the strongest crosses, ties in field order, and what is known about them.
+        self, net: nn.Module, codes: Tensor, generator: torch.Generator
+    ) -> dict[str, Any]:
+        """Measure the strongest crosses, ties in field order.
 
         A cross whose effect is the same on all rows, but for rounding, does nothing: it is not
         listed.
@@ -67,37 +149,68 @@ class ExplanationMixin(NetStorageMixin):
             The trained net.
         codes : Tensor of shape (n, F)
             Rows in random order; as many are used as is affordable.
-        crosses : iterable of tuples of int
-            Field numbers of all crosses to measure.
-        seed : torch.Generator
+        generator : torch.Generator
             Source of the bootstrap samples.
+
+        Returns
+        -------
+        dict
+            What is to be known about them, by name; "crosses" and "details" are lists of the same
+            length, "idle" are the names of crosses that do nothing.
         """
-        crosses = list(crosses) if self.n_interactions else []
-        self.selected_interactions_: list[Interaction] = []
-        self._cross_details: list[dict[str, Any]] = []
-        self._idle_crosses: list[tuple[str, ...]] = []
-        if not crosses:
-            return
-        codes = codes[: affordable_rows(len(crosses))]
-        effects = effects_of(cast(CrossNet, net), codes, crosses)
-        strengths, errors, shares = (values.tolist() for values in measure_strengths(effects, seed))
+        listed = list(self._list_crosses(net, codes)) if self.n_interactions else []
+        found: list[Interaction] = []
+        known: list[dict[str, Any]] = []
+        idle: list[tuple[str, ...]] = []
+        measures = {"crosses": found, "details": known, "idle": idle}
+        if not listed:
+            return measures
+        codes = codes[: affordable_rows(len(listed))]
+        effects = effects_of(cast(CrossNet, net), codes, listed)
+        strengths, errors, shares = (
+            values.tolist() for values in measure_strengths(effects, generator)
+        )
         names = self._field_names()
+        named = [tuple(names[field] for field in fields) for fields in listed]
         at_work = [place for place, strength in enumerate(strengths) if strength > ROUNDING]
-        self._idle_crosses = [
-            tuple(names[f] for f in crosses[place])
-            for place in sorted(set(range(len(crosses))) - set(at_work))
-        ]
-        at_work.sort(key=lambda place: (-strengths[place], crosses[place]))
+        idle += [named[place] for place in sorted(set(range(len(listed))) - set(at_work))]
+        at_work.sort(key=lambda place: (-strengths[place], listed[place]))
         for place in at_work[: self.n_interactions]:
-            fields = crosses[place]
-            self.selected_interactions_.append(
-                Interaction(tuple(names[f] for f in fields), len(fields), strengths[place])
-            )
+            fields = listed[place]
+            found.append(Interaction(named[place], len(fields), strengths[place]))
             values = value_effects(codes[:, list(fields)], effects[place])
-            self._cross_details.append(
+            known.append(
                 {"active_share": shares[place], "strength_error": errors[place]}
                 | {name: value.cpu().numpy() for name, value in values._asdict().items()}
             )
+        return measures
+
+    def _measured(self, what: str, attribute: str = "") -> Any:
+        """Return something of what is measured, measuring it first if need be.
+
+        Parameters
+        ----------
+        what : str
+            Its name in what `_measure_crosses` returns.
+        attribute : str, optional
+            The public attribute that is asked for; an estimator that is not fitted has none.
+        """
+        measures = vars(self).get("_measures")
+        if measures is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {attribute!r}")
+        return (measures.find() if isinstance(measures, _Unmeasured) else measures)[what]
+
+    @property
+    def selected_interactions_(self) -> list[Interaction]:
+        """The listed crosses, strongest first."""
+        crosses: list[Interaction] = self._measured("crosses", "selected_interactions_")
+        return crosses
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        if isinstance(measures := state.get("_measures"), _Unmeasured):
+            state["_measures"] = measures.find()
+        return state
 
     def _field_names(self) -> list[str]:
         """Return the names of the fields in column order."""
@@ -134,14 +247,14 @@ class ExplanationMixin(NetStorageMixin):
         """
         table = pd.DataFrame(self.selected_interactions_, columns=list(Interaction._fields))
         for name in MEASURES[1:]:
-            table[name] = [details[name] for details in self._cross_details]
+            table[name] = [details[name] for details in self._measured("details")]
         if crosses is not None:
             own = crosses.columns.drop("fields")
             table = crosses.merge(table, on="fields", how="left")
             table = table[[*Interaction._fields, *MEASURES[1:], *own]]
         table["order"] = [len(fields) for fields in table["fields"]]
         table = table.astype(dict.fromkeys(MEASURES, np.float64) | {"order": np.int64})
-        idle = table["fields"].isin(self._idle_crosses).to_numpy()
+        idle = table["fields"].isin(self._measured("idle")).to_numpy()
         table.loc[idle if inactive is None else idle | inactive, MEASURES] = 0.0
         return table.sort_values("strength", ascending=False, kind="stable", ignore_index=True)
 
@@ -173,7 +286,7 @@ class ExplanationMixin(NetStorageMixin):
         """
         check_is_fitted(self)
         place = self._find_cross(fields)
-        known, details = self.selected_interactions_[place].fields, self._cross_details[place]
+        known, details = self.selected_interactions_[place].fields, self._measured("details")[place]
         label = self.classes_[-1] if class_label is None else class_label
         codes = details["codes"][:, [known.index(field) for field in fields]]
         effect = self._log_odds(details["effects"][None], np.array([self._class_number(label)]))[0]

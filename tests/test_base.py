@@ -331,9 +331,18 @@ def test_an_interrupted_fit_leaves_the_model_before():
     np.testing.assert_array_equal(model.predict_proba(FRAME), before)
 
 
-@pytest.mark.parametrize("last", ["_store_net", "_measure_crosses", "_train_net"])
-@pytest.mark.parametrize("method", ["fit", "partial_fit"])
-def test_an_interrupted_continuation_changes_nothing(monkeypatch, last, method):
+@pytest.mark.parametrize(
+    ("method", "last"),
+    [
+        ("fit", "_store_net"),
+        ("fit", "_measure_crosses"),
+        ("fit", "_train_net"),
+        ("partial_fit", "_store_net"),
+        ("partial_fit", "_measure_later"),
+        ("partial_fit", "_train_net"),
+    ],
+)
+def test_an_interrupted_continuation_changes_nothing(monkeypatch, method, last):
     model = make(warm_start=True).fit(FRAME, Y)
     before, state = model.predict_proba(FRAME), dict(vars(model))
     original = getattr(DynIntClassifier, last)

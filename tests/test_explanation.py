@@ -1,8 +1,12 @@
 """What a classifier tells about its crosses adds up."""
 
+import copy
 import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
+import joblib
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -11,8 +15,14 @@ import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from sparsectr import DynIntClassifier, OptFeatureClassifier, ProfitClassifier
+from sparsectr import (
+    DynIntClassifier,
+    InteractionFeatures,
+    OptFeatureClassifier,
+    ProfitClassifier,
+)
 from sparsectr.datasets import make_clicks
+from sparsectr.explanation import ExplanationMixin
 
 SHARED = ["fields", "order", "strength", "active_share", "strength_error"]
 QUICK = {"max_epochs": 2, "embedding_dim": 4, "learning_rate": 0.03, "random_state": 0}
@@ -281,3 +291,124 @@ def test_an_unfitted_model_tells_nothing(model):
     ):
         with pytest.raises(NotFittedError):
             call()
+
+
+# Measuring when somebody asks ------------------------------------------------------------
+
+STREAM = make_clicks(1200, 4, 5, crosses=[(0, 2)], random_state=3)
+SMALL = {"max_epochs": 1, "embedding_dim": 4, "random_state": 0}
+
+
+def learn_stream(clf, *, look=lambda clf: None):
+    for rows in np.arange(1200).reshape(4, 300):
+        clf.partial_fit(STREAM.X.iloc[rows], STREAM.y[rows], classes=[0, 1])
+        look(clf)
+    return clf
+
+
+def read_everything(clf):
+    table = clf.interaction_table()
+    fields = clf.selected_interactions_[0].fields
+    frames = [table, clf.value_effects(fields), clf.explain(STREAM.X[:50], top=None)]
+    if isinstance(clf, OptFeatureClassifier):
+        frames.append(clf.selected_values(fields))
+    return frames
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """The classes of the estimators whose crosses were measured, one entry per measurement."""
+    calls = []
+    original = ExplanationMixin._measure_crosses
+
+    def measure(self, *args):
+        calls.append(type(self))
+        return original(self, *args)
+
+    monkeypatch.setattr(ExplanationMixin, "_measure_crosses", measure)
+    return calls
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda clf: clf.selected_interactions_,
+        lambda clf: clf.interaction_table(),
+        lambda clf: clf.explain(STREAM.X[:2]),
+        lambda clf: InteractionFeatures(clf, prefit=True).fit(STREAM.X, STREAM.y),
+        lambda clf: clf._repr_html_(),
+        pickle.dumps,
+        copy.copy,
+        copy.deepcopy,
+        joblib.hash,
+    ],
+    ids=["list", "table", "explain", "features", "html", "pickle", "copy", "deepcopy", "hash"],
+)
+def test_a_stream_is_measured_once_somebody_asks(counted, ask):
+    clf = learn_stream(DynIntClassifier(**SMALL))
+    clf.predict_proba(STREAM.X)
+    assert not counted
+    ask(clf)
+    read_everything(clf)
+    assert len(counted) == 1
+    assert len(learn_stream(DynIntClassifier(**SMALL)).fit(STREAM.X, STREAM.y).history_) == 1
+    assert len(counted) == 2  # fit measures at its end
+
+
+CLASSES = [DynIntClassifier, OptFeatureClassifier, ProfitClassifier]
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_it_does_not_matter_when_somebody_asks(cls):
+    late = learn_stream(cls(**SMALL))
+    often = learn_stream(cls(**SMALL), look=read_everything)
+    stored = learn_stream(cls(**SMALL), look=pickle.dumps)
+    changed = learn_stream(cls(**SMALL)).set_params(n_interactions=1)
+    expected = read_everything(late)
+    for other in (often, stored, changed, pickle.loads(pickle.dumps(late))):
+        for first, second in zip(expected, read_everything(other), strict=True):
+            pd.testing.assert_frame_equal(first, second)
+
+
+def test_the_rows_of_all_calls_are_measured():
+    clf = learn_stream(DynIntClassifier(**SMALL, n_interactions=3))
+    contributions = clf.explain(STREAM.X, top=None).pivot_table("contribution", "row", "fields")
+    for fields, _, strength in clf.selected_interactions_:
+        values = contributions[fields].reindex(range(1200), fill_value=0.0)
+        assert strength == pytest.approx(values.std(ddof=0), rel=1e-5)
+
+
+def test_files_hold_no_rows():
+    clf = learn_stream(OptFeatureClassifier(**SMALL))
+    stored = pickle.dumps(clf)
+    read_everything(clf)
+    assert len(pickle.dumps(clf)) == len(stored)
+    again = pickle.loads(stored)
+    assert isinstance(vars(again)["_measures"], dict)
+    again.partial_fit(STREAM.X[:300], STREAM.y[:300])  # begins a sample of its own
+    assert len(vars(again)["_measures"].sample.rows()) == 300
+
+
+def test_two_threads_that_ask_first(monkeypatch):
+    clf = learn_stream(DynIntClassifier(**SMALL))
+    expected = read_everything(pickle.loads(pickle.dumps(learn_stream(DynIntClassifier(**SMALL)))))
+    together = threading.Barrier(2)
+    original = ExplanationMixin._measure_crosses
+
+    def measure(self, *args):
+        together.wait(60)  # passes only when both are here
+        return original(self, *args)
+
+    monkeypatch.setattr(ExplanationMixin, "_measure_crosses", measure)
+    with ThreadPoolExecutor(2) as pool:
+        for found in pool.map(read_everything, [clf, clf]):
+            for first, second in zip(expected, found, strict=True):
+                pd.testing.assert_frame_equal(first, second)
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+@pytest.mark.parametrize("name", ["selected_interactions_", "keep_rate_"])
+def test_an_estimator_without_a_fit_has_no_crosses(cls, name):
+    assert not hasattr(cls(), name)
+    with pytest.raises(AttributeError, match=f"'{cls.__name__}' object has no attribute '{name}'"):
+        getattr(cls(), name)

@@ -8,6 +8,7 @@ from itertools import chain, repeat
 from typing import Any, ClassVar, cast
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import torch
 from scipy.stats import loguniform
@@ -19,7 +20,7 @@ from sparsectr.base import BaseInteractionClassifier
 from sparsectr.drafts import on_one_fit
 from sparsectr.encoding.columns import as_table
 from sparsectr.encoding.field_encoder import FieldEncoder
-from sparsectr.nn.gate_measures import MOST_COMBINATIONS, count_combinations, open_gates
+from sparsectr.nn.gate_measures import MOST_COMBINATIONS, measure_gates, open_gates
 from sparsectr.nn.optfeature_net import OptFeatureConfig, OptFeatureNet
 from sparsectr.parameters import check_choice, check_integer, check_real
 from sparsectr.training.batches import LabelledRows, endless_batches
@@ -210,7 +211,6 @@ class OptFeatureClassifier(BaseInteractionClassifier):
     """
 
     _net_class = OptFeatureNet
-    _private_state = (*BaseInteractionClassifier._private_state, "_value_counts")
     _net_parameters = (
         *BaseInteractionClassifier._net_parameters,
         *(field.name for field in dataclasses.fields(OptFeatureConfig)),
@@ -348,6 +348,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
                 # The same numbers again, instead of a copy of a table that may be huge.
                 weights_generator.set_state(start)
             net.reset_weights(weights_generator, task.prior_logits())
+        self.alpha_ = net.alphas().cpu().numpy()
         net = net.prune()
         return net, history + self._train_weights(task, net, "retrain")
 
@@ -550,14 +551,9 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         check_is_fitted(self)
         check_integer("top", top, 1, MOST_COMBINATIONS)
         net = self._optfeature_net()
-        listed = {frozenset(fields): fields for fields in self._value_counts}
-        if frozenset(fields) not in listed:
-            raise ValueError(
-                "fields must name a cross of selected_interactions_, "
-                f"got {tuple(fields)!r}. Raise n_interactions to list more crosses."
-            )
-        known = listed[frozenset(fields)]
-        codes, counts = self._value_counts[known]
+        place = self._find_cross(fields)
+        known = self.selected_interactions_[place].fields
+        codes, counts = self._measured("combinations")[place]
         position = self._crosses(net).index(known)
         rows = torch.from_numpy(self._widen(known, codes)).to(net.kept.device)
         with torch.inference_mode():
@@ -604,15 +600,15 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         yield from screen_crosses(net, codes, crosses, MOST_MEASURED)
 
     def _measure_crosses(
-        self, net: Any, codes: Tensor, crosses: Iterable[tuple[int, ...]], seed: Any
-    ) -> None:
-        super()._measure_crosses(net, codes[:MOST_ROWS_BEHIND_MLP], crosses, seed)
-        gates = open_gates(net, codes)
-        self.keep_rate_ = gates.double().mean(0).cpu().numpy()
-        self.alpha_ = net.alphas().cpu().numpy()
-        self._value_counts: dict[tuple[str, ...], tuple[Any, ...]] = {}
-        positions = {fields: position for position, fields in enumerate(self._crosses(net))}
-        for fields, *_ in self.selected_interactions_:
-            its_gates = gates[:, positions[fields]]
-            counted = count_combinations(codes[:, self._places(fields)], its_gates)
-            self._value_counts[fields] = tuple(part.cpu().numpy() for part in counted)
+        self, net: Any, codes: Tensor, generator: torch.Generator
+    ) -> dict[str, Any]:
+        measures = super()._measure_crosses(net, codes[:MOST_ROWS_BEHIND_MLP], generator)
+        crosses = [tuple(self._places(cross.fields)) for cross in measures["crosses"]]
+        keep_rate, combinations = measure_gates(net, codes, crosses)
+        return measures | {"keep_rate": keep_rate, "combinations": combinations}
+
+    @property
+    def keep_rate_(self) -> npt.NDArray[np.float64]:
+        """Share of rows on which the gate of each cross is open."""
+        rates: npt.NDArray[np.float64] = self._measured("keep_rate", "keep_rate_")
+        return rates

@@ -473,10 +473,10 @@ class ProfitClassifier(BaseInteractionClassifier):
         return task.run(net, step, phase="retrain", annealed=optimizers)
 
     def _measure_crosses(
-        self, net: nn.Module, codes: Tensor, crosses: Iterable[tuple[int, ...]], seed: Any
-    ) -> None:
+        self, net: nn.Module, codes: Tensor, generator: torch.Generator
+    ) -> dict[str, Any]:
         n_rows = len(codes) if self.predictor == "linear" else MOST_ROWS_BEHIND_MLP
-        super()._measure_crosses(net, codes[:n_rows], crosses, seed)
+        return super()._measure_crosses(net, codes[:n_rows], generator)
 
     def _list_crosses(self, net: ProfitNet, codes: Tensor) -> Iterable[tuple[int, ...]]:
         return net.config.crosses

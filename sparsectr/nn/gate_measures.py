@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sparsectr.nn.optfeature_net import OptFeatureNet
@@ -19,6 +22,37 @@ def open_gates(net: OptFeatureNet, codes: Tensor) -> Tensor:
     """Return the gates of all crosses for codes (n, F), bool, (n, P)."""
     parts = [net.chosen_gates(net.look_up(rows)[1]) for rows in codes.split(ROWS_AT_ONCE)]
     return torch.cat(parts)
+
+
+def measure_gates(
+    net: OptFeatureNet, codes: Tensor, crosses: Sequence[tuple[int, ...]]
+) -> tuple[NDArray[np.float64], list[tuple[NDArray[np.int32], NDArray[np.int64]]]]:
+    """Measure how often gates are open, and for which values those of some crosses are.
+
+    Parameters
+    ----------
+    net : OptFeatureNet
+        After the search.
+    codes : Tensor of shape (n, F)
+        Rows.
+    crosses : sequence of tuples of int
+        Field numbers of some crosses.
+
+    Returns
+    -------
+    keep_rate : ndarray of float64, shape (P,)
+        For every cross of the net, the share of the rows with an open gate.
+    combinations : list of tuples
+        For each of ``crosses`` the most frequent combinations of codes (M, o), and how many rows
+        have them (M,).
+    """
+    gates = open_gates(net, codes)
+    columns = {fields: column for column, fields in enumerate(net.crosses())}
+    combinations = []
+    for fields in crosses:
+        found, counts = count_combinations(codes[:, list(fields)], gates[:, columns[fields]])
+        combinations.append((found.cpu().numpy(), counts.cpu().numpy()))
+    return gates.double().mean(0).cpu().numpy(), combinations
 
 
 def distinct_rows(codes: Tensor) -> tuple[Tensor, Tensor]:

@@ -316,12 +316,24 @@ class DynIntClassifier(BaseInteractionClassifier):
         rows, or FTRL with a group lasso on the rows, which sets the embeddings of uninformative
         values to zero. The other weights follow Adam, with "ftrl" FTRL. Where ``partial_fit`` or
         ``warm_start`` goes on with trained embeddings, "adagrad" gives way to "adam".
+    ftrl_l1 : float, default=0.1
+        Strength of the group lasso, only with ``optimizer="ftrl"``. An embedding is exactly zero
+        while its gradients, summed over all rows and epochs, and the pull towards its first value
+        have a norm of at most ``ftrl_l1 * sqrt(embedding_dim)``. The default zeroes next to
+        nothing; from about 1 on, values without information and rare values go.
+    ftrl_l2 : float, default=0.1
+        Weight of ``|e|^2 / 2``, once for the whole training and on the scale of the loss summed
+        over all rows, only with ``optimizer="ftrl"``. ``embedding_l2`` acts beside it.
+    ftrl_beta : float, default=1.0
+        How firmly embeddings hold on to their first values, only with ``optimizer="ftrl"``. Larger
+        values make the first steps shorter, and need a larger ``ftrl_l1`` for the same zeros.
     embedding_dim : int, default=16
         Length D of an embedding.
     embedding_l2 : float, default=1e-3
         Weight of ``|e|^2 / 2``, summed over all values, beside the mean log loss.
     learning_rate : float, default=5e-3
-        Step size of the optimizers. Embeddings take steps 30 times as long under "adagrad".
+        Step size of the optimizers. Embeddings take steps 30 times as long under "adagrad". Under
+        "ftrl" all weights take steps 20 times as long.
     weight_decay : float, default=1e-6
         L2 penalty per step of the optimizers.
     batch_size : int or "auto", default="auto"
@@ -404,8 +416,8 @@ class DynIntClassifier(BaseInteractionClassifier):
 
     * embeddings have a normal prior that counts every value once (``embedding_l2``);
     * row-wise Adagrad is the default optimizer of embeddings and Adam that of all else, the paper's
-      FTRL is optional; FTRL starts from the random initial weights instead of forgetting them, and
-      updates only the rows of a batch;
+      FTRL is optional; its first proximal term is centred at the random initial weights instead of
+      at 0, which would forget them, and it updates only the rows of a batch;
     * values that training never saw take the mean embedding of their field.
 
     Examples
@@ -446,6 +458,9 @@ class DynIntClassifier(BaseInteractionClassifier):
         reduction_ratio: int = 8,
         orthogonal_penalty: float = 1e-3,
         optimizer: Literal["adagrad", "adam", "ftrl"] = "adagrad",
+        ftrl_l1: float = 0.1,
+        ftrl_l2: float = 0.1,
+        ftrl_beta: float = 1.0,
         embedding_dim: int = 16,
         embedding_l2: float = 1e-3,
         learning_rate: float = 5e-3,
@@ -490,6 +505,9 @@ class DynIntClassifier(BaseInteractionClassifier):
         self.reduction_ratio = reduction_ratio
         self.orthogonal_penalty = orthogonal_penalty
         self.optimizer = optimizer
+        self.ftrl_l1 = ftrl_l1
+        self.ftrl_l2 = ftrl_l2
+        self.ftrl_beta = ftrl_beta
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
@@ -505,11 +523,15 @@ class DynIntClassifier(BaseInteractionClassifier):
         check_integer("reduction_ratio", self.reduction_ratio, 1)
         check_real("orthogonal_penalty", self.orthogonal_penalty, 0)
         check_choice("optimizer", self.optimizer, OPTIMIZERS)
+        check_real("ftrl_l1", self.ftrl_l1, 0)
+        check_real("ftrl_l2", self.ftrl_l2, 0)
+        check_real("ftrl_beta", self.ftrl_beta, 0, open_low=True)
 
     def _train_net(
         self, task: TrainingTask, net: DynIntNet | None
     ) -> tuple[DynIntNet, list[EpochRecord]]:
-        kind = self.optimizer if net is None else continuing(self.optimizer)
+        going_on = net is not None
+        kind = continuing(self.optimizer) if going_on else self.optimizer
         if net is None:
             net = self._make_net(task)
         optimizers = make_optimizers(
@@ -518,6 +540,8 @@ class DynIntClassifier(BaseInteractionClassifier):
             kind,
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
+            ftrl={"l1": self.ftrl_l1, "l2": self.ftrl_l2, "beta": self.ftrl_beta},
+            going_on=going_on,
         )
         add_embedding_prior(optimizers, net.embedding, task.train, self.embedding_l2)
 

@@ -243,10 +243,37 @@ def test_lists_no_more_than_asked_and_no_order_that_is_not_there(clicks):
 
 class TestFtrl:
     def test_reports_the_share_of_zero_rows(self, clicks):
-        net = DynIntClassifier(optimizer="ftrl", learning_rate=0.05, random_state=0)
+        net = DynIntClassifier(optimizer="ftrl", random_state=0)
         net.fit(clicks.X, clicks.y)
         assert 0 <= net.zero_row_share_ < 1
         assert roc_auc_score(clicks.y, net.predict_proba(clicks.X)[:, 1]) > 0.7
+
+    def test_the_group_lasso_drops_a_field_of_noise_and_nothing_that_counts(self):
+        clicks = make_clicks(12_000, 3, 12, crosses=[(0, 1)], main_effect=0.6, random_state=33)
+        noise = np.random.default_rng(33).integers(0, 2000, len(clicks.y)).astype(str)
+        X = pd.DataFrame(clicks.X).assign(noise=noise)
+        losses = []
+        for l1 in (0.0, 2.0):
+            clf = DynIntClassifier(optimizer="ftrl", ftrl_l1=l1, max_epochs=8, random_state=0)
+            clf.fit(X, clicks.y)
+            losses.append(min(record["validation_log_loss"] for record in clf.history_))
+            table = clf._fitted_net().embedding
+            # Without the codes of unknown and missing values, which have no training row.
+            *informative, noisy = (
+                (rows == 0).all(1)[2:] for rows in table.weight.split(table.vocabulary_sizes)
+            )
+            assert not torch.cat(informative).any()
+            assert noisy.double().mean() > 0.9 if l1 else not noisy.any()
+            assert clf.selected_interactions_[0].fields == ("f0", "f1")
+        assert losses[1] < losses[0] + 0.003
+
+    def test_training_that_goes_on_does_not_pay_for_the_lasso_again(self, clicks):
+        clf = DynIntClassifier(optimizer="ftrl", max_epochs=2, random_state=0)
+        clf.fit(clicks.X[:2000], clicks.y[:2000])
+        # Far above the pull towards the first values: it would zero fresh rows at their first step.
+        clf.set_params(ftrl_l1=50.0).partial_fit(clicks.X[:1], clicks.y[:1])
+        table = clf._fitted_net().embedding
+        assert table(torch.from_numpy(clf.encoder_.transform(clicks.X[:1]))).any(2).all()
 
     def test_is_not_reported_for_adam(self, clicks):
         net = DynIntClassifier(max_epochs=1, random_state=0).fit(clicks.X[:500], clicks.y[:500])
@@ -272,6 +299,9 @@ def test_rank_is_bounded_by_the_number_of_rows(variant, rank, clicks):
         ({"reduction_ratio": 0.5}, "reduction_ratio must be an int >= 1, got 0.5"),
         ({"orthogonal_penalty": -1}, "orthogonal_penalty must be a number >= 0, got -1"),
         ({"optimizer": "sgd"}, "optimizer must be one of 'adam', 'adagrad', 'ftrl', got 'sgd'"),
+        ({"ftrl_l1": -1}, "ftrl_l1 must be a number >= 0, got -1"),
+        ({"ftrl_l2": "auto"}, "ftrl_l2 must be a number >= 0, got 'auto'"),
+        ({"ftrl_beta": 0}, "ftrl_beta must be a number > 0, got 0"),
     ],
 )
 def test_wrong_parameters_are_named_in_fit(parameters, message, clicks):

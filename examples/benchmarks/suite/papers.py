@@ -106,7 +106,7 @@ PAPERS = {
                 "n_layers": 4,
                 "n_subspaces": 16,
                 "optimizer": "ftrl",
-                "learning_rate": 5e-2,
+                "learning_rate": 2.5e-3,
                 "rank": rank,
                 "reduction_ratio": 16,
             }

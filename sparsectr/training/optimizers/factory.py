@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -17,8 +17,9 @@ from sparsectr.training.optimizers.row_adagrad import RowAdagrad
 from sparsectr.training.optimizers.row_adam import RowAdam
 
 OPTIMIZERS = ["adam", "adagrad", "ftrl"]
-# Adagrad's steps shorten by themselves, as one over the root of their number.
+# The steps of Adagrad and of FTRL shorten by themselves, as one over the root of their number.
 ADAGRAD_PACE = 30.0
+FTRL_PACE = 20.0
 
 
 def make_optimizers(
@@ -29,6 +30,8 @@ def make_optimizers(
     learning_rate: float,
     weight_decay: float = 0.0,
     columns: tuple[int, int] | None = None,
+    ftrl: Mapping[str, float] | None = None,
+    going_on: bool = False,
 ) -> list[Optimizer]:
     """Make the optimizers of one net.
 
@@ -40,14 +43,19 @@ def make_optimizers(
         Parameters with dense gradients; may be empty.
     kind : {"adam", "adagrad", "ftrl"}
         "adam": `RowAdam` and `DenseAdam`, on a GPU `torch.optim.Adam`. "adagrad": the same
-        with `RowAdagrad` for the tables. "ftrl": `GroupFTRL` and `FTRL` with their default
-        penalties, which hold for the sum loss: see `set_batch_rows`.
+        with `RowAdagrad` for the tables. "ftrl": `GroupFTRL` and `FTRL`, whose penalties hold for
+        the sum loss: see `set_batch_rows`.
     learning_rate : float
-        Learning rate of both, `ADAGRAD_PACE` times as large for `RowAdagrad`.
+        Learning rate of both, `ADAGRAD_PACE` times as large for `RowAdagrad` and `FTRL_PACE` times
+        for both kinds of FTRL.
     weight_decay : float, default=0.0
         L2 penalty of "adam" and "adagrad". FTRL has its own penalties and does not use it.
     columns : pair of int, optional
         First column of the tables to train and the one behind the last; with "adam" and "adagrad".
+    ftrl : mapping, optional
+        Options of `GroupFTRL`: "l1", "l2" and "beta".
+    going_on : bool, default=False
+        Whether all were trained by the same kind before; see `GroupFTRL`.
 
     Returns
     -------
@@ -64,10 +72,11 @@ def make_optimizers(
         raise ValueError(f"optimizer must be one of {known}, got {kind!r}.")
     optimizers: list[Optimizer] = []
     if kind == "ftrl":
+        rate = FTRL_PACE * learning_rate
         if tables:
-            optimizers.append(GroupFTRL(tables, lr=learning_rate))
+            optimizers.append(GroupFTRL(tables, lr=rate, going_on=going_on, **(ftrl or {})))
         if others:
-            optimizers.append(FTRL(others, lr=learning_rate))
+            optimizers.append(FTRL(others, lr=rate, going_on=going_on))
         return optimizers
     options: dict[str, Any] = {"lr": learning_rate, "weight_decay": weight_decay}
     if tables and kind == "adam":

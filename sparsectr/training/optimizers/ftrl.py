@@ -37,7 +37,7 @@ class FTRL(PerParameterOptimizer):
     lr : float, default=0.05
         Learning rate (alpha in the paper). Keep it: a weight is a function of z, n and ``lr``.
     beta : float, default=1.0
-        Larger values make the first steps smaller.
+        Larger values make the first steps smaller; 0 forgets the initial weights.
     l1 : float, default=0.01
         Threshold of z below which a weight is zero.
     l2 : float, default=0.01
@@ -48,6 +48,9 @@ class FTRL(PerParameterOptimizer):
         Multiplies every gradient. With the gradient of a mean loss and the number of rows of
         the batch here, l1, l2 and beta have the scale of the sum loss and do not depend on the
         batch size. Read from the parameter group in every step.
+    going_on : bool, default=False
+        Whether the weights were trained under these penalties before. z then starts where its
+        closed form returns them, so that they do not pay for the threshold once more.
 
     Raises
     ------
@@ -61,8 +64,9 @@ class FTRL(PerParameterOptimizer):
     Source: H. B. McMahan et al., "Ad click prediction: a view from the trenches", KDD 2013,
     algorithm 1. Differences:
 
-    - z starts where its closed form returns the initial weights; in the paper it starts at 0,
-      which forgets them.
+    - the first proximal term is centred at the initial weights,
+      :math:`z = -(\beta + \sqrt{n}) / lr \, w`; in the paper it is centred at 0, which forgets
+      them. The penalties are centred at 0 in both.
     - ``initial_accumulator`` and ``gradient_scale`` are not in the paper. TensorFlow's FTRL with
       its l2 is this one with ``beta=0``, ``initial_accumulator=0.1`` and twice that l2.
 
@@ -74,8 +78,8 @@ class FTRL(PerParameterOptimizer):
     >>> optimizer = FTRL([weights], lr=0.1, l1=0.5)
     >>> weights.grad = torch.tensor([0.0, 0.4])
     >>> optimizer.step()
-    >>> weights.tolist()
-    [1.0, 0.0]
+    >>> (weights == 0).tolist()
+    [False, True]
     """
 
     def __init__(
@@ -87,6 +91,7 @@ class FTRL(PerParameterOptimizer):
         l2: float = 0.01,
         initial_accumulator: float = 0.0,
         gradient_scale: float = 1.0,
+        going_on: bool = False,
     ) -> None:
         require_positive(lr=lr, gradient_scale=gradient_scale)
         require_not_negative(beta=beta, l1=l1, l2=l2, initial_accumulator=initial_accumulator)
@@ -102,6 +107,7 @@ class FTRL(PerParameterOptimizer):
             "l2": l2,
             "initial_accumulator": initial_accumulator,
             "gradient_scale": gradient_scale,
+            "going_on": going_on,
         }
         super().__init__(params, defaults)
 
@@ -113,10 +119,11 @@ class FTRL(PerParameterOptimizer):
                 "FTRL needs dense gradients, got a sparse one. Use GroupFTRL for embedding tables."
             )
         if not state:
-            # NOTE[DIFF] z is solved from the initial weights instead of starting at 0.
+            # NOTE[DIFF] centred at the initial weights instead of at 0.
             n = group["initial_accumulator"]
-            curvature = (group["beta"] + math.sqrt(n)) / group["lr"] + group["l2"]
-            state["linear"] = -(curvature * parameter + group["l1"] * parameter.sign())
+            state["linear"] = parameter * (-(group["beta"] + math.sqrt(n)) / group["lr"])
+            if group["going_on"]:
+                state["linear"] -= group["l2"] * parameter + group["l1"] * parameter.sign()
             state["accumulator"] = torch.full_like(parameter, n)
         ftrl_(
             parameter,

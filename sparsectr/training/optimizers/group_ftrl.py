@@ -39,7 +39,7 @@ class GroupFTRL(PerParameterOptimizer):
     lr : float, default=0.05
         Learning rate (alpha in the paper). Keep it: a row is a function of z, n and ``lr``.
     beta : float, default=1.0
-        Larger values make the first steps smaller.
+        Larger values make the first steps smaller; 0 forgets the initial rows.
     l1 : float, default=0.1
         Strength of the group lasso ``l1 * sqrt(D) * norm(row)``.
     l2 : float, default=0.1
@@ -48,6 +48,9 @@ class GroupFTRL(PerParameterOptimizer):
         Multiplies every gradient. With the gradient of a mean loss and the number of rows of
         the batch here, l1, l2 and beta have the scale of the sum loss and do not depend on the
         batch size. Read from the parameter group in every step.
+    going_on : bool, default=False
+        Whether the rows were trained under these penalties before. z then starts where its
+        closed form returns them, so that they do not pay for the threshold once more.
 
     Raises
     ------
@@ -64,8 +67,10 @@ class GroupFTRL(PerParameterOptimizer):
     Source: X. Ni et al., "Feature selection for Facebook feed ranking system via a
     group-sparsity-regularized training algorithm", CIKM 2019. Differences:
 
-    - z starts where its closed form returns the initial rows; the released implementations
-      start at 0, which forgets them.
+    - the first proximal term is centred at the initial rows, :math:`z = -\beta / lr \, w`; the
+      released implementations centre it at 0, which forgets them. The penalties are centred at 0
+      in both: a z that contained the threshold would be a standing gradient against it, and no row
+      without gradients would ever become zero.
     - Only touched rows are updated; a dense update would recompute all of them.
 
     Examples
@@ -88,6 +93,7 @@ class GroupFTRL(PerParameterOptimizer):
         l1: float = 0.1,
         l2: float = 0.1,
         gradient_scale: float = 1.0,
+        going_on: bool = False,
     ) -> None:
         require_positive(lr=lr, gradient_scale=gradient_scale)
         require_not_negative(beta=beta, l1=l1, l2=l2)
@@ -96,7 +102,14 @@ class GroupFTRL(PerParameterOptimizer):
                 "beta or l2 must be > 0, got 0 for both: a row without gradient would divide by "
                 "zero."
             )
-        defaults = {"lr": lr, "beta": beta, "l1": l1, "l2": l2, "gradient_scale": gradient_scale}
+        defaults = {
+            "lr": lr,
+            "beta": beta,
+            "l1": l1,
+            "l2": l2,
+            "gradient_scale": gradient_scale,
+            "going_on": going_on,
+        }
         super().__init__(params, defaults)
 
     def _update(
@@ -104,7 +117,7 @@ class GroupFTRL(PerParameterOptimizer):
     ) -> None:
         rows, values = split_gradient(gradient)
         if not state:
-            state["linear"] = _linear_of(parameter, group)
+            state["linear"] = _first_linear(parameter, group)
             state["accumulator"] = torch.zeros_like(parameter)
         # NOTE[DIFF] only the rows of the batch.
         group_ftrl_rows_(
@@ -128,10 +141,12 @@ def zero_row_share(table: Tensor) -> float:
     return 1.0 - table.any(dim=1).double().mean().item()
 
 
-def _linear_of(table: Tensor, group: dict[str, Any]) -> Tensor:
-    """Return the z (V, D) whose closed form is the table, for n = 0."""
-    # NOTE[DIFF] z is solved from the initial rows instead of starting at 0.
-    curvature = group["beta"] / group["lr"] + group["l2"]
-    threshold = group["l1"] * math.sqrt(table.shape[1])
-    direction = functional.normalize(table, dim=1, eps=torch.finfo(table.dtype).tiny)
-    return direction.mul_(-threshold).sub_(table, alpha=curvature)
+def _first_linear(table: Tensor, group: dict[str, Any]) -> Tensor:
+    """Return the z (V, D) to start from."""
+    # NOTE[DIFF] centred at the initial rows instead of at 0.
+    linear = table * (-group["beta"] / group["lr"])
+    if group["going_on"]:
+        threshold = group["l1"] * math.sqrt(table.shape[1])
+        direction = functional.normalize(table, dim=1, eps=torch.finfo(table.dtype).tiny)
+        linear.sub_(table, alpha=group["l2"]).sub_(direction, alpha=threshold)
+    return linear

@@ -12,7 +12,7 @@ from sparsectr.training.optimizers import (
     make_optimizers,
     set_batch_rows,
 )
-from sparsectr.training.optimizers.factory import ADAGRAD_PACE
+from sparsectr.training.optimizers.factory import ADAGRAD_PACE, FTRL_PACE
 
 
 def make_parameters():
@@ -50,7 +50,8 @@ def test_every_parameter_has_one_optimizer(kind, classes):
     for optimizer, parameters in zip(optimizers, (tables, others), strict=True):
         (group,) = optimizer.param_groups
         assert all(a is b for a, b in zip(group["params"], parameters, strict=True))
-        pace = ADAGRAD_PACE if type(optimizer) is RowAdagrad else 1
+        paces = {RowAdagrad: ADAGRAD_PACE, GroupFTRL: FTRL_PACE, FTRL: FTRL_PACE}
+        pace = paces.get(type(optimizer), 1)
         assert group["lr"] == pytest.approx(pace * 0.02)
         assert kind == "ftrl" or group["weight_decay"] == 0.5
 
@@ -76,6 +77,19 @@ def test_makes_no_optimizer_for_nothing(kind):
     assert len(make_optimizers(tables, [], kind, learning_rate=0.1)) == 1
     assert len(make_optimizers([], others, kind, learning_rate=0.1)) == 1
     assert make_optimizers([], [], kind, learning_rate=0.1) == []
+
+
+def test_ftrl_takes_longer_steps_and_the_penalties_of_its_tables():
+    tables, others = make_parameters()
+    penalties = {"l1": 3.0, "l2": 0.5, "beta": 2.0}
+    of_tables, of_others = make_optimizers(
+        tables, others, "ftrl", learning_rate=0.1, ftrl=penalties, going_on=True
+    )
+    for optimizer in (of_tables, of_others):
+        assert optimizer.defaults["lr"] == FTRL_PACE * 0.1
+        assert optimizer.defaults["going_on"]
+    assert of_tables.defaults.items() >= penalties.items()
+    assert of_others.defaults["l1"] < 1
 
 
 def test_refuses_an_unknown_kind():

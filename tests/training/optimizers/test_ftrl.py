@@ -37,7 +37,7 @@ def tensorflow_ftrl(weight, gradients, *, lr, l1, l2):
 
 
 def test_reproduces_the_kernel_of_tensorflow():
-    # From zero weights: there the seeded z is the z = 0 that TensorFlow starts with.
+    # From zero weights: there z starts at the 0 that TensorFlow starts with.
     weights = torch.nn.Parameter(torch.zeros(50, dtype=torch.float64))
     gradients = [0.3 * draw(seed, (50,)) for seed in range(1, 12)]
     optimizer = FTRL([weights], lr=0.1, beta=0.0, l1=0.5, l2=2 * 0.7, initial_accumulator=0.1)
@@ -51,15 +51,32 @@ def test_reproduces_the_kernel_of_tensorflow():
 
 
 @pytest.mark.parametrize("initial_accumulator", [0.0, 0.1])
-def test_the_seeded_z_returns_the_initial_weights(initial_accumulator):
+def test_weights_trained_before_stay_what_they_are_without_a_gradient(initial_accumulator):
     weights = parameter()
     with torch.no_grad():
         weights[0] = 0.0
     before = weights.detach().clone()
-    optimizer = FTRL([weights], l1=3.0, l2=0.4, initial_accumulator=initial_accumulator)
+    optimizer = FTRL(
+        [weights], l1=3.0, l2=0.4, initial_accumulator=initial_accumulator, going_on=True
+    )
     after = run(optimizer, weights, [torch.zeros_like(weights)])
     torch.testing.assert_close(after, before, rtol=1e-14, atol=0)
     assert not after[0].any()
+
+
+@pytest.mark.parametrize("initial_accumulator", [0.0, 0.1])
+def test_fresh_weights_pay_for_the_penalties_at_once(initial_accumulator):
+    lr, beta, l1, l2 = 0.3, 0.5, 1.5, 0.4
+    weights = parameter()
+    firmness = (beta + math.sqrt(initial_accumulator)) / lr
+    pull = firmness * weights.detach().clone()
+    optimizer = FTRL(
+        [weights], lr=lr, beta=beta, l1=l1, l2=l2, initial_accumulator=initial_accumulator
+    )
+    after = run(optimizer, weights, [torch.zeros_like(weights)])
+    expected = pull.sign() * (pull.abs() - l1).clamp(min=0) / (firmness + l2)
+    torch.testing.assert_close(after, expected, rtol=0, atol=1e-15)
+    assert 0 < (after == 0).sum() < after.numel()
 
 
 def test_without_penalties_it_is_adagrad():

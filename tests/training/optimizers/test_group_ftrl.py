@@ -29,17 +29,45 @@ def run(optimizer, table, gradients):
 
 
 @pytest.mark.parametrize("l1", [0.0, 2.0])
-def test_the_seeded_z_returns_the_initial_rows(l1):
+def test_rows_trained_before_stay_what_they_are_without_a_gradient(l1):
     table = table_parameter()
     with torch.no_grad():
         table[0] = 0.0
         table[1] = 1e-30
     before = table.detach().clone()
-    after = run(GroupFTRL([table], l1=l1, l2=0.4), table, [torch.zeros_like(table)])
+    optimizer = GroupFTRL([table], l1=l1, l2=0.4, going_on=True)
+    after = run(optimizer, table, [torch.zeros_like(table)])
     torch.testing.assert_close(after[2:], before[2:], rtol=1e-14, atol=0)
     assert not after[0].any()
     # A tiny row drowns in the threshold, to within rounding of z.
     assert (after[1] - before[1]).abs().max() <= 1e-15 * l1
+
+
+@pytest.mark.parametrize("l1", [0.0, 0.05, 0.2])
+def test_fresh_rows_pay_for_the_threshold_at_once(l1):
+    # Without a gradient: the minimiser of the penalties and of the pull towards the first rows.
+    lr, beta, l2 = 0.3, 0.5, 0.4
+    table = table_parameter(shape=(40, 4), scale=0.1)
+    pull = beta / lr * table.detach().clone()
+    after = run(
+        GroupFTRL([table], lr=lr, beta=beta, l1=l1, l2=l2), table, [torch.zeros_like(table)]
+    )
+    norms = pull.norm(dim=1, keepdim=True)
+    kept = (1 - l1 * math.sqrt(4) / norms).clamp(min=0)
+    torch.testing.assert_close(after, kept * pull / (beta / lr + l2), rtol=0, atol=1e-15)
+    assert torch.equal(after.any(dim=1, keepdim=True), norms > 2 * l1)
+
+
+def test_a_larger_l1_zeroes_more_rows_of_noise_up_to_all():
+    shares = []
+    for l1 in (0.0, 0.3, 1.0, 10.0):
+        table = table_parameter(shape=(300, 16), scale=0.1)
+        noise = [0.1 * draw(seed, (300, 16)) for seed in range(1, 100)]
+        shares.append(zero_row_share(run(GroupFTRL([table], lr=1.0, l1=l1), table, noise)))
+    assert shares[0] == 0
+    assert shares == sorted(shares)
+    assert 0.2 < shares[2] < 1
+    assert shares[3] == 1
 
 
 def test_one_number_a_row_is_ftrl():
@@ -54,28 +82,38 @@ def test_one_number_a_row_is_ftrl():
 
 
 def test_is_the_minimiser_where_n_is_constant_in_the_row():
-    lr, beta, l1, l2, dim = 0.2, 0.7, 0.3, 0.4, 4
-    table = table_parameter(shape=(20, dim), scale=0.02)
-    # Gradients of one size in a row, with signs of their own, keep n constant in the row.
-    gradient = draw(1, (20, dim)).sign() * torch.linspace(0.1, 3.0, 20).unsqueeze(1)
+    lr, beta, l1, l2, dim = 0.2, 0.7, 0.6, 0.4, 4
+    table = table_parameter(shape=(20, dim), scale=0.1)
+    first = table.detach().clone()
     optimizer = GroupFTRL([table], lr=lr, beta=beta, l1=l1, l2=l2)
-    rows = run(optimizer, table, [gradient]).numpy()
-    linear = optimizer.state[table]["linear"].numpy()
-    curvature = (beta + optimizer.state[table]["accumulator"].sqrt().numpy()[:, 0]) / lr + l2
     threshold = l1 * math.sqrt(dim)
+    # Of every row: the sum of its gradients, and the centres that it is held to and how firmly.
+    sums, squares = torch.zeros_like(first), torch.zeros(20, 1, dtype=torch.float64)
+    held = [(first, beta / lr * torch.ones_like(squares))]
+    for seed in range(1, 6):
+        # Gradients of one size in a row, with signs of their own, keep n constant in the row.
+        sizes = torch.linspace(0.02, 0.6, 20, dtype=torch.float64).unsqueeze(1)
+        gradient = draw(seed, (20, dim)).sign() * sizes
+        before = table.detach().clone()
+        run(optimizer, table, [gradient])
+        sums, grown = sums + gradient, squares + sizes**2
+        held.append((before, (grown.sqrt() - squares.sqrt()) / lr))
+        squares = grown
+    for number, row in enumerate(table.detach().numpy()):
 
-    for row, z, bend in zip(rows, linear, curvature, strict=True):
-        if not row.any():
-            # 0 minimises: no direction d has a negative slope z.d + threshold |d|.
-            assert np.linalg.norm(z) <= threshold
-            continue
+        def objective(w, number=number):
+            pulls = sum(
+                firmness[number].item() / 2 * np.sum((w - centre[number].numpy()) ** 2)
+                for centre, firmness in held
+            )
+            penalty = threshold * np.linalg.norm(w) + l2 / 2 * w @ w
+            return sums[number].numpy() @ w + pulls + penalty
 
-        def objective(w, z=z, bend=bend):
-            return z @ w + bend / 2 * w @ w + threshold * np.linalg.norm(w)
-
-        found = minimize(objective, -z / bend, method="BFGS", options={"gtol": 1e-9})
-        np.testing.assert_allclose(row, found.x, rtol=0, atol=1e-7)
-        assert objective(row) <= found.fun + 1e-12
+        if row.any():
+            found = minimize(objective, row + 0.01, method="BFGS", options={"gtol": 1e-9})
+            np.testing.assert_allclose(row, found.x, rtol=0, atol=1e-6)
+        for direction in np.random.default_rng(number).normal(0, 1e-3, (20, dim)):
+            assert objective(row) <= objective(row + direction) + 1e-12
     assert 0 < zero_row_share(table) < 1
 
 

@@ -3,6 +3,7 @@
 from importlib.metadata import version
 
 from sparsectr.encoding.field_encoder import FieldEncoder
+from sparsectr.exceptions import UnknownValuesWarning
 from sparsectr.interactions.constraints import to_interaction_constraints
 from sparsectr.interactions.display import InteractionDisplay
 from sparsectr.interactions.features import InteractionFeatures
@@ -25,6 +26,7 @@ __all__ = [
     "InteractionDisplay",
     "InteractionFeatures",
     "ListedInteractions",
+    "UnknownValuesWarning",
     "interaction_stability",
     "screen_interactions",
     "to_interaction_constraints",

@@ -306,7 +306,9 @@ class BaseInteractionClassifier(
         with timed_compilation(reporter.report_compilation) if self.verbose else nullcontext():
             # Nested, so that no frame holds on to the codes once they are split.
             self._train(
-                self._label(self._encode(table, fit=not going_on), numbers, weights, factors),
+                self._label(
+                    self._encode(table, fit=not going_on, warn=False), numbers, weights, factors
+                ),
                 self._encode_validation(*validation, factors),
                 reporter,
                 going_on,
@@ -425,14 +427,14 @@ class BaseInteractionClassifier(
         validate_data(self, table, y, reset=reset, skip_check_array=True)
         return table
 
-    def _encode(self, X: Any, *, fit: bool = False) -> Tensor:
-        """Turn columns into codes (n, F) on the device."""
+    def _encode(self, X: Any, *, fit: bool = False, warn: bool = True) -> Tensor:
+        """Turn checked columns into codes (n, F) on the device."""
         if fit:
             encoder = FieldEncoder() if isinstance(self.encoder, str) else clone(self.encoder)
             self.encoder_ = encoder.set_output(transform="default")
             codes = self.encoder_.fit_transform(X)
         else:
-            codes = self.encoder_.transform(X)
+            codes = self.encoder_._encode(X, warn=warn)
         return torch.from_numpy(codes).to(usable_device(self.device_))
 
     def _encode_validation(
@@ -447,7 +449,7 @@ class BaseInteractionClassifier(
             raise ValueError(f"X_val and y_val must be passed together, got only {came}.")
         with reported_as("X_val"):
             table = self._check_table(X, reset=False)
-            codes = self._encode(table)
+            codes = self._encode(table, warn=False)
         labels = as_labels(y, name="y_val", n_rows=table.shape[0])
         weights = check_weights(sample_weight, len(labels), name="sample_weight_val")
         numbers = label_numbers(labels, self.classes_, "y_val")

@@ -82,7 +82,7 @@ class ExplanationMixin(NetStorageMixin):
     _measures: dict[str, Any] | _Unmeasured
 
     @abstractmethod
-    def _encode(self, X: Any, *, fit: bool = False) -> Tensor:
+    def _encode(self, X: Any, *, fit: bool = False, warn: bool = True) -> Tensor:
         """Turn columns into codes (n, F) on the device."""
 
     @abstractmethod

@@ -24,7 +24,9 @@ LAYERS = {
     "training": {"nn", "kernels"},
     # How every estimator fits: as a whole or not at all.
     "drafts": set(),
-    "encoding": {"drafts"},
+    # Warnings of our own, and where they point.
+    "exceptions": set(),
+    "encoding": {"drafts", "exceptions"},
     # Crosses are made of codes, and InteractionFeatures is an estimator: parameters, labels.
     "interactions": {"drafts", "encoding", "parameters", "targets"},
     "datasets": set(),
@@ -75,6 +77,7 @@ WITHOUT_TORCH = {
     "metrics",
     "callbacks",
     "drafts",
+    "exceptions",
     "parameters",
     "targets",
 }

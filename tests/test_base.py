@@ -16,7 +16,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_dataframe_column_names_consistency
 
-from sparsectr import DynIntClassifier, FieldEncoder
+from sparsectr import DynIntClassifier, FieldEncoder, UnknownValuesWarning
 from sparsectr.methods.dynint import DynIntConfig, DynIntNet
 from sparsectr.training.prediction import predict_logits, to_probabilities
 
@@ -435,7 +435,7 @@ def test_partial_fit_keeps_the_vocabulary_and_reads_new_values_as_unknown(model)
     going = make().fit(FRAME, Y)
     new = FRAME.assign(city="never")
     going.partial_fit(new, Y)
-    assert (going.encoder_.transform(new)[:, 0] == 0).all()
+    assert going.encoder_.unknown_share(new).tolist() == [1, 0, 0]
     assert going.encoder_.vocabulary_sizes_.tolist() == [8, 8, 8]
 
 
@@ -460,6 +460,23 @@ def test_a_chunk_may_lack_a_class():
 
 
 # Unseen values ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "explain", "score"])
+def test_a_field_that_has_changed_its_type_is_named_once(method):
+    numbers, words = (pd.DataFrame(CODES.astype(kind), columns=list("abc")) for kind in (int, str))
+    model = make().fit(numbers, Y)
+    more = (Y,) if method == "score" else ()
+    with pytest.warns(UnknownValuesWarning, match=r"'b' \(int in fit, str now\)") as caught:
+        getattr(model, method)(numbers.assign(b=words["b"]), *more)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+
+
+def test_training_on_unknown_values_is_no_surprise():
+    new = FRAME.assign(city="never")
+    model = make(warm_start=True).fit(FRAME, Y, X_val=new, y_val=Y)
+    model.fit(new, Y).partial_fit(new, Y)  # warnings are errors here
 
 
 @pytest.mark.parametrize("unseen", ["never", None])

@@ -61,7 +61,7 @@ def is_ours(member: Any) -> bool:
 
 
 def is_record(obj: Any) -> bool:
-    return isinstance(obj, type) and issubclass(obj, tuple)
+    return isinstance(obj, type) and issubclass(obj, tuple | Warning)
 
 
 OBJECTS = dict(public_objects())

@@ -21,6 +21,8 @@ from sparsectr import (
 )
 from sparsectr.drafts import on_a_draft, on_one_fit
 
+pytestmark = pytest.mark.filterwarnings("ignore::sparsectr.UnknownValuesWarning")
+
 PACKAGE = str(Path(sparsectr.__file__).parent)
 RNG = np.random.default_rng(0)
 X = pd.DataFrame({"a": RNG.choice(list("xyzw"), 60), "b": RNG.choice(list("wzyx"), 60)})

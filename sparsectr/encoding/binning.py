@@ -104,6 +104,14 @@ def learn_bins(
     return Bins(rule, cuts, codes_of_bins, _medians(numbers, rows, bins, sizes)[kept])
 
 
+def are_many_integers(values: NDArray[Any], n_bins: int) -> bool:
+    """Tell whether numbers are whole and more than there are bins, as ids are, shape (m,)."""
+    if len(values) <= n_bins:
+        return False
+    numbers = as_numbers(values)
+    return bool(np.all(numbers == np.trunc(numbers)))
+
+
 def log_squared(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
     """Compute floor((ln v)^2) for v > 2 and v cut to an integer otherwise, shapes (m,) -> (m,).
 

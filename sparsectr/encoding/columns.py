@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from types import SimpleNamespace
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import narwhals as nw
 import numpy as np
@@ -10,10 +10,10 @@ import pandas as pd
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-Kind: TypeAlias = Literal["float", "integer", "other"]
+from sparsectr.encoding.kinds import Kind, kind_of
+
 Array: TypeAlias = NDArray[Any]
 
-_KINDS: dict[str, Kind] = {"f": "float", "i": "integer", "u": "integer"}
 _PLAIN_DTYPES = {"b": np.bool_, "i": np.int64, "f": np.float64}
 
 
@@ -31,8 +31,8 @@ class Column(NamedTuple):
     values : ndarray, shape (n_values,)
         The distinct values, in no promised order: bool, int64, uint64, float64, datetime64,
         timedelta64 or object (strings and everything else). Some may occur in no row.
-    kind : {"float", "integer", "other"}
-        What the dtype of the column says it holds.
+    kind : {"none", "integer", "float", "other"}
+        What the column holds; see `sparsectr.encoding.kinds`.
     """
 
     positions: NDArray[np.integer[Any]]
@@ -70,7 +70,7 @@ def as_table(X: Any) -> Any:
     if isinstance(X, list | tuple):
         X = np.array(X, dtype=object)
         if X.ndim == 2:
-            X = pd.DataFrame({j: _from_objects(cells) for j, cells in enumerate(X.T)})
+            X = pd.DataFrame(dict(enumerate(X.T)))
     elif not nw.dependencies.is_into_dataframe(X):
         X = np.asarray(X)
     if isinstance(X, np.ndarray) and X.ndim != 2:
@@ -143,7 +143,8 @@ def read_column(cells: Any) -> Column:
             f"every cell must be hashable (a string, a number, a date ...), got {error}; turn such "
             "cells into strings, or spread them over several columns."
         ) from error
-    return _without_nan(Column(positions, _plain(values), _kind(dtype)))
+    plain = _plain(values)
+    return _without_nan(Column(positions, plain, kind_of(dtype, plain)))
 
 
 def as_arrow_strings(cells: Any) -> Any:
@@ -206,12 +207,6 @@ def _without_nan(column: Column) -> Column:
     return Column(renumbered[column.positions], column.values[real], column.kind)
 
 
-def _kind(dtype: Any) -> Kind:
-    if isinstance(dtype, pd.CategoricalDtype):
-        return "other"
-    return _KINDS.get(dtype.kind, "other")
-
-
 def _plain(values: Any) -> Array:
     """Turn distinct values of any array type into one of the dtypes of `Column.values`."""
     kind = values.dtype.kind
@@ -223,13 +218,6 @@ def _plain(values: Any) -> Array:
         stamps: Array = pd.Index(values).to_numpy()  # in one of pandas' units: s, ms, us, ns
         return stamps
     return np.asarray(values, dtype=_PLAIN_DTYPES.get(kind, np.object_))
-
-
-def _from_objects(cells: Array) -> Array:
-    """Give a column of a list of rows the dtype float64 where it holds floats."""
-    if pd.api.types.infer_dtype(cells, skipna=True) in ("floating", "mixed-integer-float"):
-        return pd.Series(cells, dtype=np.float64).to_numpy()
-    return cells
 
 
 def _from_narwhals(column: "nw.Series[Any]") -> Any:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsectr.encoding.columns import Kind
+from sparsectr.encoding.kinds import Kind, widest
 from sparsectr.encoding.vocabulary import as_index, as_objects
 
 
@@ -18,8 +18,8 @@ class ValueCounts:
         Distinct values.
     counts : ndarray of int64, shape (n_values,)
         Number of rows of each.
-    kind : {"float", "integer", "other"}
-        What the column holds, as the dtype of all chunks put together would say.
+    kind : {"none", "integer", "float", "other"}
+        What the column holds, all chunks put together; see `sparsectr.encoding.kinds`.
     """
 
     def __init__(self, values: NDArray[Any], counts: NDArray[np.int64], kind: Kind) -> None:
@@ -40,8 +40,7 @@ class ValueCounts:
         ValueCounts
             The counts of all rows.
         """
-        kinds = {self.kind, other.kind}
-        kind: Kind = "other" if "other" in kinds else "float" if "float" in kinds else "integer"
+        kind = widest(self.kind, other.kind)
         if len(self.values) == 0 or len(other.values) == 0:
             one = other if len(self.values) == 0 else self
             return ValueCounts(one.values, one.counts, kind)

@@ -1,6 +1,5 @@
 """The transformer from a table of anything to a matrix of integer codes."""
 
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self, TypeAlias
@@ -12,7 +11,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sparsectr.drafts import on_a_draft, on_one_fit
-from sparsectr.encoding.binning import Bins, learn_bins
+from sparsectr.encoding.binning import Bins, are_many_integers, learn_bins
 from sparsectr.encoding.columns import (
     Column,
     as_arrow_strings,
@@ -22,6 +21,7 @@ from sparsectr.encoding.columns import (
 )
 from sparsectr.encoding.counts import ValueCounts
 from sparsectr.encoding.hashing import Buckets
+from sparsectr.encoding.kinds import name_types
 from sparsectr.encoding.parameters import Roles, check_parameters, resolve_roles
 from sparsectr.encoding.vocabulary import (
     MISSING,
@@ -31,11 +31,14 @@ from sparsectr.encoding.vocabulary import (
     as_objects,
     learn_vocabulary,
 )
+from sparsectr.exceptions import UnknownValuesWarning, warn_caller
 
 Field: TypeAlias = Vocabulary | Bins | Buckets
 
 # Up to so many rows, cells are looked up one by one: factorising a column costs more.
 FEW_ROWS = 16
+# From so many rows on, a field without any known value is worth a warning.
+MANY_ROWS = 50
 
 
 class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -48,9 +51,10 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     The table may be a pandas, polars or other frame that narwhals knows, a 2-d array or a list of
     rows. Columns of floats are cut into bins, and the bin is a category like any other; all other
-    columns (strings, integers, booleans, dates, objects) are categories. Values are the same when
-    Python says that they are equal: 1, 1.0 and True are one value, ``"1"`` is another. Integers
-    never pass through floats, so that 64-bit ids stay exact.
+    columns (strings, integers, booleans, dates) are categories. A column of objects that are all
+    numbers, such as Decimals, or floats beside None, is handled as the dtype that these numbers
+    would have. Values are the same when Python says that they are equal: 1, 1.0 and True are one
+    value, ``"1"`` is another. Integers never pass through floats, so that 64-bit ids stay exact.
 
     Parameters
     ----------
@@ -71,7 +75,8 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         `min_frequency` of them into each, and never more than `max_categories`.
     numeric_features : "auto" or list of str or int, default="auto"
         Names or positions of the numeric fields, all others being categories. "auto" takes the
-        columns of a float dtype.
+        columns of a float dtype, and warns where such a column has more than `n_bins` different
+        numbers that are all whole, as ids that one missing cell has turned into floats.
     hash_buckets : int, dict or None, default=None
         Number of buckets into which a stable 64-bit hash puts the values of a field, instead of
         storing a vocabulary: codes run from 2 to ``hash_buckets + 1``. An int holds for every
@@ -175,7 +180,8 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         After the last chunk the vocabularies are, bit for bit, those that `fit` learns from all
         chunks put together. Codes may change from chunk to chunk. All distinct values and their
         counts stay in memory (those of hashed fields excepted), and in the pickle; `fit` keeps
-        none, so that `partial_fit` after `fit` starts over, with a warning.
+        none, so that `partial_fit` after `fit` starts over, with a warning. A field of numbers that
+        are binned stays one: other values in a later chunk are an error.
 
         Parameters
         ----------
@@ -191,21 +197,23 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         past = self._counts if self.__sklearn_is_fitted__() else []
         if past is None:
-            warnings.warn(
+            warn_caller(
                 "partial_fit after fit starts over, because fit keeps no counts; call partial_fit "
-                "from the first chunk on.",
-                UserWarning,
-                stacklevel=3,
+                "from the first chunk on."
             )
         table, names, roles = self._prepare_fit(X, reset=not past)
         counts = [roles.count(j, column) for j, column in enumerate(_read(table, names))]
         n_rows = len(table)
+        known: set[str] = set()
         if past:
+            known = {n for j, n in enumerate(names) if self._may_be_ids(j, past[j], roles)}
             n_rows += self._n_rows
             counts = [old.merge(new) for old, new in zip(past, counts, strict=True)]
             roles.check_kept(past, counts, names)
         fields = [self._learn(j, names, c, n_rows, roles)[0] for j, c in enumerate(counts)]
         self._set_fields(fields, counts, n_rows)
+        perhaps_ids = [n for j, n in enumerate(names) if self._may_be_ids(j, counts[j], roles)]
+        self._warn_of_ids([name for name in perhaps_ids if name not in known])
         return self
 
     @on_one_fit
@@ -221,17 +229,35 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         -------
         ndarray of int32, shape (n_rows, n_fields)
             The codes, C-contiguous; those of field j are below ``vocabulary_sizes_[j]``.
+
+        Warns
+        -----
+        UnknownValuesWarning
+            If at least 50 rows come and all values of a field, but for missing ones, are unknown.
         """
         check_is_fitted(self)
-        table = self._check_table(X, reset=False)
-        if len(table) <= FEW_ROWS and (few := _codes_of_cells(table, self._fields)) is not None:
-            return few
-        names = list(self.get_feature_names_out())
-        codes = np.empty((len(table), len(names)), dtype=np.int32)
-        for j, cells in enumerate(iterate_columns(table)):
-            with _naming(names[j]):
-                codes[:, j] = _encode(cells, self._fields[j])
-        return codes
+        return self._encode(self._check_table(X, reset=False))
+
+    @on_one_fit
+    def unknown_share(self, X: Any) -> pd.Series:
+        """Tell how many values of each field are unknown, to see how a table drifts.
+
+        Parameters
+        ----------
+        X : DataFrame, ndarray or list of rows, shape (n_rows, n_fields)
+            The table, as for `transform`.
+
+        Returns
+        -------
+        Series of float64, shape (n_fields,)
+            Indexed by the names of the fields: unknown values as a share of those that are not
+            missing; 0 where all are missing, and for hashed fields.
+        """
+        check_is_fitted(self)
+        codes = self._encode(self._check_table(X, reset=False), warn=False)
+        n_values = (codes != MISSING).sum(axis=0)
+        shares = (codes == UNKNOWN).sum(axis=0) / np.maximum(n_values, 1)
+        return pd.Series(shares, index=list(self.get_feature_names_out()), name="unknown_share")
 
     @on_one_fit
     def inverse_transform(self, X: Any) -> NDArray[Any]:
@@ -289,20 +315,51 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         tags.transformer_tags.preserves_dtype = []
         return tags
 
-    def _fit(self, X: Any, encode: bool) -> NDArray[np.int32]:
+    def _encode(self, table: Any, *, warn: bool = True) -> NDArray[np.int32]:
+        """Encode a table whose columns have been checked."""
+        if len(table) <= FEW_ROWS and (few := _codes_of_cells(table, self._fields)) is not None:
+            return few
+        names = list(self.get_feature_names_out())
+        codes = np.empty((len(table), len(names)), dtype=np.int32)
+        strange = []
+        for j, cells in enumerate(iterate_columns(table)):
+            with _naming(names[j]):
+                codes[:, j] = found = _encode_cells(cells, self._fields[j])
+                if warn and len(table) >= MANY_ROWS and self._knows_none(j, found):
+                    types = _types_then_and_now(self._fields[j], cells)
+                    strange.append(f"{names[j]!r} ({types})")
+        if strange:
+            warn_caller(
+                f"every value of these fields is unknown: {', '.join(strange)}. Give a field the "
+                "type that it had in fit; FieldEncoder.unknown_share tells about all fields.",
+                UnknownValuesWarning,
+            )
+        return codes
+
+    def _knows_none(self, j: int, codes: NDArray[np.int32]) -> bool:
+        """Tell whether all values of field j, of which there are some, are unknown."""
+        if codes.max() > MISSING or not (codes == UNKNOWN).any():
+            return False
+        # Where no value was frequent enough to be stored, nothing has changed.
+        return self._fields[j].size > N_RESERVED or self.min_frequency == 1
+
+    def _fit(self, X: Any, encode: bool, warn: bool = True) -> NDArray[np.int32]:
         table, names, roles = self._prepare_fit(X, reset=True)
         n_rows = len(table)
         codes = np.empty((n_rows if encode else 0, len(names)), dtype=np.int32)
-        fields = []
+        fields, perhaps_ids = [], []
         for j, column in enumerate(_read(table, names)):
             counts = roles.count(j, column)
             field, codes_of_values = self._learn(j, names, counts, n_rows, roles)
             fields.append(field)
+            if warn and self._may_be_ids(j, counts, roles):
+                perhaps_ids.append(names[j])
             if encode:
                 if codes_of_values is None:
                     codes_of_values = field.codes(column.values)
                 codes[:, j] = _codes_of_rows(column, codes_of_values)
         self._set_fields(fields, None, n_rows)
+        self._warn_of_ids(perhaps_ids)
         return codes
 
     def _prepare_fit(self, X: Any, reset: bool) -> tuple[Any, list[str], Roles]:
@@ -331,6 +388,22 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             return learn_vocabulary(*limits)
         with _naming(names[j]):
             return learn_bins(*limits, rule=self.numeric, n_bins=self.n_bins), None
+
+    def _may_be_ids(self, j: int, counts: ValueCounts, roles: Roles) -> bool:
+        """Tell whether field j is binned because of its dtype alone, but looks like ids."""
+        by_dtype = roles.numeric is None and roles.of(j, counts.kind) == "bins"
+        if not by_dtype or self.numeric != "quantile":
+            return False
+        return are_many_integers(counts.values, self.n_bins)
+
+    def _warn_of_ids(self, names: list[str]) -> None:
+        if names:
+            warn_caller(
+                f"{names} hold whole numbers stored as floats, more of them than "
+                f"n_bins={self.n_bins}, and are cut into bins. If they are ids, make them "
+                "integers, such as X[name].astype('Int64'); if they are quantities, name the "
+                "numeric fields in numeric_features."
+            )
 
     def _set_fields(
         self, fields: list[Field], counts: list[ValueCounts] | None, n_rows: int
@@ -379,7 +452,7 @@ def _codes_of_cells(table: Any, fields: list[Field]) -> NDArray[np.int32] | None
     return codes
 
 
-def _encode(cells: Any, field: Field) -> NDArray[np.int32]:
+def _encode_cells(cells: Any, field: Field) -> NDArray[np.int32]:
     """Encode one column of `iterate_columns`."""
     if isinstance(field, Vocabulary) and (strings := as_arrow_strings(cells)) is not None:
         codes = field.codes_of_arrow(strings)
@@ -387,6 +460,11 @@ def _encode(cells: Any, field: Field) -> NDArray[np.int32]:
             return codes
     column = read_column(cells)
     return _codes_of_rows(column, field.codes(column.values))
+
+
+def _types_then_and_now(field: Field, cells: Any) -> str:
+    then = "nothing" if field.values is None else name_types(field.values)
+    return f"{then} in fit, {name_types(read_column(cells).values)} now"
 
 
 def _codes_of_rows(column: Column, codes_of_values: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -8,8 +8,9 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from sparsectr.encoding.binning import RULES
-from sparsectr.encoding.columns import Column, Kind
+from sparsectr.encoding.columns import Column
 from sparsectr.encoding.counts import ValueCounts
+from sparsectr.encoding.kinds import Kind, name_types
 
 Role: TypeAlias = Literal["vocabulary", "bins", "hash"]
 
@@ -54,9 +55,16 @@ class Roles:
     def check_kept(
         self, before: list[ValueCounts], after: list[ValueCounts], names: list[str]
     ) -> None:
-        """Raise ValueError if a field that was hashed turned out to be numeric."""
+        """Raise ValueError if a field cannot stay what its first chunk has made it."""
         for j, name in enumerate(names):
-            if self.of(j, before[j].kind) == "hash" != self.of(j, after[j].kind):
+            past, now = self.of(j, before[j].kind), self.of(j, after[j].kind)
+            if past == "bins" != now and before[j].counts.any():
+                raise ValueError(
+                    f"Field {name!r} held numbers, which were binned, and now holds "
+                    f"{name_types(after[j].values)}; convert it to numbers, or say in "
+                    "numeric_features which fields are binned."
+                )
+            if past == "hash" != now and before[j].kind != "none":
                 raise ValueError(
                     f"Field {name!r} held integers, which were hashed, and now holds floats; name "
                     "it in numeric_features or in hash_buckets, or keep its integers."

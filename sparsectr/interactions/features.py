@@ -289,9 +289,11 @@ class InteractionFeatures(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         numbers = label_numbers(labels, self._classes)
 
         known = getattr(self.estimator_, "encoder_", None)
-        encoder = clone(known) if isinstance(known, FieldEncoder) else FieldEncoder()
+        is_known = isinstance(known, FieldEncoder)
+        encoder = clone(known) if is_known else FieldEncoder()
         self.field_encoder_ = encoder.set_output(transform="default")
-        codes = self.field_encoder_.fit_transform(table)
+        # What there is to warn of, the encoder of the estimator has said.
+        codes = self.field_encoder_._fit(table, encode=True, warn=not is_known)
         self._learn_crosses(codes)
         columns = self._cross(codes)
         self._fit_encoders(columns, numbers)

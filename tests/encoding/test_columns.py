@@ -86,7 +86,8 @@ def arrow_cases():
         ([dt.date(2020, 1, 1), None], pa.date32(), "other"),
         ([STAMP, None], pa.timestamp("us"), "other"),
         ([OSLO, None], pa.timestamp("us", "Europe/Oslo"), "other"),
-        ([Decimal("1.50"), None], pa.decimal128(10, 2), "other"),
+        ([Decimal("1.50"), None], pa.decimal128(10, 2), "float"),
+        ([Decimal("15"), None], pa.decimal128(10, 0), "integer"),
     ]
 
 
@@ -112,7 +113,7 @@ POLARS = {
     "i64": (pl.Series([BIG, None, BIG + 1]), "integer"),
     "u64": (pl.Series([HUGE, None], dtype=pl.UInt64), "integer"),
     "i8": (pl.Series([1, 2], dtype=pl.Int8), "integer"),
-    "i128": (pl.Series([2**100, None], dtype=pl.Int128), "other"),
+    "i128": (pl.Series([2**100, None], dtype=pl.Int128), "integer"),
     "f32": (pl.Series([1.5, None, float("nan")], dtype=pl.Float32), "float"),
     "bool": (pl.Series([True, None, False]), "other"),
     "str": (pl.Series(["a", None, ""]), "other"),
@@ -123,8 +124,8 @@ POLARS = {
     "date": (pl.Series([dt.date(2020, 1, 1), None]), "other"),
     "time": (pl.Series([dt.time(1), None]), "other"),
     "duration": (pl.Series([dt.timedelta(1), None]), "other"),
-    "decimal": (pl.Series([Decimal("1.5"), None]), "other"),
-    "null": (pl.Series([None, None]), "other"),
+    "decimal": (pl.Series([Decimal("1.5"), None]), "float"),
+    "null": (pl.Series([None, None]), "none"),
     "binary": (pl.Series([b"a", None]), "other"),
 }
 
@@ -187,7 +188,7 @@ def test_counts_leave_missing_cells_out():
 def test_a_list_keeps_the_type_of_each_column():
     table = as_table([[BIG, 0.5, "a"], [None, 2, None], [BIG + 1, None, "b"]])
     columns = [read_column(cells) for cells in iterate_columns(table)]
-    assert [c.kind for c in columns] == ["other", "float", "other"]
+    assert [c.kind for c in columns] == ["integer", "float", "other"]
     assert cells_of(columns[0]) == [BIG, None, BIG + 1]
     assert cells_of(columns[1]) == [0.5, 2.0, None]
 

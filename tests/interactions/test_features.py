@@ -427,7 +427,7 @@ def test_categories_serve_boosted_trees(clicks):
 @pytest.mark.parametrize("dtype", [bool, np.int64, np.str_])
 def test_labels_of_dtype_object_are_their_values(clicks, dtype):
     y = clicks.y.astype(dtype)
-    features = InteractionFeatures(Lister())
+    features = InteractionFeatures(Lister(), random_state=0)
     plain = features.fit_transform(clicks.X, y)
     as_objects = features.fit_transform(clicks.X, pd.Series(y.tolist(), dtype=object))
     np.testing.assert_array_equal(as_objects, plain)

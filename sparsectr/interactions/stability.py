@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import cross_validate
+from sklearn.base import is_classifier
+from sklearn.model_selection import check_cv, cross_validate
+from sklearn.utils.parallel import Parallel, delayed
 
 from sparsectr.parameters import check_integer
 
@@ -52,7 +54,9 @@ def interaction_stability(
     Raises
     ------
     ValueError
-        If ``n_interactions`` is below 1.
+        If ``n_interactions`` is below 1, or if the estimator cannot learn the rows of a part, such
+        as rows of a single class; the message says which and why. A TypeError or MemoryError of the
+        estimator is passed on in the same way.
 
     See Also
     --------
@@ -69,10 +73,11 @@ def interaction_stability(
     ('f0', 'f2')
     """
     check_integer("n_interactions", n_interactions, 1)
-    # Scores are not wanted: a constant saves the predictions.
-    fits = cross_validate(
-        estimator, X, y, cv=cv, n_jobs=n_jobs, return_estimator=True, scoring=_no_score
-    )["estimator"]
+    parts = list(check_cv(cv, y, classifier=is_classifier(estimator)).split(X, y))
+    fits = Parallel(n_jobs=n_jobs)(
+        delayed(_fit_part)(estimator, X, y, part, f"{number} of {len(parts)}")
+        for number, part in enumerate(parts, 1)
+    )
     found = pd.DataFrame(
         [cross for fit in fits for cross in fit.selected_interactions_[:n_interactions]],
         columns=["fields", "order", "strength"],
@@ -90,6 +95,30 @@ def interaction_stability(
     return table.sort_values(
         ["frequency", "mean_strength"], ascending=False, kind="stable", ignore_index=True
     )
+
+
+def _fit_part(estimator: Any, X: Any, y: Any, part: Any, number: str) -> Any:
+    """Fit on one part; an error says on which."""
+    try:
+        # Scores are not wanted: a constant saves the predictions.
+        fits = cross_validate(
+            estimator,
+            X,
+            y,
+            cv=[part],
+            return_estimator=True,
+            scoring=_no_score,
+            error_score="raise",
+        )
+    except (TypeError, ValueError, MemoryError) as error:
+        kind = next(k for k in (TypeError, MemoryError, ValueError) if isinstance(error, k))
+        reason = str(error).rstrip(".")
+        raise kind(
+            f"the estimator must be able to learn the training rows of every part of cv, but it "
+            f"cannot learn those of part {number} ({reason}). Pass a cv that mixes rows, such as "
+            "StratifiedKFold(shuffle=True), or mend the rows."
+        ) from error
+    return fits["estimator"][0]
 
 
 def _no_score(estimator: Any, X: Any, y: Any) -> float:

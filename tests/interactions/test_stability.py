@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import KFold, StratifiedKFold
 
-from sparsectr import Interaction, ProfitClassifier, interaction_stability
+from sparsectr import DynIntClassifier, Interaction, ProfitClassifier, interaction_stability
 from sparsectr.datasets import make_clicks
 
 
@@ -80,3 +80,34 @@ def test_no_crosses_at_all():
 def test_no_crosses_cannot_be_asked_for():
     with pytest.raises(ValueError, match="n_interactions must be an int >= 1"):
         interaction_stability(Scripted(), X, Y, n_interactions=0)
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_a_part_that_cannot_be_learnt_is_named(n_jobs):
+    labels = np.repeat([0, 1], [8, 4])
+    with pytest.raises(ValueError, match=r"part 3 of 3 \(.*two classes.*\)\. Pass a cv"):
+        # Parts without the last rows have a single class.
+        interaction_stability(
+            DynIntClassifier(max_epochs=1, random_state=0),
+            X,
+            labels,
+            cv=KFold(3),
+            n_jobs=n_jobs,
+        )
+
+
+class Refusing(Scripted):
+    """Cannot be fitted."""
+
+    def __init__(self, error=ValueError):
+        self.error = error
+
+    def fit(self, X, y):
+        raise self.error("no room.")
+
+
+@pytest.mark.parametrize("kind", [ValueError, TypeError, MemoryError])
+def test_the_kind_of_an_error_stays(kind):
+    with pytest.raises(kind, match=r"part 1 of 2 \(no room\)") as found:
+        interaction_stability(Refusing(kind), X, Y, cv=2)
+    assert type(found.value) is kind

@@ -273,10 +273,11 @@ class ExplanationMixin(NetStorageMixin):
         Returns
         -------
         DataFrame
-            One column per field with the value's name (None, in numeric fields NaN, for
-            unknown, rare, missing and hashed values); count, the rows with this combination in the
-            sample of training rows on which strengths are measured; effect, the mean of what the
-            cross adds to their log-odds. The 400 most frequent combinations, most frequent first.
+            One column per field with the value, or its text where a field has values of several
+            types (None, in numeric fields NaN, for unknown, rare, missing and hashed values);
+            count, the rows with this combination in the sample of training rows on which strengths
+            are measured; effect, the mean of what the cross adds to their log-odds. The 400 most
+            frequent combinations, most frequent first.
             Where a field has one of these names, an underscore follows ours: ``count_``.
 
         Raises
@@ -311,6 +312,10 @@ class ExplanationMixin(NetStorageMixin):
         """
         values = np.asarray(self.encoder_.inverse_transform(self._widen(fields, codes)))
         table = pd.DataFrame(values[:, self._places(fields)], columns=list(fields))
+        for field in fields:
+            # Values of one type only can go into a Parquet file.
+            if pd.api.types.infer_dtype(table[field]).startswith(("mixed", "complex")):
+                table[field] = table[field].map(_as_text)
         for name, column in columns.items():
             while name in table.columns:
                 name += "_"
@@ -361,9 +366,9 @@ class ExplanationMixin(NetStorageMixin):
         Returns
         -------
         DataFrame
-            row (position in X, from 0), rank (from 1), fields (tuple of names), values (tuple, as
-            they stand in X), contribution. Crosses that do not change a row's log-odds are left
-            out.
+            row (position in X, from 0), rank (from 1), fields (tuple of names), values (tuple of
+            the texts of the values in X, None where one is missing), contribution. Crosses that do
+            not change a row's log-odds are left out.
 
         Raises
         ------
@@ -459,7 +464,8 @@ def _make_entries(
     """Name the fields of every entry and look up their values in the columns of X."""
     named = [tuple(names[f] for f in cross) for cross in crosses]
     entries = list(zip(rows.tolist(), places.tolist(), strict=True))
-    cells = [tuple(columns[f][row] for f in crosses[place]) for row, place in entries]
+    # As text: values of one type only can go into a Parquet file.
+    cells = [tuple(_as_text(columns[f][row]) for f in crosses[place]) for row, place in entries]
     return pd.DataFrame(
         {
             "row": rows,
@@ -469,3 +475,10 @@ def _make_entries(
             "contribution": values,
         }
     )
+
+
+def _as_text(value: Any) -> str | None:
+    """Return what a value prints, None if it is missing."""
+    if isinstance(value, str):
+        return value
+    return None if pd.isna(value) is True else str(value)

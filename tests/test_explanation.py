@@ -4,6 +4,7 @@ import copy
 import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from functools import cache
 
 import joblib
@@ -195,13 +196,13 @@ def test_the_largest_contributions_come_first(fitted):
     assert (every["contribution"].abs() > 1e-6).all()
 
 
-def test_values_stand_as_they_are_in_x(fitted):
+def test_values_are_the_texts_of_those_in_x(fitted):
     parts = fitted[2].explain(X[:5], top=None, complete=True)
     assert list(parts.columns) == ["row", "rank", "fields", "values", "contribution"]
     for part in parts.itertuples():
         for field, value in zip(part.fields, part.values, strict=True):
             expected = X[field][part.row]
-            assert value == expected or (pd.isna(value) and pd.isna(expected))
+            assert value == (None if pd.isna(expected) else str(expected))
 
 
 def test_two_classes_have_opposite_log_odds_and_the_second_is_explained(fitted):
@@ -249,7 +250,7 @@ def test_the_effects_of_values_are_means_of_contributions():
         parts = parts[parts["fields"] == cross.fields]
         means = parts.groupby("values")["contribution"].agg(["size", "mean"])
         for row in table.itertuples():
-            values = row[cross.order : 0 : -1]  # back in the order of the fields
+            values = tuple(map(str, row[cross.order : 0 : -1]))  # back in the order of the fields
             count, effect = means.loc[[values]].iloc[0]
             assert row.count == count
             assert row.effect == pytest.approx(effect, abs=1e-6)
@@ -412,3 +413,34 @@ def test_an_estimator_without_a_fit_has_no_crosses(cls, name):
     assert not hasattr(cls(), name)
     with pytest.raises(AttributeError, match=f"'{cls.__name__}' object has no attribute '{name}'"):
         getattr(cls(), name)
+
+
+# Into other programs ---------------------------------------------------------------------
+
+MIXED = pd.DataFrame(
+    {
+        "mixed": pd.Series([1, "a", None, b"b"] * 50, dtype=object),
+        "day": pd.to_datetime(["2020-01-01", "2020-02-29", None, "2021-01-01"] * 50),
+        "date": pd.Series([date(2020, 1, 1), None] * 100, dtype=object),
+        "amount": np.arange(200) / 7,
+        "flag": [True, False] * 100,
+        "text": list("abcde") * 40,
+    }
+)
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_reports_become_parquet_files(cls, tmp_path):
+    clf = cls(**SMALL).fit(MIXED, np.arange(200) % 3 % 2)
+    tables = [clf.explain(MIXED, top=None, complete=True), clf.interaction_table()]
+    for cross in clf.selected_interactions_:
+        tables.append(clf.value_effects(cross.fields))
+        if cls is OptFeatureClassifier:
+            tables.append(clf.selected_values(cross.fields))
+    for number, table in enumerate(tables):
+        table.to_parquet(tmp_path / f"{number}.parquet")
+        again = pd.read_parquet(tmp_path / f"{number}.parquet")
+        assert again.columns.tolist() == table.columns.tolist()
+        for name in ("fields", "values"):
+            if name in table:
+                assert again[name].map(tuple).tolist() == table[name].tolist()

@@ -350,6 +350,8 @@ class BaseInteractionClassifier(
         net, history = self._train_net(task, self._build_net(copy=True) if going_on else None)
         task.keep_counts(net)
         self.history_: list[EpochRecord] = past + history
+        before = vars(self).get("epoch_seconds_", np.full(len(past), np.nan))
+        self.epoch_seconds_ = np.concatenate([before, reporter.seconds])
         self.n_iter_ = len(self.history_)
         self.batch_size_ = schedule.batch_size
         self.early_stopping_ = stopping

@@ -52,6 +52,8 @@ class EpochReporter:
         # What a net lacks while it is trained; see `sparsectr.training.loop.Reporter`.
         self.complete: Callable[[], None] = lambda: None
         self._epoch_context: Any = None
+        # How long every epoch took, over all phases.
+        self.seconds: list[float] = []
 
     def report_compilation(self, seconds: float) -> None:
         """Show how long kernels were compiled, which the first fit on a machine has to wait for."""
@@ -74,6 +76,7 @@ class EpochReporter:
 
     def end_epoch(self, net: Any, record: dict[str, Any]) -> bool:
         """Show an epoch's record; return whether a callback asks to stop."""
+        self.seconds.append(record["seconds"])
         if self.estimator.verbose:
             sys.stdout.write(format_record(type(self.estimator).__name__, record) + "\n")
         if self.context is None:

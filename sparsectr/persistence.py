@@ -85,6 +85,7 @@ class NetStorageMixin:
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())  # type: ignore[call-overload]
         state.pop("_net", None)
+        state.pop("epoch_seconds_", None)  # equal fits give equal files
         return state | {"_sparsectr_version": version("sparsectr")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

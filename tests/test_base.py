@@ -226,7 +226,7 @@ def test_when_to_stop_early(early_stopping, n_rows, stopping):
     assert model.early_stopping_ is stopping
     assert ("validation_log_loss" in model.history_[0]) is stopping
     assert model.n_iter_ == len(model.history_) == 2
-    assert {"phase", "epoch", "train_loss", "seconds"} <= set(model.history_[0])
+    assert {"phase", "epoch", "train_loss"} <= set(model.history_[0])
 
 
 def test_given_validation_rows_stop_early_and_false_only_watches():

@@ -12,7 +12,14 @@ import torch
 from joblib import Parallel, delayed
 from sklearn.base import clone
 
-from sparsectr import DynIntClassifier, FieldEncoder, persistence
+from sparsectr import (
+    DynIntClassifier,
+    FieldEncoder,
+    InteractionFeatures,
+    OptFeatureClassifier,
+    ProfitClassifier,
+    persistence,
+)
 
 X = np.random.default_rng(0).integers(0, 6, size=(200, 3)).astype(str)
 Y = np.where(X[:, 0] == X[:, 1], "yes", "no")
@@ -130,3 +137,54 @@ def test_a_device_that_is_not_there(device):
         pytest.skip("this machine has the device")
     with pytest.raises(ValueError, match="device must be 'auto' or name a device"):
         DynIntClassifier(device=device).fit(X, Y)
+
+
+# The same fit, the same file -------------------------------------------------------------
+
+QUICK = {"max_epochs": 2, "embedding_dim": 4, "random_state": 0}
+ESTIMATORS = {
+    "encoder": FieldEncoder(),
+    "dynint": DynIntClassifier(**QUICK),
+    "dwp": DynIntClassifier(variant="dwp", **QUICK),
+    "optfeature": OptFeatureClassifier(granularity="hybrid", **QUICK),
+    "profit": ProfitClassifier(**QUICK),
+    "features": InteractionFeatures(DynIntClassifier(**QUICK), random_state=0),
+    "onehot": InteractionFeatures(ProfitClassifier(**QUICK), encoder="onehot"),
+}
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS.values(), ids=ESTIMATORS)
+def test_equal_fits_give_equal_files(estimator):
+    first, second = (clone(estimator).fit(X.copy(), Y.copy()) for _ in range(2))
+    assert pickle.dumps(first) == pickle.dumps(second)
+    known = joblib.hash(first)
+    assert joblib.hash(second) == known
+    (first.predict_proba if hasattr(first, "predict_proba") else first.transform)(X)
+    assert joblib.hash(first) == known
+    assert joblib.hash(pickle.loads(pickle.dumps(first))) == known
+
+
+@pytest.mark.parametrize("name", ["dynint", "optfeature", "profit"])
+def test_equal_streams_give_equal_files(name):
+    first, second = (clone(ESTIMATORS[name]) for _ in range(2))
+    for clf in (first, second):
+        for rows in (slice(100), slice(100, 200)):
+            clf.partial_fit(X[rows], Y[rows], classes=["no", "yes"])
+    second.interaction_table()  # asked for before
+    assert pickle.dumps(first) == pickle.dumps(second)
+
+
+def test_times_stay_in_the_process(model):
+    assert (model.epoch_seconds_ > 0).all()
+    assert len(model.epoch_seconds_) == model.n_iter_ == 2
+    again = pickle.loads(pickle.dumps(model))
+    assert not hasattr(again, "epoch_seconds_")
+    again.partial_fit(X, Y)
+    np.testing.assert_array_equal(np.isnan(again.epoch_seconds_), [True, True, False])
+
+
+@pytest.mark.parametrize("name", ["optfeature", "profit"])
+def test_every_epoch_has_a_time(name):
+    clf = clone(ESTIMATORS[name]).fit(X, Y)
+    assert len(clf.epoch_seconds_) == len(clf.history_) == clf.n_iter_
+    assert not [record for record in clf.history_ if "seconds" in record]

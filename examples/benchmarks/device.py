@@ -107,7 +107,7 @@ def fit(estimator, data, recorded):
     with patch("sparsectr.training.recording.WARM_UP_CALLS", warm_up):
         estimator.fit(data.codes, data.labels, X_val=data.val_codes, y_val=data.val_labels)
     seconds = time.perf_counter() - started
-    fastest = fastest_epochs(estimator.history_)
+    fastest = fastest_epochs(estimator)
     rates = {phase: len(data.codes) / seconds for phase, seconds in fastest.items()}
     return rates, estimator.predict_proba(data.val_codes), seconds
 

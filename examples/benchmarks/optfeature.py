@@ -56,8 +56,8 @@ def measure_quality(dataset, folder, models, seeds, changes):
             ).fit(X, y, X_val=X_val, y_val=y_val)
             probability = clf.predict_proba(X_test)[:, 1]
             seconds = {"search": 0.0, "retrain": 0.0}
-            for record in clf.history_:
-                seconds[record["phase"]] += record["seconds"]
+            for record, of_epoch in zip(clf.history_, clf.epoch_seconds_, strict=True):
+                seconds[record["phase"]] += of_epoch
             row = {
                 "model": name,
                 "seed": seed,

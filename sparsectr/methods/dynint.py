@@ -381,7 +381,10 @@ class DynIntClassifier(BaseInteractionClassifier):
         The fitted encoder.
     history_ : list of dict
         One record per epoch: phase, epoch, train_loss, validation_log_loss,
-        validation_roc_auc, seconds.
+        validation_roc_auc.
+    epoch_seconds_ : ndarray of float64, shape (n_iter_,)
+        Seconds that every epoch took; NaN for those before the estimator was copied or read from
+        a file. Files and copies hold none.
     n_iter_ : int
         Number of epochs.
     n_parameters_ : dict of str to int

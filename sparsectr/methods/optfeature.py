@@ -158,7 +158,10 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         The fitted encoder.
     history_ : list of dict
         One record per epoch: phase ("search", "retrain" or "train"), epoch, train_loss,
-        validation_log_loss, validation_roc_auc, seconds.
+        validation_log_loss, validation_roc_auc.
+    epoch_seconds_ : ndarray of float64, shape (n_iter_,)
+        Seconds that every epoch took; NaN for those before the estimator was copied or read from
+        a file. Files and copies hold none.
     n_iter_ : int
         Number of epochs, over all phases.
     n_parameters_ : dict of str to int

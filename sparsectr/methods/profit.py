@@ -157,6 +157,9 @@ class ProfitClassifier(BaseInteractionClassifier):
         One record per epoch of the search.
     history_ : list of dict
         One record per epoch of all phases, "search" and "retrain".
+    epoch_seconds_ : ndarray of float64, shape (n_iter_,)
+        Seconds that every epoch took; NaN for those before the estimator was copied or read from
+        a file. Files and copies hold none.
     n_parameters_ : dict of str to int
         Numbers of weights: "embedding", "architecture" (the kept crosses), "predictor".
     n_iter_ : int

@@ -127,7 +127,7 @@ def run_epochs(
     Returns
     -------
     list of dict
-        One record per epoch: phase, epoch, train_loss, the validation values, seconds.
+        One record per epoch: phase, epoch, train_loss, the validation values.
 
     Raises
     ------
@@ -151,9 +151,9 @@ def run_epochs(
             for name, value in evaluate(net).items():
                 _require_finite(value, name, phase, epoch)
                 record[name] = value
-        record["seconds"] = time.perf_counter() - started
         history.append(record)
-        stopped = reporter.end_epoch(net, record)
+        # Told, not kept: two fits of the same rows are to have the same history.
+        stopped = reporter.end_epoch(net, record | {"seconds": time.perf_counter() - started})
         if schedule.patience is not None:
             cost = schedule.cost(record)
             if cost < best_cost:

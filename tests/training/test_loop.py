@@ -93,7 +93,7 @@ def test_every_epoch_visits_every_row_in_a_new_order():
 def test_records():
     history, *_ = run([0.5, 0.25], patience=None)
     assert [list(record) for record in history] == [
-        ["phase", "epoch", "train_loss", "validation_log_loss", "seconds"]
+        ["phase", "epoch", "train_loss", "validation_log_loss"]
     ] * 2
     assert [record["epoch"] for record in history] == [1, 2]
     assert {record["phase"] for record in history} == {"search"}

@@ -2,15 +2,18 @@
 
 import datetime as dt
 import uuid
+from collections import deque
 from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+import narwhals as nw
 import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as compute
 import scipy.sparse as sp
 import torch
 
@@ -32,6 +35,21 @@ def repeated(*cells: Any) -> "pd.Series[Any]":
     column = np.empty(len(cells), dtype=object)
     column[:] = cells
     return pd.Series(np.resize(column, N_ROWS), dtype=object)
+
+
+def arrow() -> pa.Table:
+    return pa.table({"a": LETTERS.tolist(), "b": NUMBERS.tolist()})
+
+
+def arrow_column(array: Any) -> Any:
+    return pd.array(array, dtype=pd.ArrowDtype(array.type))
+
+
+class Evil:
+    """A cell whose hash raises."""
+
+    def __hash__(self) -> int:
+        raise RuntimeError("no hash today")
 
 
 class Case(NamedTuple):
@@ -75,7 +93,25 @@ CONTAINERS = [
     Case("an array in reverse order of memory", lambda: np.c_[NUMBERS, NUMBERS][::-1, ::-1]),
     Case("a torch tensor", lambda: torch.from_numpy(np.c_[NUMBERS, NUMBERS])),
     Case("a polars frame", lambda: pl.DataFrame({"a": LETTERS.tolist(), "b": NUMBERS.tolist()})),
-    Case("an Arrow table", lambda: pa.table({"a": LETTERS.tolist(), "b": NUMBERS.tolist()})),
+    Case("an Arrow table", lambda: arrow()),
+    Case("an Arrow record batch", lambda: arrow().to_batches()[0]),
+    Case("a narwhals frame", lambda: nw.from_native(arrow())),
+    Case("a deque of rows", lambda: deque(table().to_numpy().tolist())),
+    Case("a masked array", lambda: np.ma.masked_equal(np.c_[NUMBERS, NUMBERS % 2], 1)),
+    Case("a dict of columns", lambda: {"a": LETTERS, "b": NUMBERS}),
+    Case("a list of dicts", lambda: table().to_dict("records")),
+    Case("a set", lambda: set(NUMBERS.tolist())),
+    Case("a generator of rows", lambda: (row for row in table().to_numpy().tolist())),
+    Case("a list of rows of different lengths", lambda: [[1, 2]] * (N_ROWS - 1) + [[1]]),
+    Case("a list of rows with lists in their cells", lambda: [[[1], [2]]] * N_ROWS),
+    Case("an array of no dimension", lambda: np.array(5)),
+    Case("a polars LazyFrame", lambda: pl.LazyFrame({"a": LETTERS.tolist()})),
+    Case("a polars Series", lambda: pl.Series(LETTERS.tolist())),
+    Case("an Arrow reader of batches", lambda: arrow().to_reader()),
+    Case("a column of Arrow", lambda: arrow()["a"]),
+    Case("an Arrow table that has a name twice", lambda: arrow().rename_columns(["a", "a"])),
+    Case("an array with named fields", lambda: table().to_records(index=False)),
+    Case("a torch tensor with gradients", lambda: torch.ones(N_ROWS, 2, requires_grad=True)),
 ]
 
 COLUMNS = [
@@ -114,6 +150,20 @@ COLUMNS = [
     constant("nullable string", pd.array(np.resize(["x", None], N_ROWS), dtype="string")),
     constant("category of integers", pd.Categorical(NUMBERS)),
     constant("category of 1 and 'x'", pd.Categorical.from_codes(NUMBERS % 2, [1, "x"])),
+    constant("category of dates", pd.Categorical(repeated(dt.date(2020, 1, 1), dt.date.max))),
+    constant("dates of every year", repeated(dt.date.min, dt.date(2020, 1, 1), dt.date.max)),
+    constant("times with and without a zone", repeated(pd.Timestamp(0), pd.Timestamp(0, tz="UTC"))),
+    constant("time spans of Python", repeated(dt.timedelta.min, dt.timedelta(1), None)),
+    constant("objects that cannot be hashed", repeated(Evil(), Evil())),
+    constant("Arrow strings", arrow_column(pa.array(LETTERS.tolist(), pa.string_view()))),
+    constant("Arrow dates", arrow_column(pa.array([dt.date.max, None] * (N_ROWS // 2)))),
+    constant(
+        "an Arrow dictionary that holds null",
+        arrow_column(pa.array(["x", None] * (N_ROWS // 2)).dictionary_encode("encode")),
+    ),
+    constant("Arrow runs", arrow_column(compute.run_end_encode(pa.array(np.sort(NUMBERS))))),
+    constant("Arrow lists", arrow_column(pa.array([[1], [2]] * (N_ROWS // 2)))),
+    constant("Arrow structs", arrow_column(pa.array([{"q": 1}, {"q": 2}] * (N_ROWS // 2)))),
 ]
 
 NAMES = [

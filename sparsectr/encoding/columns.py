@@ -1,21 +1,30 @@
 """Read the columns of any table as codes into their distinct values."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any, NamedTuple, TypeAlias
 
 import narwhals as nw
 import numpy as np
 import pandas as pd
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from sparsectr.encoding.arrow import from_arrow
+from sparsectr.encoding.containers import first_line, open_container
 from sparsectr.encoding.kinds import Kind, kind_of
+from sparsectr.encoding.times import plain_times, time_objects, unify_times
 
 Array: TypeAlias = NDArray[Any]
 
 _PLAIN_DTYPES = {"b": np.bool_, "i": np.int64, "f": np.float64}
 
+_RESHAPES = {
+    0: "X.reshape(1, 1) if it is one cell",
+    1: "X.reshape(1, -1) if it is one row, X.reshape(-1, 1) if it is one field",
+}
+
+# What a column of objects may be, in the words of pandas, without a date, a time or a duration.
+_TIMELESS = {"string", "bytes", "floating", "integer", "mixed-integer-float", "decimal", "boolean"}
 
 # Of so many cells, at most such a share are objects of their own where equal values share one.
 N_SAMPLED, MOST_DISTINCT = 1024, 0.9
@@ -30,7 +39,8 @@ class Column(NamedTuple):
         Position of each cell in `values`; -1 where the cell is missing.
     values : ndarray, shape (n_values,)
         The distinct values, in no promised order: bool, int64, uint64, float64, datetime64,
-        timedelta64 or object (strings and everything else). Some may occur in no row.
+        timedelta64 or object (strings and everything else). Some may occur in no row. Dates are
+        their midnights; see `sparsectr.encoding.times`.
     kind : {"none", "integer", "float", "other"}
         What the column holds; see `sparsectr.encoding.kinds`.
     """
@@ -50,7 +60,7 @@ def as_table(X: Any) -> Any:
     Parameters
     ----------
     X : DataFrame, array-like of shape (n_rows, n_fields) or list of rows
-        The table. A list becomes a pandas frame, so that each column keeps its own type.
+        The table; see `sparsectr.encoding.containers`.
 
     Returns
     -------
@@ -61,32 +71,47 @@ def as_table(X: Any) -> Any:
     ValueError
         If X is not two-dimensional, is empty or repeats a column name.
     TypeError
-        If X is a sparse matrix.
+        If X is no table, such as a sparse matrix, a dict or a stream.
     """
-    if sp.issparse(X):
-        raise TypeError(
-            "X must be a table or a dense array, got a sparse matrix: pass X.toarray()."
-        )
-    if isinstance(X, list | tuple):
-        X = np.array(X, dtype=object)
-        if X.ndim == 2:
-            X = pd.DataFrame(dict(enumerate(X.T)))
-    elif not nw.dependencies.is_into_dataframe(X):
-        X = np.asarray(X)
+    X = open_container(X)
     if isinstance(X, np.ndarray) and X.ndim != 2:
         raise ValueError(
-            f"Expected a table or a 2D array, got a {X.ndim}D array. Reshape your data with "
-            "X.reshape(-1, 1) if it has a single field."
+            f"Expected a table or a 2D array, got a {X.ndim}D array. Reshape your data: "
+            f"{_RESHAPES.get(X.ndim, 'X.reshape(len(X), -1) gives every row one cell per field')}."
         )
     for axis, noun in enumerate(("sample", "feature")):
         if X.shape[axis] == 0:
             raise ValueError(
                 f"Found array with 0 {noun}(s) (shape={X.shape}) while a minimum of 1 is required."
             )
-    if isinstance(X, pd.DataFrame) and not X.columns.is_unique:
-        repeated = list(X.columns[X.columns.duplicated()].unique())
-        raise ValueError(f"the columns of X must have different names, repeated: {repeated}.")
+    if not isinstance(X, np.ndarray):
+        names = X.columns if isinstance(X, pd.DataFrame) else pd.Index(_names(X))
+        if not names.is_unique:
+            repeated = list(names[names.duplicated()].unique())
+            raise ValueError(f"the columns of X must have different names, repeated: {repeated}.")
     return X
+
+
+def take_rows(table: Any, rows: NDArray[np.integer[Any]]) -> Any:
+    """Take some rows of a table; each column keeps its dtype.
+
+    Parameters
+    ----------
+    table : DataFrame or ndarray, shape (n_rows, n_fields)
+        A result of `as_table`.
+    rows : ndarray of int, shape (m,)
+        Positions of the rows.
+
+    Returns
+    -------
+    DataFrame or ndarray, shape (m, n_fields)
+        A table of the same library.
+    """
+    if isinstance(table, pd.DataFrame):
+        return table.iloc[rows]
+    if isinstance(table, np.ndarray):
+        return table[rows]
+    return nw.from_native(table, eager_only=True)[rows].to_native()
 
 
 def iterate_columns(table: Any) -> Iterator[Any]:
@@ -101,14 +126,37 @@ def iterate_columns(table: Any) -> Iterator[Any]:
     ------
     ndarray or pandas ExtensionArray, shape (n_rows,)
         The cells of the next column.
+
+    Raises
+    ------
+    TypeError
+        If the library of the frame cannot give the cells of a column.
     """
-    if isinstance(table, pd.DataFrame):
-        yield from (_cells(series) for _, series in table.items())
-    elif isinstance(table, np.ndarray):
+    if isinstance(table, np.ndarray):
         yield from table.T
+        return
+    names: list[Any] = list(_names(table))
+    convert: Callable[[Any], Any]
+    columns: Iterator[Any]
+    if isinstance(table, pd.DataFrame):
+        convert, columns = _cells, (series for _, series in table.items())
+    elif hasattr(table, "itercolumns"):  # pyarrow
+        convert, columns = from_arrow, iter(table.itercolumns())
     else:
         frame = nw.from_native(table, eager_only=True)
-        yield from (_from_narwhals(frame[name]) for name in frame.columns)
+        convert, columns = _from_narwhals, (frame[name] for name in names)
+    for j, (name, column) in enumerate(zip(names, columns, strict=True)):
+        try:
+            cells = convert(column)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise TypeError(
+                f"Field {name if isinstance(name, str) else f'x{j}'!r}: its cells must be strings, "
+                f"numbers, dates and the like, got a column that cannot be read "
+                f"({first_line(error)}); turn it into strings."
+            ) from error
+        yield cells
 
 
 def read_column(cells: Any) -> Column:
@@ -126,9 +174,9 @@ def read_column(cells: Any) -> Column:
     Raises
     ------
     ValueError
-        If the cells are complex numbers.
+        If the cells are complex numbers, or times that no unit of pandas holds.
     TypeError
-        If a cell cannot be hashed.
+        If a cell cannot be hashed and compared.
     """
     dtype = cells.dtype
     if dtype.kind == "c":
@@ -138,13 +186,20 @@ def read_column(cells: Any) -> Column:
             positions, values = cells.codes.astype(np.intp), dtype.categories.array
         else:
             positions, values = _factorize(_as_factorizable(cells))
-    except TypeError as error:
-        raise TypeError(
-            f"every cell must be hashable (a string, a number, a date ...), got {error}; turn such "
-            "cells into strings, or spread them over several columns."
-        ) from error
-    plain = _plain(values)
-    return _without_nan(Column(positions, plain, kind_of(dtype, plain)))
+        positions, values = _merge_equal_times(positions, _plain(values))
+    except (ValueError, MemoryError):
+        raise
+    except Exception as error:  # __hash__ and __eq__ of a cell may raise anything
+        raise unusable_cell(error) from error
+    return _without_nan(Column(positions, values, kind_of(dtype, values)))
+
+
+def unusable_cell(error: Exception) -> TypeError:
+    """Say what a cell must be that raised this error when it was hashed, compared or printed."""
+    return TypeError(
+        "every cell must be hashable (a string, a number, a date ...), got "
+        f"{first_line(error)}; turn such cells into strings, or spread them over several columns."
+    )
 
 
 def as_arrow_strings(cells: Any) -> Any:
@@ -155,7 +210,13 @@ def as_arrow_strings(cells: Any) -> Any:
     return None
 
 
+def _names(frame: Any) -> Any:
+    return frame.column_names if hasattr(frame, "column_names") else frame.columns
+
+
 def _cells(series: "pd.Series[Any]") -> Any:
+    if isinstance(series.dtype, pd.ArrowDtype):
+        return from_arrow(series.array.__arrow_array__())
     return series.to_numpy() if isinstance(series.dtype, np.dtype) else series.array
 
 
@@ -198,6 +259,19 @@ def _addresses(cells: NDArray[np.object_]) -> NDArray[np.intp]:
     return np.asarray(SimpleNamespace(__array_interface__=view))
 
 
+def _merge_equal_times(
+    positions: NDArray[np.intp], values: Array
+) -> tuple[NDArray[np.intp], Array]:
+    """Give the times among distinct objects one form, in which a date equals its midnight."""
+    if values.dtype != object or pd.api.types.infer_dtype(values, skipna=False) in _TIMELESS:
+        return positions, values
+    unified = unify_times(values)
+    if unified is values:
+        return positions, values
+    merged, kept = pd.factorize(unified)
+    return np.append(merged, -1)[positions], kept
+
+
 def _without_nan(column: Column) -> Column:
     """Make NaN missing: nullable floats can hold it beside NA."""
     if column.values.dtype.kind != "f" or not np.isnan(column.values).any():
@@ -209,14 +283,17 @@ def _without_nan(column: Column) -> Column:
 
 def _plain(values: Any) -> Array:
     """Turn distinct values of any array type into one of the dtypes of `Column.values`."""
+    if isinstance(values.dtype, pd.ArrowDtype):  # categories
+        values = from_arrow(values.__arrow_array__())
     kind = values.dtype.kind
     if kind == "u":
         numbers = np.asarray(values, dtype=np.uint64)
         small = numbers.size == 0 or numbers.max() <= np.iinfo(np.int64).max
         return numbers.astype(np.int64) if small else numbers
-    if kind in "mM" and not isinstance(values.dtype, pd.DatetimeTZDtype):
-        stamps: Array = pd.Index(values).to_numpy()  # in one of pandas' units: s, ms, us, ns
-        return stamps
+    if isinstance(values.dtype, pd.DatetimeTZDtype):
+        return time_objects(values.tz_convert("UTC").tz_localize(None).to_numpy(), "UTC")
+    if kind in "mM":
+        return plain_times(np.asarray(values))
     return np.asarray(values, dtype=_PLAIN_DTYPES.get(kind, np.object_))
 
 

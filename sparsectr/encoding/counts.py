@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsectr.encoding.kinds import Kind, widest
+from sparsectr.encoding.times import in_one_unit
 from sparsectr.encoding.vocabulary import as_index, as_objects
 
 
@@ -68,7 +69,6 @@ def _common(first: NDArray[Any], second: NDArray[Any]) -> tuple[NDArray[Any], ND
     )
     if exact:
         return first.astype(np.float64), second.astype(np.float64)
-    if kinds in ("MM", "mm"):
-        unit = np.result_type(first, second)
-        return first.astype(unit), second.astype(unit)
+    if kinds in ("MM", "mm") and (alike := in_one_unit(first, second)) is not None:
+        return alike[0], alike[1]
     return as_objects(first), as_objects(second)

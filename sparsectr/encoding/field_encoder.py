@@ -18,6 +18,7 @@ from sparsectr.encoding.columns import (
     as_table,
     iterate_columns,
     read_column,
+    unusable_cell,
 )
 from sparsectr.encoding.counts import ValueCounts
 from sparsectr.encoding.hashing import Buckets
@@ -49,12 +50,17 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     for the values by falling frequency; equally frequent values are in rising order (numbers,
     then strings, then the rest by what they print), whatever the order of the rows.
 
-    The table may be a pandas, polars or other frame that narwhals knows, a 2-d array or a list of
-    rows. Columns of floats are cut into bins, and the bin is a category like any other; all other
-    columns (strings, integers, booleans, dates) are categories. A column of objects that are all
-    numbers, such as Decimals, or floats beside None, is handled as the dtype that these numbers
-    would have. Values are the same when Python says that they are equal: 1, 1.0 and True are one
-    value, ``"1"`` is another. Integers never pass through floats, so that 64-bit ids stay exact.
+    The table may be a pandas, polars or other frame that narwhals knows, an Arrow table or record
+    batch, a 2-d array, in which masked cells are missing, or a list of rows. Columns of floats are
+    cut into bins, and the bin is a category like any other; all other columns (strings, integers,
+    booleans, dates) are categories. A column of objects that are all numbers, such as Decimals, or
+    floats beside None, is handled as the dtype that these numbers would have.
+
+    Values are the same when Python says that they are equal: 1, 1.0 and True are one value, ``"1"``
+    is another. Integers never pass through floats, so that 64-bit ids stay exact. A calendar day is
+    its midnight, and times and durations are the same values in every unit and type:
+    `datetime.date`, datetime64, Timestamp, dates of polars or Arrow. Times with a zone are
+    instants, listed in UTC; they never equal times without a zone.
 
     Parameters
     ----------
@@ -384,9 +390,9 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         is_share = self.min_frequency < 1
         min_count = self.min_frequency * n_rows if is_share else self.min_frequency
         limits = (counts.values, counts.counts, min_count, self.max_categories)
-        if role == "vocabulary":
-            return learn_vocabulary(*limits)
         with _naming(names[j]):
+            if role == "vocabulary":
+                return learn_vocabulary(*limits)
             return learn_bins(*limits, rule=self.numeric, n_bins=self.n_bins), None
 
     def _may_be_ids(self, j: int, counts: ValueCounts, roles: Roles) -> bool:
@@ -429,6 +435,10 @@ def _naming(name: str) -> Iterator[None]:
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"Field {name!r}: {error}") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # a cell's own methods may raise anything
+        raise TypeError(f"Field {name!r}: {unusable_cell(error)}") from error
 
 
 def _codes_of_cells(table: Any, fields: list[Field]) -> NDArray[np.int32] | None:
@@ -438,6 +448,9 @@ def _codes_of_cells(table: Any, fields: list[Field]) -> NDArray[np.int32] | None
         return None
     vocabularies = [field for field in fields if isinstance(field, Vocabulary)]
     if len(vocabularies) < len(fields):
+        return None
+    # pandas cannot read all types of Arrow, and some times only as integers.
+    if not plain and any(isinstance(dtype, pd.ArrowDtype) for dtype in table.dtypes.tolist()):
         return None
     cells = table.astype(object) if plain else table.to_numpy(dtype=object)
     codes = np.empty(cells.shape, dtype=np.int32)

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sparsectr.encoding.times import time_objects
+
 UNKNOWN = 0
 MISSING = 1
 N_RESERVED = 2  # codes 0 and 1
@@ -156,6 +158,8 @@ def as_objects(values: NDArray[Any]) -> NDArray[np.object_]:
     """Turn values into Python objects, dates into Timestamps, so that ``==`` is exact."""
     if values.dtype == object:
         return values
+    if values.dtype.kind in "mM":
+        return time_objects(values)
     return pd.Series(values).astype(object).to_numpy()
 
 

@@ -10,6 +10,7 @@ from sklearn.base import is_classifier
 from sklearn.model_selection import check_cv, cross_validate
 from sklearn.utils.parallel import Parallel, delayed
 
+from sparsectr.encoding.columns import as_table
 from sparsectr.parameters import check_integer
 
 
@@ -73,6 +74,7 @@ def interaction_stability(
     ('f0', 'f2')
     """
     check_integer("n_interactions", n_interactions, 1)
+    X = as_table(X)
     parts = list(check_cv(cv, y, classifier=is_classifier(estimator)).split(X, y))
     fits = Parallel(n_jobs=n_jobs)(
         delayed(_fit_part)(estimator, X, y, part, f"{number} of {len(parts)}")

@@ -3,6 +3,7 @@
 from collections import Counter
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,3 +63,24 @@ def test_merging_leaves_both_sides_alone():
     one, two = counts_of("aab", object), counts_of("bc", object)
     one.merge(two)
     assert (one.counts.tolist(), two.counts.tolist()) == ([2, 1], [1, 1])
+
+
+@pytest.mark.parametrize("kind", ["M", "m"])
+def test_times_of_different_units_never_wrap_around(kind):
+    """9999-12-31, an open end in many databases, does not fit into nanoseconds."""
+    near = np.array([1_704_067_200 * 10**9], "i8").view(f"{kind}8[ns]")
+    far = np.array([253_402_214_400 * 10**6], "i8").view(f"{kind}8[us]")
+    for one, two in ((near, far), (far, near)):
+        merged = ValueCounts(one, np.array([1]), "other").merge(
+            ValueCounts(two, np.array([1]), "other")
+        )
+        seconds = merged.values.astype(f"{kind}8[s]").view("i8").tolist()
+        assert sorted(seconds) == [1_704_067_200, 253_402_214_400]
+
+
+def test_times_that_share_no_unit_become_objects():
+    near, far = np.array([1], "M8[ns]"), np.array(["9999-12-31"], "M8[us]")
+    counts = [ValueCounts(values, np.array([1]), "other") for values in (near, far)]
+    merged = counts[0].merge(counts[1]).merge(counts[0])
+    assert merged.values.tolist() == [pd.Timestamp(1), pd.Timestamp("9999-12-31")]
+    assert merged.counts.tolist() == [2, 1]

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from sparsectr.callbacks import CallbackSupportMixin, EpochReporter, with_callba
 from sparsectr.drafts import on_a_draft, on_one_fit
 from sparsectr.encoding.columns import as_table
 from sparsectr.encoding.field_encoder import FieldEncoder
+from sparsectr.encoding.given import check_encoder, encode_training_rows
 from sparsectr.explanation import ExplanationMixin
 from sparsectr.kernels.dispatch import timed_compilation
 from sparsectr.metrics import validation_values
@@ -81,8 +82,9 @@ class BaseInteractionClassifier(
         Maximum number of crosses in ``selected_interactions_``.
     class_weight : dict, "balanced" or None, default=None
         Factor of every class in the loss; "balanced": the inverse of the summed weight of its rows.
-    encoder : FieldEncoder or "auto", default="auto"
-        Turns columns into codes; "auto" is ``FieldEncoder()``. A given encoder is cloned.
+    encoder : FieldEncoder, FrozenEstimator or "auto", default="auto"
+        Turns columns into codes; "auto" is ``FieldEncoder()``. A given encoder is cloned and fitted
+        anew, a fitted one too; ``FrozenEstimator(fitted)`` keeps its vocabularies.
     warm_start : bool, default=False
         Whether `fit` goes on from the fitted net, with the same vocabularies. Parameters that shape
         the net must not have changed.
@@ -175,8 +177,35 @@ class BaseInteractionClassifier(
         )
         check_integer("n_iter_no_change", self.n_iter_no_change, 1)
         check_integer("n_interactions", self.n_interactions, 0)
-        if self.encoder != "auto" and not isinstance(self.encoder, FieldEncoder):
-            raise TypeError(f"encoder must be 'auto' or a FieldEncoder, got {self.encoder!r}.")
+        check_encoder(self.encoder)
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters, those of the encoder as ``encoder__min_frequency``.
+
+        Parameters
+        ----------
+        **params : dict
+            Names and values.
+
+        Returns
+        -------
+        self
+            This estimator.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter.
+        """
+        nested = [name for name in params if name.startswith("encoder__")]
+        encoder = params.get("encoder", self.encoder)
+        if nested and isinstance(encoder, str):
+            raise ValueError(
+                f"{nested[0]} needs an encoder to set it on, got encoder={encoder!r}; pass "
+                "encoder=FieldEncoder(...)."
+            )
+        super().set_params(**params)
+        return self
 
     # Training -------------------------------------------------------------------------
 
@@ -432,9 +461,7 @@ class BaseInteractionClassifier(
     def _encode(self, X: Any, *, fit: bool = False, warn: bool = True) -> Tensor:
         """Turn checked columns into codes (n, F) on the device."""
         if fit:
-            encoder = FieldEncoder() if isinstance(self.encoder, str) else clone(self.encoder)
-            self.encoder_ = encoder.set_output(transform="default")
-            codes = self.encoder_.fit_transform(X)
+            self.encoder_, codes = encode_training_rows(self.encoder, X)
         else:
             codes = self.encoder_._encode(X, warn=warn)
         return torch.from_numpy(codes).to(usable_device(self.device_))

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sparsectr.drafts import on_a_draft, on_one_fit
 from sparsectr.encoding.columns import as_table
 from sparsectr.encoding.field_encoder import FieldEncoder
+from sparsectr.encoding.given import encode_training_rows, is_kept
 from sparsectr.interactions.crossing import CrossVocabulary, label_codes
 from sparsectr.interactions.encoders import (
     encode,
@@ -288,12 +289,11 @@ class InteractionFeatures(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         self._classes = find_classes(labels, fewest=1)
         numbers = label_numbers(labels, self._classes)
 
-        known = getattr(self.estimator_, "encoder_", None)
-        is_known = isinstance(known, FieldEncoder)
-        encoder = clone(known) if is_known else FieldEncoder()
-        self.field_encoder_ = encoder.set_output(transform="default")
+        given, fitted = (getattr(self.estimator_, n, None) for n in ("encoder", "encoder_"))
+        is_known = isinstance(fitted, FieldEncoder)
+        encoder = given if is_kept(given) else fitted if is_known else "auto"
         # What there is to warn of, the encoder of the estimator has said.
-        codes = self.field_encoder_._fit(table, encode=True, warn=not is_known)
+        self.field_encoder_, codes = encode_training_rows(encoder, table, warn=not is_known)
         self._learn_crosses(codes)
         columns = self._cross(codes)
         self._fit_encoders(columns, numbers)

@@ -126,8 +126,9 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         Maximum number of crosses in ``selected_interactions_``.
     class_weight : dict, "balanced" or None, default=None
         Factor of every class in the loss; "balanced": the inverse of the summed weight of its rows.
-    encoder : FieldEncoder or "auto", default="auto"
-        Turns columns into codes; "auto" is ``FieldEncoder()``. A given encoder is cloned.
+    encoder : FieldEncoder, FrozenEstimator or "auto", default="auto"
+        Turns columns into codes; "auto" is ``FieldEncoder()``. A given encoder is cloned and fitted
+        anew, a fitted one too; ``FrozenEstimator(fitted)`` keeps its vocabularies.
     warm_start : bool, default=False
         Whether `fit` goes on from the fitted net, with the same vocabularies. Parameters that shape
         the net must not have changed.

@@ -1,0 +1,76 @@
+"""The encoder that an estimator is given: none, one to clone, or a fitted one to keep."""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from sparsectr.encoding.field_encoder import FieldEncoder
+
+
+def is_kept(encoder: Any) -> bool:
+    """Tell whether a parameter is a FrozenEstimator around a FieldEncoder."""
+    return isinstance(encoder, FrozenEstimator) and isinstance(encoder.estimator, FieldEncoder)
+
+
+def check_encoder(encoder: Any) -> None:
+    """Check the parameter ``encoder`` of an estimator.
+
+    Raises
+    ------
+    TypeError
+        If it is something else than "auto", a FieldEncoder or a FrozenEstimator around one.
+    NotFittedError
+        If a frozen encoder is not fitted.
+    """
+    if is_kept(encoder):
+        check_is_fitted(encoder.estimator)
+    elif not (
+        isinstance(encoder, FieldEncoder) or (isinstance(encoder, str) and encoder == "auto")
+    ):
+        raise TypeError(
+            "encoder must be 'auto', a FieldEncoder, or FrozenEstimator(fitted FieldEncoder) to "
+            f"keep its vocabularies, got {encoder!r}."
+        )
+
+
+def encode_training_rows(
+    encoder: Any, table: Any, *, warn: bool = True
+) -> tuple[FieldEncoder, NDArray[np.int32]]:
+    """Encode the rows of a fit by an encoder of its own.
+
+    Parameters
+    ----------
+    encoder : FieldEncoder, FrozenEstimator or "auto"
+        See `check_encoder`; it stays as it is.
+    table : DataFrame or ndarray, shape (n_rows, n_fields)
+        A result of `as_table`.
+    warn : bool, default=True
+        Whether to warn about the columns; see `FieldEncoder`.
+
+    Returns
+    -------
+    encoder : FieldEncoder
+        Fitted on the table, or with the vocabularies of a frozen one.
+    codes : ndarray of int32, shape (n_rows, n_fields)
+
+    Raises
+    ------
+    ValueError
+        If a frozen encoder knows other columns.
+    """
+    if is_kept(encoder):
+        # A copy: the encoder may be fitted on more rows later on.
+        kept: FieldEncoder = copy(encoder.estimator)
+        kept.__dict__.pop("_sklearn_output_config", None)  # the dict would be that of the other
+        kept.set_output(transform="default")
+        return kept, kept._encode(kept._check_table(table, reset=False), warn=warn)
+    own: FieldEncoder = FieldEncoder() if isinstance(encoder, str) else clone(encoder)
+    own.set_output(transform="default")
+    return own, own._fit(table, encode=True, warn=warn)

@@ -14,11 +14,24 @@ from math import comb
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
+from torch.nn import functional
 
 from sparsectr.nn.linear import undrawn
 
 # Numbers of the Gram matrices that exist at one time.
 NUMBERS_AT_ONCE = 1 << 19
+ALIGNED = 4
+
+
+def align(vectors: Tensor) -> Tensor:
+    """Return vectors (..., D), zeros behind them unless all begin at multiples of four numbers.
+
+    How a small product is added up depends on where its factors begin: without the zeros, a row
+    would get other bits at another place in the batch.
+    """
+    if all(step % ALIGNED == 0 for step in vectors.stride()[:-1]):
+        return vectors
+    return functional.pad(vectors, (0, -vectors.shape[-1] % ALIGNED)).contiguous()
 
 
 def take_columns(x: Tensor, columns: Tensor) -> Tensor:
@@ -60,7 +73,8 @@ def inner_crosses(vectors: Tensor, order: int, scale: Tensor | None = None) -> T
     blocks = []
     for first in range(vectors.shape[-2] - 2):
         later = vectors[..., first + 1 :, :]
-        blocks.append(upper_triangle((scaled[..., first : first + 1, :] * later) @ later.mT))
+        products = align(scaled[..., first : first + 1, :] * later)
+        blocks.append(upper_triangle(products @ align(later).mT))
     return torch.cat(blocks, -1)
 
 
@@ -79,7 +93,7 @@ class _Pairs(torch.autograd.Function):
         size = _rows_at_once(n_fields)
         for some, of_some in zip(*(_split(t, size) for t in (vectors, pairs)), strict=True):
             scaled = some if scale is None else some * scale
-            gram = (scaled @ some.mT).flatten(1)
+            gram = (align(scaled) @ align(some).mT).flatten(1)
             torch.gather(gram, 1, above.expand(len(some), -1), out=of_some)
         return pairs
 

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 from torch.nn import functional
 
-from sparsectr.nn.crosses import inner_crosses, upper_triangle
-from sparsectr.nn.linear import undrawn
+from sparsectr.nn.crosses import align, inner_crosses, upper_triangle
+from sparsectr.nn.linear import apply_evenly, undrawn
 
 # Length of a fresh selection vector beside a bias of length 1. Every score then starts
 # positive for orders 2 (1 +- 0.16) and 3, and selection vectors are far enough apart for
@@ -77,12 +77,17 @@ class LowRankScores(nn.Module):
     def forward(self, vectors: Tensor) -> Tensor:
         """Return one score per set of vectors."""
         if self.order > 2:
-            return inner_crosses(vectors @ self.weight.T + self.bias, self.order, self.scale)
+            projected = self._project(vectors, self.weight.T) + self.bias
+            return inner_crosses(projected, self.order, self.scale)
         scaled = self.weight * self.scale[:, None]
         form = self.weight.T @ scaled
         tilt = self.bias @ scaled
-        gram = (vectors @ form + tilt) @ vectors.mT + (vectors @ tilt)[..., None]
+        projected = align(self._project(vectors, form) + tilt)
+        gram = projected @ align(vectors).mT + (vectors @ tilt)[..., None]
         return upper_triangle(gram) + self.bias @ (self.scale * self.bias)
+
+    def _project(self, vectors: Tensor, matrix: Tensor) -> Tensor:
+        return vectors @ matrix if self.training else apply_evenly(vectors, matrix.T)
 
 
 class Selection(nn.Module):

@@ -112,7 +112,9 @@ class MLP(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return outputs (..., n_outputs) of inputs (..., n_inputs), with or without the fill."""
         n_fill = x.shape[-1] - self.first.in_features
-        weight = functional.pad(self.first.weight, (0, n_fill)) if n_fill else self.first.weight
+        if not n_fill:
+            return self.after_first(self.first(x))
+        weight = functional.pad(self.first.weight, (0, n_fill))
         return self.after_first(functional.linear(x, weight, self.first.bias))
 
     def after_first(self, x: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from sparsectr.kernels.dispatch import fused_version
 from sparsectr.nn.embedding import FieldEmbedding
-from sparsectr.nn.linear import undrawn
+from sparsectr.nn.linear import apply_evenly, undrawn
 from sparsectr.nn.search_spaces import SearchSpace
 
 # Embeddings start at 0.1, not at the usual 0.01 to 0.05: the gradient of a cross of order o
@@ -84,7 +84,9 @@ class Readout(nn.Module):
 
     def forward(self, vectors: Tensor) -> Tensor:
         """Return logits (..., K) of vectors (..., D)."""
-        return vectors @ self.weight.T
+        if self.training:
+            return vectors @ self.weight.T
+        return apply_evenly(vectors, self.weight)
 
 
 class CrossSearchNet(nn.Module):

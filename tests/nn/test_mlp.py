@@ -74,7 +74,7 @@ def test_dropout_keeps_the_mean_and_drops_its_share():
 
 
 def test_dropout_is_off_in_evaluation_mode():
-    mlp, plain = make_mlp(dropout=0.5).eval(), make_mlp()
+    mlp, plain = make_mlp(dropout=0.5).eval(), make_mlp().eval()
     assert torch.equal(mlp(draw(7, 4)), plain(draw(7, 4)))
 
 

@@ -95,7 +95,7 @@ def test_a_net_without_crosses_is_left_with_its_embeddings():
 
 
 def test_its_arguments_and_state_rebuild_it():
-    net, codes = make_net(shake=1.0, orders=(2, 3)).prune(), draw_codes(30)
+    net, codes = make_net(shake=1.0, orders=(2, 3)).prune().eval(), draw_codes(30)
     rebuilt = OptFeatureNet(**net.arguments).double().eval()
     rebuilt.load_state_dict(net.state_dict())
     assert isinstance(net.arguments["chosen"], ChosenGates)

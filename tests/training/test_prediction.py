@@ -3,8 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.utils.estimator_checks import (
+    check_methods_sample_order_invariance,
+    check_methods_subset_invariance,
+)
 from torch import nn
 
+from sparsectr import DynIntClassifier, OptFeatureClassifier, ProfitClassifier
+from sparsectr.kernels.dispatch import fused_kernels
 from sparsectr.training.prediction import CPU_BATCH, predict_logits, to_probabilities
 
 
@@ -44,3 +50,47 @@ def test_extreme_logits_do_not_overflow():
     found = to_probabilities(np.array([[1e4], [-1e4], [800.0]]))
     assert found.tolist() == [[0, 1], [1, 0], [0, 1]]
     assert np.isnan(to_probabilities(np.array([[np.inf]]))).all()
+
+
+# Narrow layers, and few classes without numba: where products of few columns are taken.
+SEARCHED = {"max_epochs": 1, "search_epochs": 1, "random_state": 0}
+NETS = [
+    *(OptFeatureClassifier(hidden_units=h, **SEARCHED) for h in [(), (1,), (4,), (15,), (7, 3)]),
+    OptFeatureClassifier(granularity="value", hidden_units=(5,), selection_dim=3, **SEARCHED),
+    OptFeatureClassifier(granularity="hybrid", orders=(2, 3), hidden_units=(33,), **SEARCHED),
+    OptFeatureClassifier(operator="outer", hidden_units=(2,), **SEARCHED),
+    OptFeatureClassifier(orders=(3,), embedding_dim=7, **SEARCHED),
+    OptFeatureClassifier(operator="outer", embedding_dim=7, **SEARCHED),
+    ProfitClassifier(embedding_dim=5, **SEARCHED),
+    *(ProfitClassifier(predictor="mlp", hidden_units=h, **SEARCHED) for h in [(4,), (9, 6)]),
+    *(
+        DynIntClassifier(variant=v, embedding_dim=d, max_epochs=1, random_state=0)
+        for v in ("pin", "da", "dgp", "dwp")
+        for d in (7, 16)
+    ),
+]
+
+
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("n_classes", [2, 3, 7])
+@pytest.mark.parametrize("clf", NETS, ids=lambda clf: type(clf).__name__)
+def test_a_row_has_the_same_bits_alone_in_any_order_and_in_any_company(clf, n_classes, fused):
+    rng = np.random.default_rng(0)
+    X, y = rng.integers(0, 9, (400, 9)).astype(str), rng.integers(0, n_classes, 400)
+    with fused_kernels(fused):
+        fitted = type(clf)(**clf.get_params()).fit(X[:200], y[:200])
+        together = fitted.predict_proba(X)
+        order = rng.permutation(400)
+        np.testing.assert_array_equal(fitted.predict_proba(X[order]), together[order])
+        np.testing.assert_array_equal(fitted.predict_proba(X[50:317]), together[50:317])
+        for row in (0, 250, 399):
+            np.testing.assert_array_equal(fitted.predict_proba(X[[row]]), together[[row]])
+
+
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("width", [1, 4, 10, 16, 33])
+def test_checks_of_invariance_hold_for_every_width(width, fused):
+    clf = OptFeatureClassifier(hidden_units=(width,), **SEARCHED)
+    with fused_kernels(fused):
+        check_methods_sample_order_invariance("OptFeatureClassifier", clf)
+        check_methods_subset_invariance("OptFeatureClassifier", clf)

@@ -1,5 +1,7 @@
 """Identities of the interaction layers, in float64."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 import torch
@@ -130,6 +132,13 @@ def test_split_stacks_the_blocks_of_the_embedding_axis(n_subspaces):
     torch.testing.assert_close(found, torch.cat(blocks, dim=1).mT, rtol=0, atol=0)
 
 
+def sum_of_cosines(vectors):
+    """Sum abs(cos) over all pairs of vectors, one by one."""
+    return sum(
+        abs(u @ v) / (np.linalg.norm(u) * np.linalg.norm(v)) for u, v in combinations(vectors, 2)
+    )
+
+
 class TestPenalty:
     def test_orthonormal_vectors_cost_nothing(self, generator):
         basis = torch.linalg.qr(torch.randn(6, 4, dtype=torch.float64, generator=generator)).Q
@@ -147,6 +156,22 @@ class TestPenalty:
         vectors = torch.randn(3, 6, dtype=torch.float64, generator=generator)
         scale = torch.tensor([[-2.0], [0.1], [30.0]], dtype=torch.float64)
         torch.testing.assert_close(column_cosines(vectors), column_cosines(scale * vectors))
+
+    @pytest.mark.parametrize("make_layer", LAYERS[2:])
+    def test_is_the_sum_of_the_cosines_of_both_factors(self, make_layer, generator):
+        layer = make(make_layer(), generator)
+        gate = random_gate(layer, generator)
+        if isinstance(layer, GeneratedLayer):
+            for factor in (layer.left, layer.right):
+                factor.data.normal_(generator=generator)
+            rows = [(layer.left.detach().numpy().T, layer.right.detach().numpy().T)]
+        else:
+            rows = [np.split(row + K**-0.5, 2) for row in gate.detach().numpy()]
+            rows = [[side.reshape(K, N) for side in sides] for sides in rows]
+        # The smaller of both sums must show, whichever sign it had.
+        sums = np.array([[sum_of_cosines(vectors) for vectors in sides] for sides in rows])
+        assert sums.min() > 0.01
+        assert layer.penalty(gate).item() == pytest.approx(sums.sum(1).mean(), rel=1e-12)
 
     def test_rank_one_and_static_layers_have_none(self, generator):
         rank_one = make(GeneratedLayer(N, 1), generator).penalty(None)

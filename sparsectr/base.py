@@ -35,7 +35,7 @@ from sparsectr.targets import (
     label_numbers,
     split_rows,
 )
-from sparsectr.training.batches import LabelledRows
+from sparsectr.training.batches import PIECE_ROWS, LabelledRows
 from sparsectr.training.loop import EpochRecord, Schedule
 from sparsectr.training.prediction import predict_logits, to_probabilities
 from sparsectr.training.task import TrainingTask
@@ -333,7 +333,6 @@ class BaseInteractionClassifier(
         factors = class_factors(self.class_weight, self.classes_, numbers, weights)
         self.device_ = str(find_device(self.device))
         with timed_compilation(reporter.report_compilation) if self.verbose else nullcontext():
-            # Nested, so that no frame holds on to the codes once they are split.
             self._train(
                 self._label(
                     self._encode(table, fit=not going_on, warn=False), numbers, weights, factors
@@ -360,7 +359,7 @@ class BaseInteractionClassifier(
         if stopping and validation is None:
             parts = split_rows(train.class_numbers(), self.validation_fraction, rng)
             train, validation = (
-                train.take(torch.from_numpy(rows).to(train.codes.device)) for rows in parts
+                train.select(torch.from_numpy(rows).to(train.device)) for rows in parts
             )
         # A callback's copy of a fit that was running has no history.
         past: list[EpochRecord] = getattr(self, "history_", []) if going_on else []
@@ -394,7 +393,7 @@ class BaseInteractionClassifier(
             seed = task.new_generator().initial_seed()
             self._measure_later(net, train.codes, task.new_generator(), seed)
         else:
-            self._measure_now(net, train.codes, task.new_generator())
+            self._measure_now(net, train, task.new_generator())
 
     def _check_same_net(self) -> None:
         """Check that the parameters still ask for the net that is fitted."""
@@ -416,9 +415,10 @@ class BaseInteractionClassifier(
 
     def _evaluate(self, net: nn.Module, rows: LabelledRows) -> dict[str, float]:
         """Measure a net on the validation rows."""
+        logits = [predict_logits(net, piece.codes) for piece in rows.pieces(PIECE_ROWS)]
         return validation_values(
             rows.class_numbers(),
-            to_probabilities(predict_logits(net, rows.codes)),
+            to_probabilities(np.concatenate(logits)),
             rows.weights.cpu().numpy(),
         )
 
@@ -500,7 +500,7 @@ class BaseInteractionClassifier(
             torch.from_numpy(numbers).to(codes.device, dtype),
             torch.from_numpy(weights).to(codes.device, torch.float32),
         )
-        return rows if weights.all() else rows.take(rows.weights.nonzero()[:, 0])
+        return rows if weights.all() else rows.select(rows.weights.nonzero()[:, 0])
 
     # Prediction -----------------------------------------------------------------------
 

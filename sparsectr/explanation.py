@@ -20,6 +20,7 @@ from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.interactions.interaction import Interaction
 from sparsectr.parameters import check_integer
 from sparsectr.persistence import NetStorageMixin
+from sparsectr.training.batches import LabelledRows
 from sparsectr.training.prediction import predict_logits
 from sparsectr.training.row_sample import RowSample
 from sparsectr.training.strengths import (
@@ -99,10 +100,11 @@ class ExplanationMixin(NetStorageMixin):
 
     # After training ---------------------------------------------------------------------
 
-    def _measure_now(self, net: nn.Module, codes: Tensor, generator: torch.Generator) -> None:
-        """Measure the crosses of a net on a random sample of rows (n, F)."""
-        order = torch.randperm(len(codes), generator=generator, device=codes.device)
-        self._measures = self._measure_crosses(net, codes[order[:STRENGTH_ROWS]], generator)
+    def _measure_now(self, net: nn.Module, rows: LabelledRows, generator: torch.Generator) -> None:
+        """Measure the crosses of a net on a random sample of rows."""
+        order = torch.randperm(len(rows), generator=generator, device=rows.device)
+        codes = rows.take(order[:STRENGTH_ROWS]).codes
+        self._measures = self._measure_crosses(net, codes, generator)
 
     def _measure_later(
         self, net: nn.Module, codes: Tensor, generator: torch.Generator, seed: int

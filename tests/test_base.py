@@ -19,6 +19,7 @@ from sklearn.utils.estimator_checks import check_dataframe_column_names_consiste
 from sparsectr import DynIntClassifier, FieldEncoder, UnknownValuesWarning
 from sparsectr.methods.dynint import DynIntConfig, DynIntNet
 from sparsectr.training.prediction import predict_logits, to_probabilities
+from sparsectr.training.task import TrainingTask
 
 RNG = np.random.default_rng(0)
 CODES = RNG.integers(0, 6, size=(240, 3))
@@ -534,9 +535,10 @@ def test_predictions(model):
     assert not hasattr(model, "decision_function")
 
 
-def test_codes_are_held_once_while_training(monkeypatch):
+@pytest.mark.parametrize("cls", CLASSIFIERS)
+def test_codes_are_held_once_while_training_searching_and_validating(cls, monkeypatch):
     held = []
-    original = DynIntClassifier._train_net
+    original = TrainingTask.run
 
     def list_codes():
         gc.collect()
@@ -545,13 +547,14 @@ def test_codes_are_held_once_while_training(monkeypatch):
 
     others = {id(codes) for codes in list_codes()}  # what earlier tests have not let go
 
-    def count(self, task, net):
-        held.extend(len(codes) for codes in list_codes() if id(codes) not in others)
-        return original(self, task, net)
+    def count(self, *args, **kwargs):
+        held.append([len(codes) for codes in list_codes() if id(codes) not in others])
+        return original(self, *args, **kwargs)
 
-    monkeypatch.setattr(DynIntClassifier, "_train_net", count)
-    make(early_stopping=True).fit(FRAME, Y)
-    assert sorted(held) == [24, 216]
+    monkeypatch.setattr(TrainingTask, "run", count)
+    cls(early_stopping=True, max_epochs=1, random_state=0).fit(FRAME, Y)
+    assert held == [[240]] * len(held)
+    assert held
 
 
 # Company ---------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from sparsectr.base import BaseInteractionClassifier
 from sparsectr.drafts import on_one_fit
 from sparsectr.encoding.field_encoder import FieldEncoder
-from sparsectr.nn.cross_ranking import count_crosses, rank_crosses
+from sparsectr.nn.cross_ranking import RANKING_ROWS, count_crosses, rank_crosses
 from sparsectr.nn.profit_net import ProfitConfig, ProfitNet, without_crosses
 from sparsectr.nn.search_net import CrossSearchNet
 from sparsectr.nn.search_spaces import make_space
@@ -420,15 +420,16 @@ class ProfitClassifier(BaseInteractionClassifier):
     def _embedding_length(self, task: TrainingTask) -> int:
         if self.embedding_dim != "auto":
             return int(self.embedding_dim)
-        n_per_value = task.train.codes.numel() / sum(task.vocabulary_sizes)
+        n_per_value = task.train.n_lookups / sum(task.vocabulary_sizes)
         return LONG if self.predictor == "linear" and n_per_value >= FREQUENT else SHORT
 
     def _keep_crosses(self, task: TrainingTask, search: CrossSearch) -> ProfitNet:
         """Rank the searched crosses and build the net that has only the best."""
         n_per_order = self._count_crosses(len(task.vocabulary_sizes))
-        codes = task.train.codes
-        rows = torch.randperm(len(codes), generator=task.new_generator(), device=task.device)
-        ranked = rank_crosses(search.net, codes[rows], n_per_order, by=self.ranking)
+        n_rows, generator = len(task.train), task.new_generator()
+        order = torch.randperm(n_rows, generator=generator, device=task.device)
+        codes = task.train.take(order[:RANKING_ROWS]).codes
+        ranked = rank_crosses(search.net, codes, n_per_order, by=self.ranking)
         names = self._field_names()
         self.crosses_ = [
             cross._asdict()

@@ -98,15 +98,15 @@ class FieldEmbedding(nn.Module):
         """Keep counts (V,) for `past_counts`."""
         self.root_counts.copy_(counts.double().sqrt())
 
-    def untrained_rows(self, counts: Tensor, codes: Tensor | None = None) -> Tensor:
-        """Return the rows without a training row, of the whole table or of some codes.
+    def untrained_rows(self, counts: Tensor, used: Tensor | None = None) -> Tensor:
+        """Return the rows without a training row, of the whole table or of those that are used.
 
         Parameters
         ----------
         counts : Tensor of shape (V,)
             As for `fill_untrained`.
-        codes : Tensor of shape (n, F), optional
-            Codes; by default all.
+        used : Tensor of shape (V,), optional
+            How often other rows of data use every row of the table; by default all are.
 
         Returns
         -------
@@ -114,8 +114,8 @@ class FieldEmbedding(nn.Module):
             Numbers of rows, in rising order.
         """
         untrained = counts == 0
-        if codes is not None:
-            untrained &= self.count_codes(codes) > 0
+        if used is not None:
+            untrained &= used > 0
         return untrained.nonzero()[:, 0]
 
     @torch.no_grad()

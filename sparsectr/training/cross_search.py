@@ -160,7 +160,7 @@ class CrossSearch:
         self.net.space.load_state_dict(best_state)
 
     def _logits(self, rows: LabelledRows) -> Tensor:
-        return torch.cat([self.net(codes) for codes in rows.codes.split(ROWS_AT_ONCE)])
+        return torch.cat([self.net(piece.codes) for piece in rows.pieces(ROWS_AT_ONCE)])
 
     # Screening ------------------------------------------------------------------------
 

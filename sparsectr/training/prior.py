@@ -74,20 +74,20 @@ def automatic_l2(table: FieldEmbedding, rows: LabelledRows, hidden_units: Sequen
     """
     if len(hidden_units) == 0:  # an array has no truth value
         return SUM_L2
-    n_lookups = rows.codes.numel() + float(table.past_counts().sum())
+    n_lookups = rows.n_lookups + float(table.past_counts().sum())
     return min(MOST_AUTO_L2, AUTO_L2_PER_ROW * n_lookups / len(table.weight))
 
 
 def _rows_per_lookup(table: FieldEmbedding, rows: LabelledRows) -> Tensor:
     """Return n / c_v for every row v of the table, shape (V,), float32."""
-    shares = len(rows) / table.count_codes(rows.codes).clamp(min=1).to(torch.float32)
+    shares = len(rows) / rows.count(table).clamp(min=1).to(torch.float32)
     past = table.past_counts().to(shares.device)
     first_field = past[: table.vocabulary_sizes[0]]
     n_past = first_field.sum()  # every row has one value of the first field
     if not n_past:
         return shares
     # The past is known as summed weights of rows: the present is put beside it in the same coin.
-    counts = table.count_codes(rows.codes, rows.weights)
+    counts = rows.count(table, weighted=True)
     n_rows = rows.weights.double().sum()
     growth = (1 + n_past / n_rows) * counts / (past + counts).clamp(min=1e-30)
     return shares * growth.to(shares.dtype)

@@ -58,7 +58,7 @@ class TrainingTask:
     @property
     def device(self) -> torch.device:
         """Device of the training rows."""
-        return self.train.codes.device
+        return self.train.device
 
     def new_generator(self) -> torch.Generator:
         """Return a generator of its own stream: the n-th call gives the n-th stream."""
@@ -96,8 +96,8 @@ class TrainingTask:
         for target in targets.unique():
             places = (targets == target).nonzero()[:, 0]
             away[places[: max(round(share * len(places)), int(len(places) > 1))]] = True
-        rows = self.train.take(order[away])
-        return replace(self, train=self.train.take(order[~away]), set_apart=rows), rows
+        rows = self.train.select(order[away])
+        return replace(self, train=self.train.select(order[~away]), set_apart=rows), rows
 
     def run(
         self,
@@ -118,9 +118,13 @@ class TrainingTask:
         """
         # As numbers of the table's type, or every epoch would convert them.
         fillers = [(table, counts.to(table.weight)) for table, counts in self._fillers(net)]
-        met = [rows.codes for rows in (self.validation, self.set_apart) if rows is not None]
-        codes = torch.cat(met) if met else self.train.codes[:0]
-        needed = [table.untrained_rows(counts, codes) for table, counts in fillers]
+        met = [rows for rows in (self.validation, self.set_apart) if rows is not None]
+        needed = [
+            table.untrained_rows(
+                counts, sum((rows.count(table) for rows in met), torch.zeros_like(counts))
+            )
+            for table, counts in fillers
+        ]
 
         def evaluate(net: nn.Module) -> dict[str, float]:
             for (table, counts), rows in zip(fillers, needed, strict=True):
@@ -157,5 +161,5 @@ class TrainingTask:
         """Pair every embedding table of a net with the training counts of its rows."""
         for module in net.modules():
             if isinstance(module, FieldEmbedding):
-                counts = module.count_codes(self.train.codes, self.train.weights)
+                counts = self.train.count(module, weighted=True)
                 yield module, module.past_counts().to(counts.device) + counts

@@ -61,7 +61,8 @@ def test_only_some_rows_without_a_count_are_filled(table):
     before = table.weight.detach().clone()
     counts = table.count_codes(CODES)
     assert table.untrained_rows(counts).tolist() == [1, 3, 4]
-    rows = table.untrained_rows(counts, torch.tensor([[0, 0], [0, 1]], dtype=torch.int32))
+    used = table.count_codes(torch.tensor([[0, 0], [0, 1]], dtype=torch.int32))
+    rows = table.untrained_rows(counts, used)
     assert rows.tolist() == [3, 4]
     table.fill_untrained(counts, rows[1:])
     after = table.weight.detach()

@@ -145,7 +145,7 @@ def test_a_search_meets_values_of_rows_set_apart_filled():
 
     task, away = make_task([0, 1] * 6).split_off(0.25)
     assert task.set_apart is away
-    away.codes[:, 0] = 1  # which no row of the weights has
+    away.all_codes[away.numbers, 0] = 1  # which no row of the weights has
     start = net.embedding.weight.detach().clone()
     replace(task, reporter=Copying()).run(net, no_step)
     assert torch.equal(met[0][0], start[0])

@@ -28,6 +28,8 @@ def train_on_the_cpu():
         patch.setattr(
             base,
             "find_device",
-            lambda device: torch.device("cpu") if device == "auto" else find_device(device),
+            lambda device: find_device(
+                "cpu" if isinstance(device, str) and device == "auto" else device
+            ),
         )
         yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABCMeta, abstractmethod
 from contextlib import nullcontext
 from copy import deepcopy
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
@@ -23,7 +25,7 @@ from sparsectr.encoding.given import check_encoder, encode_training_rows
 from sparsectr.explanation import ExplanationMixin
 from sparsectr.kernels.dispatch import timed_compilation
 from sparsectr.metrics import validation_values
-from sparsectr.parameters import check_choice, check_integer, check_real, reported_as
+from sparsectr.parameters import ParameterCheck, reported_as
 from sparsectr.persistence import find_device, usable_device
 from sparsectr.targets import (
     as_labels,
@@ -37,7 +39,8 @@ from sparsectr.targets import (
 )
 from sparsectr.training.batches import PIECE_ROWS, LabelledRows
 from sparsectr.training.loop import EpochRecord, Schedule
-from sparsectr.training.prediction import predict_logits, to_probabilities
+from sparsectr.training.memory import within_memory
+from sparsectr.training.prediction import is_saturated, predict_logits, to_probabilities
 from sparsectr.training.task import TrainingTask
 
 # Fewer rows than this leave too few for validation: "auto" then trains all epochs.
@@ -163,20 +166,22 @@ class BaseInteractionClassifier(
 
     def _check_parameters(self) -> None:
         """Check the constructor parameters; subclasses add theirs."""
-        automatic = self._automatic
-        check_integer("embedding_dim", self.embedding_dim, 1, or_auto="embedding_dim" in automatic)
-        check_real("embedding_l2", self.embedding_l2, 0, or_auto="embedding_l2" in automatic)
-        check_real("learning_rate", self.learning_rate, 0, open_low=True)
-        check_real("weight_decay", self.weight_decay, 0)
-        check_integer("batch_size", self.batch_size, 1, or_auto=True)
-        check_integer("max_epochs", self.max_epochs, 1)
-        check_choice("early_stopping", self.early_stopping, ["auto", True, False])
-        check_choice("monitor", self.monitor, ["log_loss", "roc_auc"])
-        check_real(
-            "validation_fraction", self.validation_fraction, 0, 1, open_low=True, open_high=True
-        )
-        check_integer("n_iter_no_change", self.n_iter_no_change, 1)
-        check_integer("n_interactions", self.n_interactions, 0)
+        check, automatic = ParameterCheck(self), self._automatic
+        check.integer("embedding_dim", 1, or_auto="embedding_dim" in automatic)
+        check.real("embedding_l2", 0, or_auto="embedding_l2" in automatic)
+        check.real("learning_rate", 0, open_low=True)
+        check.real("weight_decay", 0)
+        check.integer("batch_size", 1, or_auto=True)
+        check.integer("max_epochs", 1)
+        check.choice("early_stopping", ["auto", True, False])
+        check.choice("monitor", ["log_loss", "roc_auc"])
+        check.real("validation_fraction", 0, 1, open_low=True, open_high=True)
+        check.integer("n_iter_no_change", 1)
+        check.integer("n_interactions", 0)
+        check.choice("warm_start", [True, False])
+        if not isinstance(self.verbose, bool):
+            check.integer("verbose", 0)
+        check.seed("random_state")
         check_encoder(self.encoder)
 
     def set_params(self, **params: Any) -> Self:
@@ -248,7 +253,8 @@ class BaseInteractionClassifier(
         if hasattr(self, "_init_callback_context"):  # scikit-learn 1.9
             context = self._init_callback_context(max_subtasks=self._most_epochs())
             context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        going_on = bool(self.warm_start) and self.__sklearn_is_fitted__()
+        self._check_parameters()
+        going_on = self.warm_start and self.__sklearn_is_fitted__()
         validation = (X_val, y_val, sample_weight_val)
         reporter = EpochReporter(self, self._snapshot, context, X, y)
         self._learn(X, y, sample_weight, validation, reporter=reporter, going_on=going_on)
@@ -282,6 +288,7 @@ class BaseInteractionClassifier(
         self
             This estimator, fitted.
         """
+        self._check_parameters()
         going_on = self.__sklearn_is_fitted__()
         if classes is None and not going_on:
             raise ValueError("classes must be passed on the first call to partial_fit.")
@@ -313,7 +320,6 @@ class BaseInteractionClassifier(
         one_epoch: bool = False,
     ) -> None:
         """Check and encode the rows, then train."""
-        self._check_parameters()
         if going_on:
             self._check_same_net()
         else:
@@ -375,7 +381,10 @@ class BaseInteractionClassifier(
             # The past counts, so that going on does not repeat the order of the rows.
             seeds=np.random.SeedSequence([*rng.randint(2**31, size=4).tolist(), len(past)]),
         )
-        net, history = self._train_net(task, self._build_net(copy=True) if going_on else None)
+        made = None if going_on else self.embedding_dim
+        with within_memory(task.vocabulary_sizes, made, task.device):
+            fitted = self._build_net(copy=True) if going_on else None
+            net, history = self._train_net(task, fitted)
         task.keep_counts(net)
         self.history_: list[EpochRecord] = past + history
         before = vars(self).get("epoch_seconds_", np.full(len(past), np.nan))
@@ -388,6 +397,13 @@ class BaseInteractionClassifier(
             for part, child in net.named_children()
         }
         self._store_net(net)
+        if is_saturated(net, train.codes):
+            warnings.warn(
+                "all probabilities of training rows are 0 or 1: training has left all bounds. "
+                f"Lower learning_rate (now {self.learning_rate:g}) or raise embedding_l2.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
         if one_epoch:
             # Chunks come one after another, and nobody looks between them.
             seed = task.new_generator().initial_seed()

@@ -20,7 +20,7 @@ def on_a_draft(method: Method) -> Method:
     Parameters
     ----------
     method : callable
-        A method. What it returns is returned; for the copy, the estimator itself.
+        A method of an estimator. What it returns is returned; for the copy, the estimator itself.
 
     Returns
     -------
@@ -32,7 +32,8 @@ def on_a_draft(method: Method) -> Method:
     def fit(self: Any, *args: Any, **kwargs: Any) -> Any:
         draft = sibling(self, dict(vars(self)))
         returned = method(draft, *args, **kwargs)
-        self.__dict__ = vars(draft)
+        # A parameter stays as it was passed: on the draft it may have become a plain number.
+        self.__dict__ = vars(draft) | self.get_params(deep=False)
         return self if returned is draft else returned
 
     return cast("Method", fit)

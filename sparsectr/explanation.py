@@ -18,7 +18,7 @@ from sparsectr.drafts import on_one_fit, sibling
 from sparsectr.encoding.columns import as_table, iterate_columns
 from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.interactions.interaction import Interaction
-from sparsectr.parameters import check_integer
+from sparsectr.parameters import check_integer, describe
 from sparsectr.persistence import NetStorageMixin
 from sparsectr.training.batches import LabelledRows
 from sparsectr.training.prediction import predict_logits
@@ -297,13 +297,28 @@ class ExplanationMixin(NetStorageMixin):
 
     def _find_cross(self, fields: Sequence[str]) -> int:
         """Return the place of a cross in ``selected_interactions_``."""
-        listed = [set(cross.fields) for cross in self.selected_interactions_]
-        if isinstance(fields, str) or set(fields) not in listed:
+        names = self._field_names()
+        listed = isinstance(fields, list | tuple | np.ndarray | pd.Index)
+        if not (listed and all(isinstance(field, str) for field in fields)):
             raise ValueError(
-                f"fields must name a cross of selected_interactions_, got {fields!r}. "
-                "Raise n_interactions to list more crosses."
+                "fields must be the names of the fields of a cross, such as "
+                f"{describe(tuple(names[:2]))}, got {describe(fields)}."
             )
-        return listed.index(set(fields))
+        if strangers := [field for field in fields if field not in names]:
+            raise ValueError(
+                f"fields must name fields of X, {describe(names)}, got {describe(strangers)}."
+            )
+        if len(set(fields)) < max(2, len(fields)):
+            raise ValueError(
+                f"fields must name two or more different fields, got {describe(fields)}."
+            )
+        known = [set(cross.fields) for cross in self.selected_interactions_]
+        if set(fields) not in known:
+            raise ValueError(
+                f"fields must name a cross of selected_interactions_, got {describe(fields)}; "
+                "raise n_interactions to list more crosses."
+            )
+        return known.index(set(fields))
 
     def _tabulate_values(
         self, fields: Sequence[str], codes: Array, **columns: Array
@@ -415,7 +430,8 @@ class ExplanationMixin(NetStorageMixin):
         numbers = np.flatnonzero(self.classes_ == label)
         if len(numbers) != 1:
             raise ValueError(
-                f"class_label must be one of classes_ = {self.classes_.tolist()}, got {label!r}."
+                f"class_label must be one of classes_, {describe(self.classes_.tolist())}, got "
+                f"{describe(label)}."
             )
         return int(numbers[0])
 

@@ -12,11 +12,20 @@ from typing import Any
 
 import numpy as np
 
+# Larger numbers leave the range of what they are multiplied with.
+LARGEST, LARGEST_INT = 1e30, 2**63 - 1
+
 
 def check_integer(
-    name: str, value: Any, low: int, high: int | None = None, *, or_auto: bool = False
-) -> int | str:
-    """Return a whole number in [low, high] as int, or "auto" where that is allowed.
+    name: str,
+    value: Any,
+    low: int,
+    high: int | None = None,
+    *,
+    or_auto: bool = False,
+    or_none: bool = False,
+) -> Any:
+    """Return a whole number in [low, high] as int, or "auto" or None where that is allowed.
 
     Raises
     ------
@@ -25,7 +34,9 @@ def check_integer(
     """
     if or_auto and _is_auto(value):
         return "auto"
-    must = f"{name} must be {_auto_or(or_auto)}an int >= {low}"
+    if or_none and value is None:
+        return None
+    must = f"{name} must be {'None or ' if or_none else ''}{_auto_or(or_auto)}an int >= {low}"
     must += "" if high is None else f" and <= {high}"
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise ValueError(f"{must}, got {describe(value)}.")
@@ -59,12 +70,29 @@ def check_real(
     must = f"{name} must be {_auto_or(or_auto)}a number {left}{right}"
     if isinstance(value, bool) or not isinstance(value, Real):
         raise ValueError(f"{must}, got {describe(value)}.")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # an int or a Fraction beyond 1e308
+        number = math.inf
     above = number > low if open_low else number >= low
     below = number < high if open_high else number <= high
     if not (math.isfinite(number) and above and below):
         raise ValueError(f"{must}, got {describe(value)}.")
     return number
+
+
+def check_integers(name: str, value: Any, low: int) -> tuple[int, ...]:
+    """Return a list of whole numbers, each at least low, as a tuple of ints.
+
+    Raises
+    ------
+    ValueError
+        If it is no list, tuple or array, or an entry is not such a number.
+    """
+    listed = isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim == 1)
+    if not listed:
+        raise ValueError(f"{name} must be a list or tuple of ints >= {low}, got {describe(value)}.")
+    return tuple(check_integer(f"every entry of {name}", entry, low) for entry in value)
 
 
 def check_choice(name: str, value: Any, choices: Sequence[Any]) -> Any:
@@ -74,7 +102,70 @@ def check_choice(name: str, value: Any, choices: Sequence[Any]) -> Any:
     if not any(type(plain) is type(choice) and plain == choice for choice in choices):
         listed = ", ".join(repr(choice) for choice in choices)
         raise ValueError(f"{name} must be one of {listed}, got {describe(value)}.")
-    return value
+    return plain
+
+
+class ParameterCheck:
+    """Check the parameters of an estimator by name, and make them plain.
+
+    Used on the draft of a fit: on it, a checked value takes the place of what was passed, which
+    may be a number of a kind that later computations cannot use (``np.uint8(20)`` overflows, torch
+    takes no Fraction), or an iterator that is empty after the check. The estimator itself keeps
+    what was passed.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The draft. Every method below takes the name of one of its parameters, and raises the
+        ValueError of the function that it calls.
+    """
+
+    def __init__(self, estimator: Any) -> None:
+        self.estimator = estimator
+
+    def integer(self, name: str, low: int, high: int | None = None, **also: bool) -> None:
+        """Check a whole number, see `check_integer`."""
+        value = check_integer(name, self._get(name), low, high, **also)
+        if isinstance(value, int) and value > LARGEST_INT:
+            raise ValueError(f"{name} must fit into 64 bits, got {describe(self._get(name))}.")
+        self._put(name, value)
+
+    def real(self, name: str, low: float, high: float = math.inf, **also: bool) -> None:
+        """Check a number, see `check_real`."""
+        value = check_real(name, self._get(name), low, high, **also)
+        if isinstance(value, float) and value > LARGEST:
+            raise ValueError(
+                f"{name} must be at most {LARGEST:g}, which 32 bits can hold, got "
+                f"{describe(self._get(name))}."
+            )
+        self._put(name, value)
+
+    def choice(self, name: str, choices: Sequence[Any]) -> None:
+        """Check one of several values, see `check_choice`."""
+        self._put(name, check_choice(name, self._get(name), choices))
+
+    def integers(self, name: str, low: int) -> None:
+        """Check a list of whole numbers, see `check_integers`."""
+        self._put(name, check_integers(name, self._get(name), low))
+
+    def seed(self, name: str) -> None:
+        """Check a seed: None, an int that NumPy takes, or a source of random numbers."""
+        value = self._get(name)
+        if value is None or isinstance(value, np.random.RandomState):
+            return
+        whole = isinstance(value, Integral) and not isinstance(value, bool)
+        if not whole or not 0 <= int(value) < 2**32:
+            raise ValueError(
+                f"{name} must be None, an int from 0 to 2**32 - 1 or a numpy RandomState, got "
+                f"{describe(value)}."
+            )
+        self._put(name, int(value))
+
+    def _get(self, name: str) -> Any:
+        return getattr(self.estimator, name)
+
+    def _put(self, name: str, value: Any) -> None:
+        setattr(self.estimator, name, value)
 
 
 @contextmanager
@@ -114,6 +205,8 @@ def describe(value: Any, depth: int = 3) -> str:
         left, right = {list: ("[", "]"), tuple: ("(", ")")}.get(type(value), ("{", "}"))
         comma = "," if left == "(" and len(shown) == 1 else ""
         return _cut(left + ", ".join(shown) + comma + right)
+    if type(value).__module__ == "torch" and type(value).__name__ in ("device", "dtype"):
+        return str(value)
     shape = getattr(value, "shape", None)
     of_shape = f" of shape {tuple(shape)}" if isinstance(shape, tuple) else ""
     return f"a {type(value).__name__}{of_shape}"

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from sparsectr.parameters import describe
+
 
 class NetStorageMixin:
     """Keep a trained net as NumPy arrays and rebuild it where it is needed.
@@ -109,14 +111,18 @@ def find_device(device: str) -> torch.device:
     ValueError
         If the named device is not there.
     """
+    must = "device must be 'auto' or name a device of this machine, such as 'cpu' or 'cuda:0', got"
+    if not isinstance(device, str | torch.device):
+        raise ValueError(f"{must} {describe(device)}.")
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        return torch.empty(0, dtype=torch.uint8, device=device).device
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(
-            f"device must be 'auto' or name a device of this machine, got {device!r}: {error}"
-        ) from error
+        found = torch.empty(0, dtype=torch.float32, device=device).device
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(f"{must} {describe(device)}.") from error
+    if found.type == "meta":  # tensors without numbers
+        raise ValueError(f"{must} {describe(device)}.")
+    return found
 
 
 def usable_device(device: str) -> torch.device:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as compute
 import scipy.sparse as sp
 import torch
+from sklearn.linear_model import LogisticRegression
 
 N_ROWS = 60
 _RNG = np.random.default_rng(0)
@@ -343,4 +344,171 @@ VALIDATION = [
     Case("weights 1e308", lambda: rows_to_validate(sample_weight_val=1e308 * ONES)),
     Case("one row", lambda: rows_to_validate(X_val=table()[:1], y_val=Y[:1])),
     Case("y_val of one class", lambda: rows_to_validate(y_val=0 * Y)),
+]
+
+
+# Parameters: by name, what to try. ODD_VALUES are for all of them --------------------------
+
+_COUNTS = [constant("0", 0), constant("1.0", 1.0), constant("True", True), constant("'3'", "3")]
+_SHARES = [constant("0", 0), constant("1", 1), constant("nan", np.nan), constant("'x'", "x")]
+_RATES = [constant("0", 0), constant("-1", -1), constant("inf", np.inf), constant("1e308", 1e308)]
+_WIDTHS = [
+    constant("64", 64),
+    constant("None", None),
+    constant("'64'", "64"),
+    constant("(0,)", (0,)),
+    constant("(2.0,)", (2.0,)),
+    Case("a generator", lambda: (width for width in [4])),
+    constant("np.array([4, 4])", np.array([4, 4])),
+    constant("(np.uint8(200),)", (np.uint8(200),)),
+]
+_CHOICES = [constant("'nonsense'", "nonsense"), constant("1", 1), constant("['x']", ["x"])]
+_FLAGS = [constant("'False'", "False"), constant("0", 0), constant("None", None)]
+
+PARAMETERS: dict[str, list[Case]] = {
+    "embedding_dim": [
+        *_COUNTS,
+        constant("10**12", 10**12),
+        constant("2**70", 2**70),
+        constant("np.uint8(200)", np.uint8(200)),
+    ],
+    "embedding_l2": [*_RATES[1:], constant("'1'", "1"), constant("Fraction(1, 2)", Fraction(1, 2))],
+    "learning_rate": [*_RATES, constant("1e3", 1e3), constant("np.float16(0.5)", np.float16(0.5))],
+    "weight_decay": [*_RATES[1:], constant("Fraction(1, 2)", Fraction(1, 2))],
+    "batch_size": [*_COUNTS, constant("2**62", 2**62), constant("np.uint8(200)", np.uint8(200))],
+    "max_epochs": _COUNTS,
+    "early_stopping": _FLAGS,
+    "monitor": _CHOICES,
+    "validation_fraction": _SHARES,
+    "n_iter_no_change": _COUNTS,
+    "n_interactions": [constant("-1", -1), constant("2.0", 2.0), constant("'x'", "x")],
+    "class_weight": [constant("'even'", "even")],
+    "encoder": [
+        constant("3", 3),
+        constant("'one-hot'", "one-hot"),
+        constant("np.array([1, 2])", np.array([1, 2])),
+        constant("a class", dict),
+    ],
+    "warm_start": _FLAGS,
+    "device": [constant("'abacus'", "abacus"), constant("None", None), constant("'meta'", "meta")],
+    "random_state": [constant("-1", -1), constant("'x'", "x"), constant("2**32", 2**32)],
+    "verbose": [constant("''", ""), constant("-1", -1), constant("False", False)],
+    "variant": _CHOICES,
+    "n_layers": [*_COUNTS, constant("10**9", 10**9)],
+    "n_subspaces": [*_COUNTS, constant("3", 3)],
+    "rank": _COUNTS[:3],
+    "reduction_ratio": _COUNTS,
+    "orthogonal_penalty": _RATES[1:],
+    "optimizer": _CHOICES,
+    "ftrl_l1": _RATES[1:],
+    "ftrl_l2": _RATES[1:],
+    "ftrl_beta": _RATES,
+    "granularity": _CHOICES,
+    "combine": _CHOICES,
+    "search": _CHOICES,
+    "search_fraction": _SHARES,
+    "search_epochs": _COUNTS,
+    "gate_price": _RATES[1:],
+    "retrain_init": _CHOICES,
+    "orders": [
+        constant("2", 2),
+        constant("'2'", "2"),
+        constant("[1]", [1]),
+        constant("[[2]]", [[2]]),
+        Case("a generator", lambda: (order for order in [2])),
+        constant("[np.uint8(2)]", [np.uint8(2)]),
+    ],
+    "operator": _CHOICES,
+    "selection_dim": _COUNTS,
+    "selection_rank": _COUNTS,
+    "selection_learning_rate": _RATES,
+    "alpha_learning_rate": _RATES,
+    "hidden_units": _WIDTHS,
+    "dropout": [constant("1", 1), constant("-0.1", -0.1), constant("nan", np.nan)],
+    "max_order": [constant("1", 1), constant("2.0", 2.0), constant("10**9", 10**9)],
+    "n_crosses": [
+        constant("-1", -1),
+        constant("{2: 'x'}", {2: "x"}),
+        constant("{'a': 4}", {"a": 4}),
+        constant("{1: 4}", {1: 4}),
+        constant("10**12", 10**12),
+        constant("np.uint8(1)", np.uint8(1)),
+    ],
+    "space": _CHOICES,
+    "coupling": _CHOICES,
+    "repeats": _FLAGS,
+    "screening": _CHOICES,
+    "search_patience": _COUNTS,
+    "architecture_learning_rate": _RATES,
+    "ranking": _CHOICES,
+    "predictor": _CHOICES,
+    "retrain_weights": _CHOICES,
+    "retrain_from": _CHOICES,
+    "min_frequency": [
+        constant("0", 0),
+        constant("1.5", 1.5),
+        constant("True", True),
+        constant("'rare'", "rare"),
+        constant("np.uint8(1)", np.uint8(1)),
+    ],
+    "max_categories": [*_COUNTS, constant("np.uint8(2)", np.uint8(2))],
+    "numeric": _CHOICES,
+    "n_bins": [*_COUNTS, constant("np.uint8(20)", np.uint8(20)), constant("10**12", 10**12)],
+    "numeric_features": [
+        constant("'z'", "z"),
+        constant("['typo']", ["typo"]),
+        constant("[7]", [7]),
+        constant("1", 1),
+    ],
+    "hash_buckets": [
+        constant("0", 0),
+        constant("2**31", 2**31),
+        constant("'many'", "many"),
+        constant("np.uint8(8)", np.uint8(8)),
+    ],
+    "interactions": [
+        constant("[1]", [1]),
+        constant("('a', 'b')", ("a", "b")),
+        constant("[('a',)]", [("a",)]),
+        constant("[('a', 'a')]", [("a", "a")]),
+        constant("[('a', 'typo')]", [("a", "typo")]),
+        constant("[('a', 0)]", [("a", 0)]),
+        constant("'ab'", "ab"),
+        Case("a generator", lambda: (cross for cross in [("a", "b")])),
+    ],
+    "estimator": [
+        constant("None", None),
+        Case("LogisticRegression()", LogisticRegression),
+        constant("a class", LogisticRegression),
+        constant("[('a', 'b')]", [("a", "b")]),
+    ],
+    "keep_original": _FLAGS,
+    "prefit": _FLAGS,
+    "cv": [constant("1", 1), constant("2.5", 2.5), constant("None", None)],
+}
+
+# Whatever a parameter means: nothing raw comes of these, and an error names it.
+ODD_VALUES = [
+    Case("a generator", lambda: (i for i in [2])),
+    Case("an object", lambda: object()),
+    constant("bytes", b"auto"),
+    constant("2**70", 2**70),
+    constant("1e308", 1e308),
+    constant("np.uint8(2)", np.uint8(2)),
+    constant("np.float16(0.5)", np.float16(0.5)),
+    constant("np.bool_(True)", np.bool_(True)),
+    constant("array([2, 3])", np.array([2, 3])),
+    constant("array of NaN", np.array([np.nan])),
+    constant("[]", []),
+    constant("{}", {}),
+    constant("{'a': 4}", {"a": 4}),
+    constant("Decimal", Decimal("0.5")),
+    constant("complex", 1j),
+    constant("pd.NA", pd.NA),
+    constant("NaT", pd.NaT),
+    constant("a type", int),
+    constant("a function", len),
+    Case("a tensor", lambda: torch.tensor(2)),
+    constant("[[2]]", [[2]]),
+    constant("(None,)", (None,)),
 ]

@@ -26,7 +26,7 @@ LAYERS = {
     "drafts": set(),
     # Warnings of our own, and where they point.
     "exceptions": set(),
-    "encoding": {"drafts", "exceptions"},
+    "encoding": {"drafts", "exceptions", "parameters"},
     # Crosses are made of codes, and InteractionFeatures is an estimator: parameters, labels.
     "interactions": {"drafts", "encoding", "parameters", "targets"},
     "datasets": set(),
@@ -34,7 +34,7 @@ LAYERS = {
     # The pieces of base.py that have names of their own.
     "callbacks": set(),
     "parameters": set(),
-    "persistence": set(),
+    "persistence": {"parameters"},
     "targets": {"parameters"},
     # What any classifier has not learnt: codes, and the statistics of the search.
     "screening": {"encoding", "training", "parameters", "targets"},

@@ -20,6 +20,9 @@ from bad_inputs import (
     LABELS,
     LATER,
     NAMES,
+    NUMBERS,
+    ODD_VALUES,
+    PARAMETERS,
     VALIDATION,
     WEIGHTS,
     Case,
@@ -163,6 +166,16 @@ GROUPS = [
 ]
 
 
+def give(name: str, parameter: str) -> Callable[[str, Any], None]:
+    """Return a way to give a parameter to a class."""
+    # Numbers, so that there are bins.
+    return lambda _, value: use(name, table(z=NUMBERS / 3), **{parameter: value})
+
+
+def parameters_of(name: str) -> list[str]:
+    return list(inspect.signature(getattr(sparsectr, name)).parameters)
+
+
 # What comes ------------------------------------------------------------------------------------
 
 
@@ -217,10 +230,46 @@ def outcomes() -> dict[tuple[str, str, str], Outcome]:
     }
 
 
-def test_a_result_or_one_sentence(outcomes):
+@pytest.fixture(scope="module")
+def outcomes_of_parameters() -> dict[tuple[str, str, str], Outcome]:
+    return {
+        (name, parameter, case.words): come(give(name, parameter), name, case)
+        for name in ESTIMATORS
+        for parameter in parameters_of(name)
+        for case in PARAMETERS.get(parameter, [])
+    }
+
+
+def complaints(outcomes: dict[tuple[str, str, str], Outcome]) -> str:
     found = {key: complaint(outcome.error) for key, outcome in outcomes.items()}
-    bad = [f"{key}: {found[key]}: {outcomes[key]}" for key in found if found[key]]
-    assert not bad, "\n".join(bad)
+    return "\n".join(f"{key}: {text}: {outcomes[key]}" for key, text in found.items() if text)
+
+
+def test_a_result_or_one_sentence(outcomes):
+    assert len({(title, words) for title, words, _ in outcomes}) >= 100
+    assert complaints(outcomes) == ""
+
+
+def names(error: BaseException | None, parameter: str) -> bool:
+    """Tell whether an error, if there is one, is about a parameter, or about what came of it."""
+    later = isinstance(error, NotFittedError) or "must stay finite" in str(error)
+    return error is None or later or parameter in str(error)
+
+
+def test_errors_of_parameters_name_them(outcomes_of_parameters):
+    assert complaints(outcomes_of_parameters) == ""
+    for (_, parameter, _), outcome in outcomes_of_parameters.items():
+        assert names(outcome.error, parameter)
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_odd_values_of_parameters(name):
+    for parameter in parameters_of(name):
+        for case in ODD_VALUES:
+            outcome = come(give(name, parameter), name, case)
+            key = f"{parameter}={case.words}: {outcome}"
+            assert complaint(outcome.error) is None, f"{key}: {complaint(outcome.error)}"
+            assert names(outcome.error, parameter), key
 
 
 # The page --------------------------------------------------------------------------------------
@@ -233,7 +282,10 @@ input gives finite results; everything else ends in one sentence. A test makes t
 """
 
 
-def write_page(outcomes: dict[tuple[str, str, str], Outcome]) -> str:
+def write_page(
+    outcomes: dict[tuple[str, str, str], Outcome],
+    of_parameters: dict[tuple[str, str, str], Outcome],
+) -> str:
     parts = [HEAD]
     for group in GROUPS:
         rows: dict[str, list[str]] = {}
@@ -252,6 +304,17 @@ def write_page(outcomes: dict[tuple[str, str, str], Outcome]) -> str:
         parts += [f"| {'; '.join(words)} | {cell} |\n" for cell, words in rows.items()]
         if accepted:
             parts.append(f"| {'; '.join(accepted)} | accepted |\n")
+    parts.append("\n## Parameters\n\n| parameter | of | value | what comes |\n|---|---|---|---|\n")
+    sayings: dict[tuple[str, str, str], list[str]] = {}
+    for (name, parameter, words), outcome in of_parameters.items():
+        # What came stands in the column of values.
+        text = re.sub(r", got [^;]*$", ", got …", say(outcome, name))
+        sayings.setdefault((parameter, escape(words), text), []).append(name)
+    rows_of: dict[tuple[str, str, str], list[str]] = {}
+    for (parameter, words, text), names in sayings.items():
+        rows_of.setdefault((parameter, name_all(names), text), []).append(words)
+    for (parameter, owners, text), values in sorted(rows_of.items()):
+        parts.append(f"| `{parameter}` | {owners} | {'; '.join(values)} | {text} |\n")
     return "".join(parts)
 
 
@@ -262,7 +325,9 @@ def escape(text: str) -> str:
 
 def say(outcome: Outcome, name: str) -> str:
     """Write an outcome in Markdown, without the name of the class."""
-    return escape(" ".join(str(outcome).replace(name, "…").split()))
+    text = str(outcome).replace(name, "…")
+    text = re.sub(r"machine has [\d,.]+ GB", "machine has … GB", text)
+    return escape(" ".join(text.split()))
 
 
 def name_all(names: list[str]) -> str:
@@ -275,8 +340,8 @@ def name_all(names: list[str]) -> str:
 @pytest.mark.skipif(
     Version(sklearn.__version__) < Version("1.9"), reason="the page is made with new versions"
 )
-def test_the_page_is_what_comes(outcomes):
-    page = write_page(outcomes)
+def test_the_page_is_what_comes(outcomes, outcomes_of_parameters):
+    page = write_page(outcomes, outcomes_of_parameters)
     if os.environ.get("SPARSECTR_WRITE_PAGES"):
         PAGE.write_text(page, encoding="utf-8")
     assert PAGE.read_text(encoding="utf-8") == page, (

@@ -3,6 +3,7 @@
 import gc
 import subprocess
 import sys
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ import sklearn
 import torch
 from public import CLASSIFIERS
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_dataframe_column_names_consistency
@@ -628,3 +630,39 @@ def test_representations(model):
     assert "DynIntClassifier" in html
     assert len(html) < 200_000
     assert model._get_doc_link() == ""  # there is no site yet
+
+
+# Parameters ------------------------------------------------------------------------------
+
+
+def test_numbers_of_other_kinds_do_what_plain_ones_do():
+    odd = {
+        "embedding_dim": np.uint8(200),
+        "learning_rate": Fraction(1, 100),
+        "max_epochs": np.int8(1),
+    }
+    plain = {"embedding_dim": 200, "learning_rate": 0.01}
+    fitted = make(**odd).fit(FRAME, Y)
+    np.testing.assert_array_equal(
+        fitted.predict_proba(FRAME), make(**plain).fit(FRAME, Y).predict_proba(FRAME)
+    )
+    given = fitted.get_params()
+    assert all(given[name] is value for name, value in odd.items())
+
+
+def test_memory_that_no_machine_has():
+    with pytest.raises(MemoryError, match=r"10000000000000 numbers each: they need .* GB"):
+        make(embedding_dim=10**13).fit(FRAME, Y)
+
+
+@pytest.mark.parametrize("device", [None, "abacus", "meta", 3])
+def test_devices_that_cannot_train(device):
+    with pytest.raises(ValueError, match=r"device must be 'auto' or name a device .*, got "):
+        make(device=device).fit(FRAME, Y)
+
+
+@pytest.mark.parametrize("classifier", CLASSIFIERS)
+def test_certainty_of_every_row_warns(classifier):
+    clf = classifier(learning_rate=10, max_epochs=1, embedding_dim=4, random_state=0)
+    with pytest.warns(ConvergenceWarning, match=r"Lower learning_rate \(now 10\)"):
+        clf.fit(FRAME, Y)

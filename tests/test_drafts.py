@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import BaseEstimator
 
 import sparsectr
 from sparsectr import (
@@ -211,7 +212,7 @@ def test_a_new_fit_starts_from_the_parameters_only(name):
 # The tools -------------------------------------------------------------------------------
 
 
-class Counter:
+class Counter(BaseEstimator):
     def __init__(self):
         self.total, self.parts = 0, ()
 

@@ -272,10 +272,16 @@ def test_what_cannot_be_told_is_refused(fitted):
     clf = fitted[2]
     with pytest.raises(ValueError, match="class_label must be one of classes_"):
         clf.explain(X, class_label="no class")
-    with pytest.raises(ValueError, match="fields must name a cross of selected_interactions_"):
+    for wrong in ("f0", 1, ("f0", 1), clf.selected_interactions_[0]):
+        with pytest.raises(ValueError, match="fields must be the names of the fields of a cross"):
+            clf.value_effects(wrong)
+    with pytest.raises(ValueError, match=r"fields must name fields of X, .* got \['no field'\]"):
         clf.value_effects(("f0", "no field"))
-    with pytest.raises(ValueError, match="fields must name a cross of selected_interactions_"):
-        clf.value_effects("f0")
+    for wrong in (("f0",), ("f0", "f0")):
+        with pytest.raises(ValueError, match="fields must name two or more different fields"):
+            clf.value_effects(wrong)
+    with pytest.raises(ValueError, match=r"got .*; raise n_interactions to list more crosses"):
+        clf.value_effects(("f0", "f1", "f2", "f3"))
     with pytest.raises(ValueError, match="top must be an int >= 1"):
         clf.explain(X, top=0)
     with pytest.raises(ValueError, match="feature names"):

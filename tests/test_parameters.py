@@ -2,11 +2,20 @@
 
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
-from sparsectr.parameters import check_choice, check_integer, check_real, describe, reported_as
+from sparsectr.parameters import (
+    ParameterCheck,
+    check_choice,
+    check_integer,
+    check_integers,
+    check_real,
+    describe,
+    reported_as,
+)
 
 
 @pytest.mark.parametrize("value", [1, 5, np.int64(3), np.uint8(2)])
@@ -63,6 +72,54 @@ def test_choices_pass(value):
 def test_other_choices_do_not(value):
     with pytest.raises(ValueError, match=r"c must be one of 'auto', True, got"):
         check_choice("c", value, ["auto", True])
+
+
+class Draft:
+    def __init__(self, **parameters):
+        vars(self).update(parameters)
+
+
+def test_checked_parameters_become_plain():
+    draft = Draft(a=np.uint8(200), b=Fraction(1, 2), c=np.bool_(True), d=[np.int8(3), 4], e=None)
+    check = ParameterCheck(draft)
+    check.integer("a", 1)
+    check.real("b", 0)
+    check.choice("c", [True, False])
+    check.integers("d", 1)
+    check.integer("e", 1, or_none=True)
+    assert vars(draft) == {"a": 200, "b": 0.5, "c": True, "d": (3, 4), "e": None}
+    assert [type(value) for value in vars(draft).values()] == [int, float, bool, tuple, type(None)]
+    assert [type(entry) for entry in draft.d] == [int, int]
+
+
+@pytest.mark.parametrize("value", [2, "23", (i for i in [2]), {2, 3}, None, np.array(2)])
+def test_no_list_of_integers(value):
+    with pytest.raises(ValueError, match=r"d must be a list or tuple of ints >= 2, got "):
+        check_integers("d", value, 2)
+
+
+def test_a_list_of_integers():
+    assert check_integers("d", (), 1) == ()
+    assert check_integers("d", np.array([2, 3]), 2) == (2, 3)
+    for wrong in ([1], [2.0], [True], [[2]], ["2"]):
+        with pytest.raises(ValueError, match=r"every entry of d must be an int >= 2, got "):
+            check_integers("d", wrong, 2)
+
+
+def test_numbers_that_a_net_cannot_hold():
+    for name, value in {"x": 1e308, "y": Fraction(10**400), "z": 10**400}.items():
+        with pytest.raises(ValueError, match=rf"{name} must be .*got "):
+            ParameterCheck(Draft(**{name: value})).real(name, 0)
+    with pytest.raises(ValueError, match="n must fit into 64 bits, got 9223372036854775808"):
+        ParameterCheck(Draft(n=2**63)).integer("n", 1)
+
+
+def test_seeds():
+    for seed in (None, 0, 2**32 - 1, np.uint8(3), np.random.RandomState(0)):
+        ParameterCheck(Draft(random_state=seed)).seed("random_state")
+    for seed in (-1, 2**32, True, "0", 0.0, np.random.default_rng(0)):
+        with pytest.raises(ValueError, match=r"random_state must be None, an int from 0 to"):
+            ParameterCheck(Draft(random_state=seed)).seed("random_state")
 
 
 class Unprintable:

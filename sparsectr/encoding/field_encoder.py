@@ -369,11 +369,10 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return codes
 
     def _prepare_fit(self, X: Any, reset: bool) -> tuple[Any, list[str], Roles]:
-        parameters = self.get_params(deep=False)
-        check_parameters(parameters)
+        check_parameters(self)
         table = self._check_table(X, reset)
         names = list(self.get_feature_names_out())
-        return table, names, resolve_roles(parameters, names)
+        return table, names, resolve_roles(self.get_params(deep=False), names)
 
     def _check_table(self, X: Any, reset: bool) -> Any:
         table = as_table(X)

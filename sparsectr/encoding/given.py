@@ -12,6 +12,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from sparsectr.encoding.field_encoder import FieldEncoder
+from sparsectr.parameters import describe
 
 
 def is_kept(encoder: Any) -> bool:
@@ -36,7 +37,7 @@ def check_encoder(encoder: Any) -> None:
     ):
         raise TypeError(
             "encoder must be 'auto', a FieldEncoder, or FrozenEstimator(fitted FieldEncoder) to "
-            f"keep its vocabularies, got {encoder!r}."
+            f"keep its vocabularies, got {describe(encoder)}."
         )
 
 

@@ -1,16 +1,18 @@
 """What FieldEncoder's parameters say about each field; checked in fit."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
+import pandas as pd
 
 from sparsectr.encoding.binning import RULES
 from sparsectr.encoding.columns import Column
 from sparsectr.encoding.counts import ValueCounts
 from sparsectr.encoding.kinds import Kind, name_types
+from sparsectr.parameters import ParameterCheck, describe
 
 Role: TypeAlias = Literal["vocabulary", "bins", "hash"]
 
@@ -71,31 +73,29 @@ class Roles:
                 )
 
 
-def check_parameters(parameters: Mapping[str, Any]) -> None:
-    """Check the parameters that do not depend on the table.
+def check_parameters(encoder: Any) -> None:
+    """Check the parameters that do not depend on the table, and make them plain.
 
     Parameters
     ----------
-    parameters : mapping
-        What ``FieldEncoder.get_params()`` returns.
+    encoder : FieldEncoder
+        The draft of a fit.
 
     Raises
     ------
     ValueError
         Names the parameter, what must hold and what came.
     """
-    least = parameters["min_frequency"]
+    check, least = ParameterCheck(encoder), encoder.min_frequency
     is_share = isinstance(least, Real) and 0 < float(least) < 1
     if not (_is_count(least) or is_share):
-        raise ValueError(f"min_frequency must be an int >= 1 or a float in (0, 1), got {least!r}.")
-    most = parameters["max_categories"]
-    if not (most is None or _is_count(most)):
-        raise ValueError(f"max_categories must be None or an int >= 1, got {most!r}.")
-    rules = (*RULES, "category")
-    if parameters["numeric"] not in rules:
-        raise ValueError(f"numeric must be one of {rules}, got {parameters['numeric']!r}.")
-    if not _is_count(parameters["n_bins"]):
-        raise ValueError(f"n_bins must be an int >= 1, got {parameters['n_bins']!r}.")
+        raise ValueError(
+            f"min_frequency must be an int >= 1 or a float in (0, 1), got {describe(least)}."
+        )
+    encoder.min_frequency = float(least) if is_share else int(least)
+    check.integer("max_categories", 1, or_none=True)
+    check.choice("numeric", [*RULES, "category"])
+    check.integer("n_bins", 1)
 
 
 def resolve_roles(parameters: Mapping[str, Any], names: list[str]) -> Roles:
@@ -128,7 +128,7 @@ def resolve_roles(parameters: Mapping[str, Any], names: list[str]) -> Roles:
     if not all(_is_count(n) and n <= np.iinfo(np.int32).max - 2 for n in counts):
         raise ValueError(
             "hash_buckets must be None, an int from 1 to 2**31 - 3 or a dict of fields to such "
-            f"ints, got {given!r}."
+            f"ints, got {describe(given)}."
         )
     buckets = {_position(f, names, "hash_buckets"): int(n) for f, n in by_field.items()}
     both = sorted(buckets.keys() & (numeric or set()))
@@ -137,14 +137,17 @@ def resolve_roles(parameters: Mapping[str, Any], names: list[str]) -> Roles:
             "a field must be in numeric_features or in hash_buckets, not in both, got "
             f"{[names[j] for j in both]}."
         )
-    return Roles(numeric, buckets, for_all)
+    return Roles(numeric, buckets, None if for_all is None else int(for_all))
 
 
 def _numeric_positions(fields: Any, names: list[str]) -> set[int] | None:
     if isinstance(fields, str) and fields == "auto":
         return None
-    if isinstance(fields, str) or not isinstance(fields, Collection | np.ndarray):
-        raise ValueError(f'numeric_features must be "auto" or a list of fields, got {fields!r}.')
+    listed = isinstance(fields, list | tuple | Set | range | pd.Index)
+    if not listed and not (isinstance(fields, np.ndarray) and fields.ndim == 1):
+        raise ValueError(
+            f"numeric_features must be 'auto' or a list of fields, got {describe(fields)}."
+        )
     return {_position(field, names, "numeric_features") for field in fields}
 
 
@@ -154,8 +157,8 @@ def _position(field: Any, names: list[str], parameter: str) -> int:
     if _is_count(field, least=0) and field < len(names):
         return int(field)
     raise ValueError(
-        f"{parameter} must name fields of the table or give their positions, got {field!r}; the "
-        f"fields are {names}."
+        f"{parameter} must name fields of the table or give their positions, got "
+        f"{describe(field)}; the fields are {describe(names)}."
     )
 
 

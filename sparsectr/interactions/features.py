@@ -1,6 +1,8 @@
 """Discovered crosses as columns for any other model."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Set
+from inspect import get_annotations
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -26,7 +28,7 @@ from sparsectr.interactions.encoders import (
     needs_target,
 )
 from sparsectr.interactions.interaction import Interaction
-from sparsectr.parameters import check_choice, check_integer
+from sparsectr.parameters import ParameterCheck, describe
 from sparsectr.targets import as_labels, find_classes, label_numbers
 
 ENCODERS = ["target", "count", "onehot", "codes", "category"]
@@ -49,7 +51,8 @@ class InteractionFeatures(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
     ----------
     estimator : estimator
         A classifier that lists crosses in ``selected_interactions_``; or `ListedInteractions`,
-        which lists all of them.
+        which lists all of them. The class of an estimator of your own declares the attribute:
+        ``selected_interactions_: list[Interaction]``.
     n_interactions : int or None, default=20
         Number of crosses, the strongest ones; fewer if the estimator finds fewer. None takes all
         that it lists.
@@ -305,31 +308,44 @@ class InteractionFeatures(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         return columns, numbers
 
     def _check_parameters(self) -> None:
-        if self.n_interactions is not None:
-            check_integer("n_interactions", self.n_interactions, 0)
-            self._check_estimator_lists(self.n_interactions)
-        if self.orders is not None and not isinstance(self.orders, Collection):
-            raise TypeError(f"orders must be None or a collection of ints, got {self.orders!r}.")
-        for order in () if self.orders is None else self.orders:
-            check_integer("every one of orders", order, 2)
+        check = ParameterCheck(self)
+        check.integer("n_interactions", 0, or_none=True)
+        self._check_estimator()
+        if isinstance(self.orders, Set | range):
+            self.orders = list(self.orders)
+        if self.orders is not None:
+            check.integers("orders", 2)
         if isinstance(self.encoder, str):
-            check_choice("encoder", self.encoder, ENCODERS)
-        elif not hasattr(self.encoder, "transform"):
+            check.choice("encoder", ENCODERS)
+        elif not hasattr(self.encoder, "transform") or isinstance(self.encoder, type):
             raise TypeError(
-                f"encoder must be one of {ENCODERS} or a transformer, got {self.encoder!r}."
+                f"encoder must be one of {ENCODERS} or a transformer, got {describe(self.encoder)}."
             )
-        check_choice("keep_original", self.keep_original, [True, False])
-        check_choice("prefit", self.prefit, [True, False])
-        if self.hash_buckets is not None:
-            check_integer("hash_buckets", self.hash_buckets, 1, np.iinfo(np.int32).max - 2)
-        check_integer("cv", self.cv, 2)
+        check.choice("keep_original", [True, False])
+        check.choice("prefit", [True, False])
+        check.integer("hash_buckets", 1, np.iinfo(np.int32).max - 2, or_none=True)
+        check.integer("cv", 2)
+        check.seed("random_state")
 
-    def _check_estimator_lists(self, n_interactions: int) -> None:
-        listed = getattr(self.estimator, "n_interactions", n_interactions)
-        if listed < n_interactions:
+    def _check_estimator(self) -> None:
+        """Refuse what lists no crosses before it is fitted, not after."""
+        estimator = self.estimator
+        if isinstance(estimator, type) or not hasattr(estimator, "fit"):
+            raise TypeError(
+                "estimator must be an estimator that lists crosses, got "
+                f"{describe(estimator)}; for crosses that you know, pass ListedInteractions([...])."
+            )
+        if not _lists_crosses(estimator):
+            raise TypeError(
+                "estimator must list crosses in selected_interactions_, got a "
+                f"{type(estimator).__name__}, whose class declares no such attribute; take a "
+                "classifier of this package or ListedInteractions."
+            )
+        listed = getattr(estimator, "n_interactions", None)
+        if isinstance(listed, Integral) and (self.n_interactions or 0) > listed:
             raise ValueError(
                 "n_interactions must not be larger than the estimator's own n_interactions, "
-                f"{listed}, got {n_interactions}; raise estimator__n_interactions as well."
+                f"{listed}, got {self.n_interactions}; raise estimator__n_interactions as well."
             )
 
     def _fit_estimator(self, X: Any, y: Any, fit_params: dict[str, Any]) -> Any:
@@ -447,3 +463,11 @@ def _side_by_side(blocks: Any) -> Any:
     if len(blocks) == 1:
         return blocks[0]
     return sp.hstack(blocks, format="csr") if sp.issparse(blocks[0]) else np.hstack(blocks)
+
+
+def _lists_crosses(estimator: Any) -> bool:
+    """Tell whether an estimator, fitted or not, has or declares `selected_interactions_`."""
+    name = "selected_interactions_"
+    return hasattr(estimator, name) or any(
+        name in vars(cls) or name in get_annotations(cls) for cls in type(estimator).__mro__
+    )

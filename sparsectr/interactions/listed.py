@@ -1,17 +1,18 @@
 """Crosses that need no search: all of them, or those that are known."""
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Set
 from itertools import combinations
 from typing import Any, Self
 
+import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
 from sparsectr.drafts import on_a_draft
 from sparsectr.encoding.columns import as_table
 from sparsectr.interactions.interaction import Interaction
-from sparsectr.parameters import check_integer
+from sparsectr.parameters import ParameterCheck, describe
 
 
 class ListedInteractions(BaseEstimator):
@@ -23,8 +24,9 @@ class ListedInteractions(BaseEstimator):
 
     Parameters
     ----------
-    interactions : iterable of collections of str or None, default=None
-        The crosses, each by the names of two or more of its fields. None lists every set of two to
+    interactions : list of collections of str or of Interaction, or None, default=None
+        The crosses, each by the names of two or more of its fields, or as a classifier lists them
+        in its ``selected_interactions_``. None lists every set of two to
         ``max_order`` fields.
     max_order : int, default=2
         Most fields in a cross if all are listed: n fields have n (n - 1) / 2 pairs.
@@ -53,9 +55,11 @@ class ListedInteractions(BaseEstimator):
     [('month', 'day'), ('month', 'carrier'), ('day', 'carrier')]
     """
 
+    selected_interactions_: list[Interaction]
+
     def __init__(
         self,
-        interactions: Iterable[Collection[str]] | None = None,
+        interactions: Collection[Collection[str] | Interaction] | None = None,
         *,
         max_order: int = 2,
     ) -> None:
@@ -83,16 +87,17 @@ class ListedInteractions(BaseEstimator):
         ValueError
             If a cross has fewer than two different fields or one that the table has not.
         """
-        check_integer("max_order", self.max_order, 2)
+        ParameterCheck(self).integer("max_order", 2)
+        crosses = None if self.interactions is None else _as_crosses(self.interactions)
         table = as_table(X)
         validate_data(self, table, skip_check_array=True)
         default = [f"x{j}" for j in range(self.n_features_in_)]
         names = [str(name) for name in getattr(self, "feature_names_in_", default)]
-        if self.interactions is None:
+        if crosses is None:
             highest = min(self.max_order, len(names))
             listed = [c for order in range(2, highest + 1) for c in combinations(names, order)]
         else:
-            listed = [_in_order(fields, names) for fields in self.interactions]
+            listed = [_in_order(fields, names) for fields in crosses]
         self.selected_interactions_ = [
             Interaction(fields, len(fields), math.nan) for fields in listed
         ]
@@ -106,10 +111,35 @@ class ListedInteractions(BaseEstimator):
         return tags
 
 
+def _as_crosses(interactions: Any) -> list[Any]:
+    """Return the fields of given crosses, each a collection of strings."""
+    if not isinstance(interactions, list | tuple | Set | np.ndarray):
+        # An iterator would be empty in a second fit.
+        raise ValueError(
+            "interactions must be None or a list of crosses, such as [('month', 'day')], got "
+            f"{describe(interactions)}."
+        )
+    crosses = [cross.fields if isinstance(cross, Interaction) else cross for cross in interactions]
+    for cross in crosses:
+        listed = isinstance(cross, list | tuple | Set | np.ndarray)
+        if not (listed and all(isinstance(field, str) for field in cross)):
+            raise ValueError(
+                "every cross of interactions must be a list of names of fields, such as "
+                f"('month', 'day'), got {describe(cross)}."
+            )
+    return crosses
+
+
 def _in_order(fields: Collection[str], names: list[str]) -> tuple[str, ...]:
     """Return the fields of a cross in column order."""
-    if isinstance(fields, str) or len(set(fields)) < max(2, len(fields)):
-        raise ValueError(f"a cross must have two or more different fields, got {fields!r}.")
+    if len(set(fields)) < max(2, len(fields)):
+        raise ValueError(
+            "every cross of interactions must have two or more different fields, got "
+            f"{describe(fields)}."
+        )
     if strangers := sorted(set(fields) - set(names)):
-        raise ValueError(f"X must have the columns {strangers} of a cross, it has {names}.")
+        raise ValueError(
+            f"X must have the columns {describe(strangers)} of a cross of interactions, it has "
+            f"{describe(names)}."
+        )
     return tuple(name for name in names if name in fields)

@@ -31,7 +31,7 @@ from sparsectr.nn.pin import (
     sum_fields,
 )
 from sparsectr.nn.views import TensorViews
-from sparsectr.parameters import check_choice, check_integer, check_real
+from sparsectr.parameters import ParameterCheck
 from sparsectr.training.descent import descend
 from sparsectr.training.loop import EpochRecord
 from sparsectr.training.losses import log_loss
@@ -46,6 +46,8 @@ from sparsectr.training.task import TrainingTask
 
 # Crosses of higher orders exist in deeper nets, but are too many to list.
 LARGEST_LISTED_ORDER = 3
+# The paper has at most 4; thousands would take minutes to build and more to train.
+MOST_LAYERS = 100
 VARIANTS = ("pin", "da", "dgp", "dwp")
 # Standard deviation of a fresh embedding, times sqrt(D); start of the output weights.
 EMBEDDING_SCALE = 0.4
@@ -515,21 +517,22 @@ class DynIntClassifier(BaseInteractionClassifier):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        check_choice("variant", self.variant, VARIANTS)
-        check_integer("n_layers", self.n_layers, 1)
-        check_integer("n_subspaces", self.n_subspaces, 1)
+        check = ParameterCheck(self)
+        check.choice("variant", VARIANTS)
+        check.integer("n_layers", 1, MOST_LAYERS)
+        check.integer("n_subspaces", 1)
         if self.embedding_dim % self.n_subspaces:
             raise ValueError(
                 f"n_subspaces must divide embedding_dim = {self.embedding_dim}, "
                 f"got {self.n_subspaces}."
             )
-        check_integer("rank", self.rank, 1, or_auto=True)
-        check_integer("reduction_ratio", self.reduction_ratio, 1)
-        check_real("orthogonal_penalty", self.orthogonal_penalty, 0)
-        check_choice("optimizer", self.optimizer, OPTIMIZERS)
-        check_real("ftrl_l1", self.ftrl_l1, 0)
-        check_real("ftrl_l2", self.ftrl_l2, 0)
-        check_real("ftrl_beta", self.ftrl_beta, 0, open_low=True)
+        check.integer("rank", 1, or_auto=True)
+        check.integer("reduction_ratio", 1)
+        check.real("orthogonal_penalty", 0)
+        check.choice("optimizer", OPTIMIZERS)
+        check.real("ftrl_l1", 0)
+        check.real("ftrl_l2", 0)
+        check.real("ftrl_beta", 0, open_low=True)
 
     def _train_net(
         self, task: TrainingTask, net: DynIntNet | None

@@ -22,7 +22,7 @@ from sparsectr.encoding.columns import as_table
 from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.nn.gate_measures import MOST_COMBINATIONS, measure_gates, open_gates
 from sparsectr.nn.optfeature_net import OptFeatureConfig, OptFeatureNet
-from sparsectr.parameters import check_choice, check_integer, check_real
+from sparsectr.parameters import ParameterCheck, check_integer
 from sparsectr.training.batches import LabelledRows, endless_batches
 from sparsectr.training.descent import descend
 from sparsectr.training.loop import EpochRecord, Schedule
@@ -305,25 +305,26 @@ class OptFeatureClassifier(BaseInteractionClassifier):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        check_choice("granularity", self.granularity, ["field", "value", "hybrid"])
-        check_choice("combine", self.combine, ["paper", "raw"])
-        check_choice("search", self.search, ["bilevel", "joint"])
-        check_real("search_fraction", self.search_fraction, 0, 1, open_low=True, open_high=True)
-        check_integer("search_epochs", self.search_epochs, 1)
-        check_real("gate_price", self.gate_price, 0, or_auto=True)
-        check_choice("retrain_init", self.retrain_init, ["init", "random", "search"])
-        check_choice("orders", tuple(self.orders), [(2,), (3,), (2, 3)])
-        check_choice("operator", self.operator, ["inner", "outer"])
-        if self.operator == "outer" and tuple(self.orders) != (2,):
+        check = ParameterCheck(self)
+        check.choice("granularity", ["field", "value", "hybrid"])
+        check.choice("combine", ["paper", "raw"])
+        check.choice("search", ["bilevel", "joint"])
+        check.real("search_fraction", 0, 1, open_low=True, open_high=True)
+        check.integer("search_epochs", 1)
+        check.real("gate_price", 0, or_auto=True)
+        check.choice("retrain_init", ["init", "random", "search"])
+        check.integers("orders", 2)
+        check.choice("orders", [(2,), (3,), (2, 3)])
+        check.choice("operator", ["inner", "outer"])
+        if self.operator == "outer" and self.orders != (2,):
             raise ValueError(f"operator='outer' needs orders=(2,), got orders={self.orders!r}.")
-        check_integer("selection_dim", self.selection_dim, 1)
-        check_integer("selection_rank", self.selection_rank, self.selection_dim + 1)
-        check_real("selection_learning_rate", self.selection_learning_rate, 0, open_low=True)
-        check_real("alpha_learning_rate", self.alpha_learning_rate, 0, open_low=True)
-        for width in self.hidden_units:
-            check_integer("every entry of hidden_units", width, 1)
-        check_real("dropout", self.dropout, 0, 1, open_high=True)
-        check_choice("optimizer", self.optimizer, ["adagrad", "adam"])
+        check.integer("selection_dim", 1)
+        check.integer("selection_rank", self.selection_dim + 1)
+        check.real("selection_learning_rate", 0, open_low=True)
+        check.real("alpha_learning_rate", 0, open_low=True)
+        check.integers("hidden_units", 1)
+        check.real("dropout", 0, 1, open_high=True)
+        check.choice("optimizer", ["adagrad", "adam"])
 
     def _most_epochs(self) -> int | None:
         if not isinstance(self.max_epochs, int) or not isinstance(self.search_epochs, int):

@@ -19,7 +19,7 @@ from sparsectr.nn.cross_ranking import RANKING_ROWS, count_crosses, rank_crosses
 from sparsectr.nn.profit_net import ProfitConfig, ProfitNet, without_crosses
 from sparsectr.nn.search_net import CrossSearchNet
 from sparsectr.nn.search_spaces import make_space
-from sparsectr.parameters import check_choice, check_integer, check_real
+from sparsectr.parameters import ParameterCheck, check_integer
 from sparsectr.training.cross_search import CrossSearch, SearchSettings, make_weight_optimizers
 from sparsectr.training.descent import descend
 from sparsectr.training.loop import EpochRecord
@@ -326,31 +326,34 @@ class ProfitClassifier(BaseInteractionClassifier):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        check_integer("max_order", self.max_order, 2, or_auto=True)
+        check = ParameterCheck(self)
+        check.integer("max_order", 2, or_auto=True)
         if isinstance(self.n_crosses, Mapping):
-            for order, n in self.n_crosses.items():
-                check_integer(f"n_crosses[{order}]", n, 0)
+            self.n_crosses = {
+                check_integer("every order of n_crosses", order, 2): check_integer(
+                    f"n_crosses[{order}]", n, 0
+                )
+                for order, n in self.n_crosses.items()
+            }
         else:
-            check_integer("n_crosses", self.n_crosses, 0, or_auto=True)
-        check_integer("rank", self.rank, 1)
-        check_choice("space", self.space, ["auto", "cp", "full"])
-        check_choice("coupling", self.coupling, ["symmetric", "stacked"])
-        check_choice("repeats", self.repeats, [True, False])
-        check_choice("search", self.search, ["progressive", "one_step", "random"])
-        check_choice("screening", self.screening, ["residual", None])
-        check_integer("search_epochs", self.search_epochs, 1)
-        check_integer("search_patience", self.search_patience, 1)
-        check_real("search_fraction", self.search_fraction, 0, 1, open_low=True, open_high=True)
-        rate = self.architecture_learning_rate
-        check_real("architecture_learning_rate", rate, 0, open_low=True)
-        check_choice("ranking", self.ranking, ["contribution", "weight"])
-        check_choice("predictor", self.predictor, ["linear", "mlp"])
-        for width in self.hidden_units:
-            check_integer("every number of hidden_units", width, 1)
-        check_real("dropout", self.dropout, 0, 1, open_high=True)
-        check_choice("retrain_weights", self.retrain_weights, ["learn", "fixed", "ones"])
-        check_choice("retrain_from", self.retrain_from, ["auto", "search", "scratch"])
-        check_choice("optimizer", self.optimizer, ["adagrad", "adam"])
+            check.integer("n_crosses", 0, or_auto=True)
+        check.integer("rank", 1)
+        check.choice("space", ["auto", "cp", "full"])
+        check.choice("coupling", ["symmetric", "stacked"])
+        check.choice("repeats", [True, False])
+        check.choice("search", ["progressive", "one_step", "random"])
+        check.choice("screening", ["residual", None])
+        check.integer("search_epochs", 1)
+        check.integer("search_patience", 1)
+        check.real("search_fraction", 0, 1, open_low=True, open_high=True)
+        check.real("architecture_learning_rate", 0, open_low=True)
+        check.choice("ranking", ["contribution", "weight"])
+        check.choice("predictor", ["linear", "mlp"])
+        check.integers("hidden_units", 1)
+        check.real("dropout", 0, 1, open_high=True)
+        check.choice("retrain_weights", ["learn", "fixed", "ones"])
+        check.choice("retrain_from", ["auto", "search", "scratch"])
+        check.choice("optimizer", ["adagrad", "adam"])
 
     def _most_epochs(self) -> int | None:
         return None  # the search may end an order early

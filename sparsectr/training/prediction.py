@@ -11,6 +11,8 @@ from torch import Tensor, nn
 # keeps the answer for a single row within a few milliseconds.
 CPU_BATCH = 256
 DEVICE_BATCH = 4096
+# A net that is so sure of each of so many rows has converged to nothing.
+SATURATED, SATURATION_ROWS = 1e-9, 256
 
 
 def predict_logits(net: nn.Module, codes: Tensor) -> npt.NDArray[np.float64]:
@@ -55,3 +57,17 @@ def to_probabilities(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]
     with np.errstate(invalid="ignore"):  # infinite logits give NaN, which callers look for
         shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+
+
+def is_saturated(net: nn.Module, codes: Tensor) -> bool:
+    """Tell whether a net is as good as certain of every row: its steps were far too long.
+
+    Parameters
+    ----------
+    net : nn.Module
+        A trained net.
+    codes : Tensor of shape (n, F)
+        Training rows; the first few hundred are looked at.
+    """
+    probabilities = to_probabilities(predict_logits(net, codes[:SATURATION_ROWS]))
+    return bool((probabilities.max(axis=1) > 1 - SATURATED).all())

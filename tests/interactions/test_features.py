@@ -46,6 +46,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting' i
 class Lister(ClassifierMixin, BaseEstimator):
     """Discover the crosses that it is told."""
 
+    selected_interactions_: list[Interaction]
+
     def __init__(self, crosses=(("f0", "f1"), ("f1", "f2", "f3"), ("f2", "f3"))):
         self.crosses = crosses
 
@@ -360,13 +362,13 @@ def test_a_file_holds_everything(clicks, tmp_path):
 @pytest.mark.parametrize(
     ("parameters", "error", "message"),
     [
-        ({"n_interactions": -1}, ValueError, "n_interactions must be an int >= 0, got -1"),
-        ({"orders": [1]}, ValueError, "orders must be an int >= 2, got 1"),
-        ({"orders": 2}, TypeError, "orders must be None or a collection of ints, got 2"),
+        ({"n_interactions": -1}, ValueError, "n_interactions must be None or an int >= 0, got -1"),
+        ({"orders": [1]}, ValueError, "every entry of orders must be an int >= 2, got 1"),
+        ({"orders": 2}, ValueError, "orders must be a list or tuple of ints >= 2, got 2"),
         ({"encoder": "woe"}, ValueError, "encoder must be one of 'target', .* got 'woe'"),
         ({"encoder": 3}, TypeError, "encoder must be one of .* or a transformer, got 3"),
         ({"keep_original": "no"}, ValueError, "keep_original must be one of True, False"),
-        ({"hash_buckets": 0}, ValueError, "hash_buckets must be an int >= 1"),
+        ({"hash_buckets": 0}, ValueError, "hash_buckets must be None or an int >= 1"),
         ({"cv": 1}, ValueError, "cv must be an int >= 2, got 1"),
         ({"orders": [4], "keep_original": False}, ValueError, "there must be a column to make"),
         ({"prefit": True}, NotFittedError, "Lister instance is not fitted"),
@@ -431,3 +433,15 @@ def test_labels_of_dtype_object_are_their_values(clicks, dtype):
     plain = features.fit_transform(clicks.X, y)
     as_objects = features.fit_transform(clicks.X, pd.Series(y.tolist(), dtype=object))
     np.testing.assert_array_equal(as_objects, plain)
+
+
+def test_an_estimator_without_crosses_is_refused_before_it_is_fitted(clicks):
+    class Never(LogisticRegression):
+        def fit(self, X, y, sample_weight=None):
+            pytest.fail("it must not be fitted")
+
+    with pytest.raises(TypeError, match="estimator must list crosses in selected_interactions_"):
+        InteractionFeatures(Never()).fit(clicks.X, clicks.y)
+    for wrong in (None, LogisticRegression, [("f0", "f1")], [Interaction(("f0", "f1"), 2, 0.5)]):
+        with pytest.raises(TypeError, match="for crosses that you know, pass ListedInteractions"):
+            InteractionFeatures(wrong).fit(clicks.X, clicks.y)

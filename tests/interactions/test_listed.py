@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 
-from sparsectr import InteractionFeatures, ListedInteractions
+from sparsectr import Interaction, InteractionFeatures, ListedInteractions
 
 
 @pytest.fixture
@@ -50,13 +51,26 @@ def test_one_column_has_no_cross(table):
     [
         ([("a",)], r"two or more different fields, got \('a',\)"),
         ([("a", "a")], "two or more different fields"),
-        (["ab"], "two or more different fields, got 'ab'"),
+        (["ab"], "every cross of interactions must be a list of names of fields, .* got 'ab'"),
+        (("a", "b"), "every cross of interactions must be a list of names"),
+        ([1], "every cross of interactions must be a list of names .* got 1"),
+        ([("a", 1)], r"got \('a', 1\)"),
+        ([["a", ["b"]]], r"got \['a', \['b'\]\]"),
+        (1, "interactions must be None or a list of crosses, .* got 1"),
+        ("ab", "interactions must be None or a list of crosses"),
+        (iter([("a", "b")]), "interactions must be None or a list of crosses"),
         ([("a", "z")], r"columns \['z'\] of a cross"),
     ],
 )
 def test_what_is_no_cross(table, given, message):
     with pytest.raises(ValueError, match=message):
         ListedInteractions(given).fit(table)
+
+
+def test_crosses_of_a_classifier_can_be_listed(table):
+    crosses = [Interaction(("c", "a"), 2, 0.5), Interaction(("b", "c"), 2, 0.25)]
+    listed = clone(ListedInteractions(crosses)).fit(table).selected_interactions_
+    assert [cross.fields for cross in listed] == [("a", "c"), ("c", "b")]
 
 
 def test_max_order_is_checked(table):

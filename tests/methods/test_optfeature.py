@@ -244,7 +244,7 @@ def test_selected_values_in_any_order_of_the_fields(fitted):
         clf.selected_values(fields[::-1], 3), clf.selected_values(fields, 3)
     )
     assert len(clf.selected_values(fields, 1)) <= 2
-    with pytest.raises(ValueError, match="fields must name a cross of selected_interactions_"):
+    with pytest.raises(ValueError, match="fields must name fields of X"):
         clf.selected_values(("f0", "no field"))
     with pytest.raises(ValueError, match="top must be an int >= 1"):
         clf.selected_values(fields, 0)

@@ -161,13 +161,21 @@ class OuterCrosses(nn.Module):
         bound = (3 / self.weight.shape[-1]) ** 0.5
         self.weight.uniform_(-bound, bound, generator=generator)
 
-    def forward(self, embeddings: Tensor) -> Tensor:
-        """Return one number per pair of fields, (B, P)."""
+    def forward(self, embeddings: Tensor, others: Tensor | None = None) -> Tensor:
+        """Return one number per pair of fields, (B, P).
+
+        Parameters
+        ----------
+        embeddings : Tensor of shape (B, F, D)
+        others : Tensor of shape (B, F, D), optional
+            Embeddings for the second field of every pair; by default the same.
+        """
+        others = embeddings if others is None else others
         n_fields = embeddings.shape[1]
         weights = self.weight.split([n_fields - 1 - first for first in range(n_fields - 1)])
         blocks = []
         for first, weight in enumerate(weights):
             # (B, D) and (F', D, D) give (B, F', D): e_i^T W_ij for the F' later fields j.
             turned = torch.einsum("bd,pde->bpe", embeddings[:, first], weight)
-            blocks.append((turned * embeddings[:, first + 1 :]).sum(-1))
+            blocks.append((turned * others[:, first + 1 :]).sum(-1))
         return torch.cat(blocks, -1)

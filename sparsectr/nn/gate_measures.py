@@ -13,6 +13,7 @@ from torch import Tensor
 from sparsectr.nn.optfeature_net import OptFeatureNet
 
 ROWS_AT_ONCE = 4096
+GATES_AT_ONCE = 2**24
 # Value combinations of a cross that are remembered, of open and of closed gates each.
 MOST_COMBINATIONS = 100
 
@@ -46,13 +47,22 @@ def measure_gates(
         For each of ``crosses`` the most frequent combinations of codes (M, o), and how many rows
         have them (M,).
     """
-    gates = open_gates(net, codes)
     columns = {fields: column for column, fields in enumerate(net.crosses())}
+    places = torch.tensor(
+        [columns[fields] for fields in crosses], dtype=torch.int64, device=codes.device
+    )
+    n_open = torch.zeros(net.n_crosses, dtype=torch.int64, device=codes.device)
+    parts = []
+    # Gates of all rows and crosses together would be the largest thing in memory.
+    for rows in codes.split(max(1, min(ROWS_AT_ONCE, GATES_AT_ONCE // net.n_crosses))):
+        gates = open_gates(net, rows)
+        n_open += gates.sum(0)
+        parts.append(gates[:, places])
     combinations = []
-    for fields in crosses:
-        found, counts = count_combinations(codes[:, list(fields)], gates[:, columns[fields]])
+    for fields, gates in zip(crosses, torch.cat(parts).unbind(1), strict=True):
+        found, counts = count_combinations(codes[:, list(fields)], gates)
         combinations.append((found.cpu().numpy(), counts.cpu().numpy()))
-    return gates.double().mean(0).cpu().numpy(), combinations
+    return (n_open.double() / len(codes)).cpu().numpy(), combinations
 
 
 def distinct_rows(codes: Tensor) -> tuple[Tensor, Tensor]:

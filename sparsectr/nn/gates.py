@@ -74,16 +74,20 @@ class LowRankScores(nn.Module):
         self.bias.fill_(len(self.bias) ** -0.5)
         self.scale.fill_(1.0)
 
-    def forward(self, vectors: Tensor) -> Tensor:
-        """Return one score per set of vectors."""
+    def forward(self, vectors: Tensor, others: Tensor | None = None) -> Tensor:
+        """Return one score per set of vectors.
+
+        The second vector of a pair is in ``others``, if given.
+        """
         if self.order > 2:
             projected = self._project(vectors, self.weight.T) + self.bias
             return inner_crosses(projected, self.order, self.scale)
         scaled = self.weight * self.scale[:, None]
         form = self.weight.T @ scaled
         tilt = self.bias @ scaled
+        others = vectors if others is None else others
         projected = align(self._project(vectors, form) + tilt)
-        gram = projected @ align(vectors).mT + (vectors @ tilt)[..., None]
+        gram = projected @ align(others).mT + (vectors @ tilt)[..., None]
         return upper_triangle(gram) + self.bias @ (self.scale * self.bias)
 
     def _project(self, vectors: Tensor, matrix: Tensor) -> Tensor:
@@ -157,9 +161,12 @@ class Selection(nn.Module):
         scores: Tensor = self.field_scorer(self.field_vectors)
         return scores
 
-    def value_scores(self, vectors: Tensor) -> Tensor:
-        """Return a_v (B, P) for the selection vectors (B, F, selection_dim) of rows."""
-        scores: Tensor = self.value_scorer(vectors)
+    def value_scores(self, vectors: Tensor, others: Tensor | None = None) -> Tensor:
+        """Return a_v (B, P) for the selection vectors (B, F, selection_dim) of rows.
+
+        The second field of a pair has its vector in ``others``, if given.
+        """
+        scores: Tensor = self.value_scorer(vectors, others)
         return scores
 
     def forward(self, vectors: Tensor) -> Tensor:
@@ -184,13 +191,16 @@ class Selection(nn.Module):
         return torch.full((self.n_crosses,), by_field, dtype=torch.bool, device=device)
 
     @torch.no_grad()
-    def chosen_scores(self, vectors: Tensor) -> Tensor:
-        """Return the scores behind the chosen gates, (B, P) or (P,) as in `forward`."""
+    def chosen_scores(self, vectors: Tensor, others: Tensor | None = None) -> Tensor:
+        """Return the scores behind the chosen gates, (B, P) or (P,) as in `forward`.
+
+        The second field of a pair has its vector in ``others``, if given.
+        """
         if self.granularity == "field":
             return self.field_scores()
         if self.granularity == "value":
-            return self.value_scores(vectors)
-        return torch.where(self.alpha > 0, self.field_scores(), self.value_scores(vectors))
+            return self.value_scores(vectors, others)
+        return torch.where(self.alpha > 0, self.field_scores(), self.value_scores(vectors, others))
 
     @torch.no_grad()
     def closed_for_good(self) -> Tensor:

@@ -13,7 +13,7 @@ S. For a pair: F - F_f - F_g + F_fg.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations
 
 import torch
@@ -21,6 +21,9 @@ from torch import Tensor
 
 from sparsectr.nn.cross_products import Cross
 from sparsectr.nn.mlp import MLP
+
+# Rows times pairs that go through the layers after the first at once.
+ROWS_AT_ONCE = 4096
 
 
 def joint_effects(logits_without: Callable[[Cross], Tensor], crosses: Sequence[Cross]) -> Tensor:
@@ -59,20 +62,25 @@ def hide(codes: Tensor, fields: Cross) -> Tensor:
 
 
 class PairsBehindMLP:
-    """Compute the logits of rows with one or two fields unknown, for a perceptron over pairs.
+    """Compute what pairs of fields do together through a perceptron over fields and pairs.
 
-    An input is the embedding of one field, or a cross of two. So the first layer's output with two
-    fields unknown is the sum of what each of them changes, but for the one input that sees both: a
-    pair of fields costs no more than the layers after the first.
+    An input is a number of the embedding of one field, or a cross of two. Where one field is
+    unknown, its embedding and its crosses change, F - 1 of all P: the first layer's output changes
+    by a product with these columns of its weight. With two fields unknown both changes add up, but
+    for the one input that sees both fields. So a pair costs no more than the layers after the
+    first, and of every field an output of the first layer is kept, not its inputs.
 
     Parameters
     ----------
     mlp : MLP
-        In evaluation mode.
-    inputs_of : callable
-        Takes codes (B, F), returns the inputs of the perceptron (B, n_inputs).
-    columns : mapping of tuple of int to int
-        The input that holds the cross of a pair of fields, for the pairs that have one.
+        In evaluation mode. Its inputs are the embeddings of all fields and then the crosses.
+    embed : callable
+        Takes codes (B, F), returns embeddings (B, F, D).
+    cross : callable
+        Takes two matrices of codes (B, F), returns the inputs that hold crosses (B, P'), the first
+        field of each with its code in the one matrix and the second with that in the other.
+    pairs : sequence of tuples of int
+        The fields of these P' crosses, rising.
     codes : Tensor of shape (B, F)
         Rows.
     """
@@ -80,35 +88,50 @@ class PairsBehindMLP:
     def __init__(
         self,
         mlp: MLP,
-        inputs_of: Callable[[Tensor], Tensor],
-        columns: Mapping[Cross, int],
+        embed: Callable[[Tensor], Tensor],
+        cross: Callable[[Tensor, Tensor], Tensor],
+        pairs: Sequence[Cross],
         codes: Tensor,
     ) -> None:
-        self.mlp, self.inputs_of, self.columns, self.codes = mlp, inputs_of, columns, codes
-        self.nothing = inputs_of(torch.zeros_like(codes[:1]))[0]
-        self.first_outputs: dict[Cross, Tensor] = {}
-        # Of the inputs only the crosses are needed again.
-        self.first_cross = min(columns.values(), default=len(self.nothing))
-        self.crossed: dict[Cross, Tensor] = {}
+        unknown = torch.zeros_like(codes)
+        embeddings = embed(codes)
+        whole, no_left, no_right = cross(codes, codes), cross(unknown, codes), cross(codes, unknown)
+        n_embedded = embeddings.shape[1] * embeddings.shape[2]
+        self.mlp = mlp
+        self.weight = mlp.first.weight[:, n_embedded:]
+        self.known = mlp.first(torch.cat([embeddings.flatten(1), whole], 1))  # (B, H)
+        self.together = whole - no_left - no_right + cross(unknown[:1], unknown[:1])
+        # What a field does to the first layer's output when it becomes unknown, (F, B, H).
+        weights = mlp.first.weight[:, :n_embedded].unflatten(1, embeddings.shape[1:])  # (H, F, D)
+        self.changes = (embed(unknown[:1]) - embeddings).transpose(0, 1) @ weights.permute(1, 2, 0)
+        no_left -= whole
+        no_right -= whole
+        ends = torch.tensor(pairs, dtype=torch.int64, device=codes.device).reshape(-1, 2)
+        for changed, fields in ((no_left, ends[:, 0]), (no_right, ends[:, 1])):
+            order = fields.argsort(stable=True)
+            counts = torch.bincount(fields, minlength=len(self.changes)).tolist()
+            for field, columns in enumerate(order.split(counts)):
+                self.changes[field] += changed[:, columns] @ self.weight[:, columns].T
+        self.columns = {pair: column for column, pair in enumerate(pairs)}
 
-    def __call__(self, fields: Cross) -> Tensor:
-        """Return the logits (B, K) with at most two fields unknown."""
-        if len(fields) < 2:
-            return self.mlp.after_first(self._first_output(fields))
-        left, right = fields[:1], fields[1:]
-        output = self._first_output(left) + self._first_output(right) - self._first_output(())
-        if fields in self.columns:
-            column = self.columns[fields]
-            place = column - self.first_cross
-            whole, no_left, no_right = (self.crossed[f][:, place] for f in ((), left, right))
-            together = whole - no_left - no_right + self.nothing[column]
-            output = torch.addr(output, together, self.mlp.first.weight[:, column])
-        return self.mlp.after_first(output)
-
-    def _first_output(self, fields: Cross) -> Tensor:
-        """Return the output of the first layer with at most one field unknown."""
-        if fields not in self.first_outputs:
-            inputs = self.inputs_of(hide(self.codes, fields))
-            self.first_outputs[fields] = self.mlp.first(inputs)
-            self.crossed[fields] = inputs[:, self.first_cross :]
-        return self.first_outputs[fields]
+    def effects(self, pairs: Sequence[Cross]) -> Tensor:
+        """Return what the fields of Q pairs do to the logits together, (Q, B, K)."""
+        known = self.mlp.after_first(self.known)
+        if not pairs:
+            return known.new_zeros(0, *known.shape)
+        without = torch.stack([self.mlp.after_first(self.known + c) for c in self.changes])
+        ends = torch.tensor(pairs, dtype=torch.int64, device=known.device)
+        columns = torch.tensor(
+            [self.columns.get(pair, -1) for pair in pairs], dtype=torch.int64, device=known.device
+        )
+        parts = []
+        n_at_once = max(1, ROWS_AT_ONCE // len(known))
+        for some, places in zip(ends.split(n_at_once), columns.split(n_at_once), strict=True):
+            left, right = some.unbind(1)
+            output = self.known + self.changes[left] + self.changes[right]  # (Q', B, H)
+            crossed = (places >= 0).nonzero()[:, 0]
+            places = places[crossed]
+            output[crossed] += self.together.T[places, :, None] * self.weight.T[places, None, :]
+            neither = self.mlp.after_first(output)
+            parts.append(known - without[left] - without[right] + neither)
+        return torch.cat(parts)

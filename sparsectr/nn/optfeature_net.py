@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sparsectr.kernels.dispatch import fused_version
-from sparsectr.nn.crosses import OuterCrosses, inner_crosses, take_columns
+from sparsectr.nn.crosses import OuterCrosses, inner_crosses, take_columns, upper_triangle
 from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.nn.gates import Selection, spread_vectors, start_vectors
 from sparsectr.nn.interplay import PairsBehindMLP, hide, joint_effects
@@ -242,13 +242,16 @@ class OptFeatureNet(nn.Module):
             return None
         return take_columns(self.chosen_gates(vectors), self.kept).to(vectors.dtype)
 
-    def chosen_gates(self, vectors: Tensor) -> Tensor:
+    def chosen_gates(self, vectors: Tensor, others: Tensor | None = None) -> Tensor:
         """Return whether the chosen gates of all crosses are open, bool, (B, P)."""
-        return self.chosen_scores(vectors) > 0
+        return self.chosen_scores(vectors, others) > 0
 
-    def chosen_scores(self, vectors: Tensor) -> Tensor:
-        """Return the scores behind the chosen gates of all crosses, (B, P): open if > 0."""
-        scores = [selection.chosen_scores(vectors) for selection in self._selections]
+    def chosen_scores(self, vectors: Tensor, others: Tensor | None = None) -> Tensor:
+        """Return the scores behind the chosen gates of all crosses, (B, P): open if > 0.
+
+        The second field of a pair has its vector in ``others``, if given.
+        """
+        scores = [selection.chosen_scores(vectors, others) for selection in self._selections]
         return _join(scores).expand(len(vectors), -1)
 
     @torch.no_grad()
@@ -275,10 +278,21 @@ class OptFeatureNet(nn.Module):
             kinds[last if last in kinds else ""].append(parameter)
         return tuple(kinds.values())
 
-    def inputs_of(self, codes: Tensor) -> Tensor:
-        """Return the inputs of the predictor for codes (B, F)."""
+    def pair_inputs(self, codes: Tensor, others: Tensor) -> Tensor:
+        """Return the inputs that are crosses of a net of pairs, (B, P').
+
+        The first field of a pair has its code in ``codes`` (B, F), the second in ``others`` (B, F).
+        """
         embeddings, vectors = self.look_up(codes)
-        return self.inputs(embeddings, self.gates(vectors))
+        other_embeddings, other_vectors = self.look_up(others)
+        if self.outer is not None:
+            crosses = self.outer(embeddings, other_embeddings)
+        else:
+            crosses = upper_triangle(embeddings @ other_embeddings.mT)
+        crosses = take_columns(crosses, self.kept)
+        if self.chosen is not None and self.chosen.by_value:
+            crosses *= take_columns(self.chosen_gates(vectors, other_vectors), self.kept)
+        return crosses
 
     def predict(self, embeddings: Tensor, gates: Tensor | None) -> Tensor:
         """Return logits (B, K) of embeddings (B, F, D) and gates."""
@@ -320,12 +334,13 @@ class OptFeatureNet(nn.Module):
         crosses : sequence of tuples of int
             Rising field numbers of Q crosses, with open gates or not.
         """
-        if self.config.orders != (2,):
+        if self.config.orders != (2,) or self.chosen is None:
             return joint_effects(lambda fields: self(hide(codes, fields)), crosses)
-        first_cross = self.mlp.first.in_features - len(self.kept)
-        columns = {cross: column for column, cross in enumerate(self.kept_crosses(), first_cross)}
-        pairs = PairsBehindMLP(self.mlp, self.inputs_of, columns, codes)
-        return joint_effects(pairs, crosses)
+        pairs = self.kept_crosses()
+        behind = PairsBehindMLP(
+            self.mlp, lambda codes: self.look_up(codes)[0], self.pair_inputs, pairs, codes
+        )
+        return behind.effects(crosses)
 
     def main_effects(self, codes: Tensor) -> Tensor:
         """Return nothing, (0, B, K): through a perceptron, fields have no effect of their own."""

@@ -22,6 +22,8 @@ FEWEST_SCREENED_ROWS = 32
 # Most rows where every cross takes passes through a perceptron.
 MOST_ROWS_BEHIND_MLP = 10_000
 ROWS_AT_ONCE = 256
+# Rows times squared fields, the numbers of a matrix of all pairs, that exist at once.
+NUMBERS_AT_ONCE = 2**25
 # A smaller effect on the log-odds than this is a rounding error: the cross is not active.
 ROUNDING = 1e-6
 # Samples of the bootstrap: the standard error is then known to about a tenth of itself.
@@ -82,8 +84,8 @@ def affordable_rows(n_crosses: int) -> int:
 
 
 def in_parts(codes: Tensor) -> tuple[Tensor, ...]:
-    """Cut rows into parts that are measured at once."""
-    return split_rows(codes, ROWS_AT_ONCE)
+    """Cut rows into parts that are measured at once, the smaller the more pairs of fields."""
+    return split_rows(codes, max(1, min(ROWS_AT_ONCE, NUMBERS_AT_ONCE // codes.shape[1] ** 2)))
 
 
 @torch.inference_mode()
@@ -122,11 +124,10 @@ def screen_crosses(
     if len(crosses) <= n_best:
         return list(crosses)
     codes = codes[: max(FEWEST_SCREENED_ROWS, SCREENING_BUDGET // len(crosses))]
-    strengths = []
-    for first in range(0, len(crosses), n_best):
-        effects = effects_of(net, codes, crosses[first : first + n_best])
-        strengths.append(_root_mean(effects.double().var(1, correction=0)))
-    best = torch.cat(strengths).topk(n_best).indices.sort().values
+    # All at once: what a net computes of single fields serves every cross that has them.
+    effects = effects_of(net, codes, crosses)
+    parts = [_root_mean(some.double().var(1, correction=0)) for some in effects.split(n_best)]
+    best = torch.cat(parts).topk(n_best).indices.sort().values
     return [crosses[place] for place in best.tolist()]
 
 

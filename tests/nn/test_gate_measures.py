@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 import torch
 
-from sparsectr.nn.gate_measures import count_combinations, distinct_rows, open_gates
+from sparsectr.nn import gate_measures
+from sparsectr.nn.gate_measures import (
+    count_combinations,
+    distinct_rows,
+    measure_gates,
+    open_gates,
+)
 from sparsectr.nn.optfeature_net import OptFeatureConfig, OptFeatureNet
 
 SIZES = [5, 7, 4, 6]
@@ -48,3 +54,18 @@ def test_distinct_rows_are_those_of_torch(n_rows, highest):
     expected = codes.unique(dim=0, return_counts=True)
     for ours, theirs in zip(distinct_rows(codes), expected, strict=True):
         assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("gates_at_once", [1, 6 * 7, 2**24])
+def test_gates_are_measured_in_parts(gates_at_once, monkeypatch):
+    net, codes = make_net(), draw_codes(50)
+    monkeypatch.setattr(gate_measures, "GATES_AT_ONCE", gates_at_once)
+    rates, combinations = measure_gates(net, codes, [(1, 3), (0, 2)])
+    gates = open_gates(net, codes)
+    np.testing.assert_array_equal(rates, gates.double().mean(0))
+    for fields, found in zip([(1, 3), (0, 2)], combinations, strict=True):
+        its_gates = gates[:, net.crosses().index(fields)]
+        expected = count_combinations(codes[:, list(fields)], its_gates)
+        for part, whole in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(part, whole)
+    assert measure_gates(net, codes, [])[1] == []

@@ -5,7 +5,8 @@ from itertools import combinations
 import pytest
 import torch
 
-from sparsectr.nn.interplay import hide, joint_effects
+from sparsectr.nn import interplay
+from sparsectr.nn.interplay import PairsBehindMLP, hide, joint_effects
 from sparsectr.nn.optfeature_net import OptFeatureConfig, OptFeatureNet
 
 SIZES = [5, 7, 4, 6, 3]
@@ -17,9 +18,14 @@ def draw_codes(n_rows=40):
     return torch.stack([torch.randint(n, (n_rows,), generator=generator) for n in SIZES], 1)
 
 
-def make_net(granularity="value", orders=(2,), hidden_units=(8, 6), n_outputs=1):
+def make_net(granularity="value", orders=(2,), hidden_units=(8, 6), n_outputs=1, operator="inner"):
     config = OptFeatureConfig(
-        granularity, orders=orders, selection_dim=3, selection_rank=7, hidden_units=hidden_units
+        granularity,
+        orders=orders,
+        operator=operator,
+        selection_dim=3,
+        selection_rank=7,
+        hidden_units=hidden_units,
     )
     net = OptFeatureNet(SIZES, 4, n_outputs, config).double()
     generator = torch.Generator().manual_seed(0)
@@ -28,14 +34,20 @@ def make_net(granularity="value", orders=(2,), hidden_units=(8, 6), n_outputs=1)
     with torch.no_grad():
         for parameter in net.parameters():
             parameter += torch.empty_like(parameter).normal_(0, 0.5, generator=generator)
+        for name, parameter in net.selections.named_parameters():
+            if name.endswith("field_scorer.bias"):
+                parameter.zero_()  # closes some gates
     return net.prune().eval()
 
 
 @pytest.mark.parametrize("n_outputs", [1, 3])
 @pytest.mark.parametrize("hidden_units", [(), (8,), (8, 6)])
 @pytest.mark.parametrize("granularity", ["field", "value", "hybrid"])
-def test_effects_of_pairs_are_differences_of_logits(granularity, hidden_units, n_outputs):
-    net, codes = make_net(granularity, (2,), hidden_units, n_outputs), draw_codes()
+@pytest.mark.parametrize("operator", ["inner", "outer"])
+def test_effects_of_pairs_are_differences_of_logits(granularity, hidden_units, n_outputs, operator):
+    net = make_net(granularity, (2,), hidden_units, n_outputs, operator)
+    assert 0 < len(net.kept) < net.n_crosses or granularity != "field"
+    codes = draw_codes()
     pairs = list(combinations(FIELDS, 2))
     effects = net.cross_effects(codes, pairs)
     assert effects.shape == (len(pairs), len(codes), n_outputs)
@@ -102,6 +114,34 @@ def test_every_set_of_fields_is_asked_for_once():
 
     joint_effects(logits_without, [(0, 1), (0, 2), (0, 1, 2)])
     assert len(asked) == len(set(asked)) == 8
+
+
+def test_crosses_are_computed_four_times_whatever_the_number_of_fields():
+    """Crosses of all fields, anew for every field, would take F times the memory of a batch."""
+    net, codes = make_net(), draw_codes()
+    asked = []
+
+    def cross(codes, others):
+        asked.append(len(codes))
+        return net.pair_inputs(codes, others)
+
+    behind = PairsBehindMLP(
+        net.mlp, lambda rows: net.look_up(rows)[0], cross, net.kept_crosses(), codes
+    )
+    behind.effects(list(combinations(FIELDS, 2)))
+    assert asked == [len(codes)] * 3 + [1]
+    most = max(
+        tensor.numel() for tensor in vars(behind).values() if isinstance(tensor, torch.Tensor)
+    )
+    assert most <= len(codes) * max(len(SIZES) * 8, len(net.kept))
+
+
+def test_pairs_in_parts_have_the_effects_of_all(monkeypatch):
+    net, codes = make_net("hybrid"), draw_codes()
+    pairs = list(combinations(FIELDS, 2))[::-1]
+    together = net.cross_effects(codes, pairs)
+    monkeypatch.setattr(interplay, "ROWS_AT_ONCE", 3 * len(codes))
+    torch.testing.assert_close(net.cross_effects(codes, pairs), together, rtol=0, atol=1e-12)
 
 
 def test_codes_stay_as_they_are():

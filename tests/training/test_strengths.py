@@ -8,6 +8,7 @@ from sparsectr.training.strengths import (
     MOST_COMBINATIONS,
     affordable_rows,
     effects_of,
+    in_parts,
     measure_strengths,
     screen_crosses,
     value_effects,
@@ -125,6 +126,25 @@ def test_screened_are_the_strongest_in_their_order(n_best):
     best = net.scales.argsort(descending=True)[:n_best].sort().values
     found = screen_crosses(net, codes, crosses, n_best)
     assert found == [crosses[k] for k in best.tolist()]
+
+
+def test_screening_asks_for_all_crosses_at_once():
+    """What a net computes of single fields is computed once."""
+    net, asked = Scales(40), []
+    original = net.cross_effects
+
+    def cross_effects(codes, crosses):
+        asked.append(len(crosses))
+        return original(codes, crosses)
+
+    net.cross_effects = cross_effects
+    screen_crosses(net, torch.zeros(100, 1), [(k,) for k in range(40)], 3)
+    assert asked == [40]
+
+
+@pytest.mark.parametrize(("n_fields", "n_at_once"), [(1, 256), (300, 256), (1000, 33)])
+def test_the_more_fields_the_fewer_rows_at_once(n_fields, n_at_once):
+    assert [len(part) for part in in_parts(torch.zeros(2 * n_at_once, n_fields))] == [n_at_once] * 2
 
 
 def test_few_crosses_are_not_screened():

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import is_classifier
-from sklearn.model_selection import check_cv, cross_validate
+from sklearn.base import clone, is_classifier
+from sklearn.model_selection import check_cv
+from sklearn.utils import _safe_indexing
 from sklearn.utils.parallel import Parallel, delayed
 
-from sparsectr.encoding.columns import as_table
+from sparsectr.encoding.columns import as_table, take_rows
 from sparsectr.parameters import check_integer
 
 
@@ -77,8 +78,8 @@ def interaction_stability(
     X = as_table(X)
     parts = list(check_cv(cv, y, classifier=is_classifier(estimator)).split(X, y))
     fits = Parallel(n_jobs=n_jobs)(
-        delayed(_fit_part)(estimator, X, y, part, f"{number} of {len(parts)}")
-        for number, part in enumerate(parts, 1)
+        delayed(_fit_part)(estimator, X, y, np.asarray(rows), f"{number} of {len(parts)}")
+        for number, (rows, _) in enumerate(parts, 1)
     )
     found = pd.DataFrame(
         [cross for fit in fits for cross in fit.selected_interactions_[:n_interactions]],
@@ -99,19 +100,10 @@ def interaction_stability(
     )
 
 
-def _fit_part(estimator: Any, X: Any, y: Any, part: Any, number: str) -> Any:
+def _fit_part(estimator: Any, X: Any, y: Any, rows: Any, number: str) -> Any:
     """Fit on one part; an error says on which."""
     try:
-        # Scores are not wanted: a constant saves the predictions.
-        fits = cross_validate(
-            estimator,
-            X,
-            y,
-            cv=[part],
-            return_estimator=True,
-            scoring=_no_score,
-            error_score="raise",
-        )
+        return clone(estimator).fit(take_rows(X, rows), _safe_indexing(y, rows))
     except (TypeError, ValueError, MemoryError) as error:
         kind = next(k for k in (TypeError, MemoryError, ValueError) if isinstance(error, k))
         reason = str(error).rstrip(".")
@@ -120,8 +112,3 @@ def _fit_part(estimator: Any, X: Any, y: Any, part: Any, number: str) -> Any:
             f"cannot learn those of part {number} ({reason}). Pass a cv that mixes rows, such as "
             "StratifiedKFold(shuffle=True), or mend the rows."
         ) from error
-    return fits["estimator"][0]
-
-
-def _no_score(estimator: Any, X: Any, y: Any) -> float:
-    return 0.0

@@ -2,8 +2,11 @@
 
 from collections import Counter
 
+import narwhals as nw
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import KFold, StratifiedKFold
@@ -111,3 +114,13 @@ def test_the_kind_of_an_error_stays(kind):
     with pytest.raises(kind, match=r"part 1 of 2 \(no room\)") as found:
         interaction_stability(Refusing(kind), X, Y, cv=2)
     assert type(found.value) is kind
+
+
+def test_every_container_gives_the_same_table():
+    clicks = make_clicks(300, 3, 4, crosses=[(0, 2)], random_state=0)
+    clf = ProfitClassifier(search_epochs=1, max_epochs=1, random_state=0)
+    arrow = pa.Table.from_pandas(clicks.X, preserve_index=False)
+    expected = interaction_stability(clf, clicks.X, clicks.y, cv=2)
+    for same in (arrow, arrow.to_batches()[0], nw.from_native(arrow), pl.DataFrame(arrow)):
+        found = interaction_stability(clf, same, clicks.y, cv=2)
+        pd.testing.assert_frame_equal(found, expected)

@@ -32,7 +32,8 @@ def from_arrow(column: Any) -> Any:
         decode = import_module("pyarrow.compute").run_end_decode
         return from_arrow(pa.chunked_array(map(decode, column.chunks), kind.value_type))
     if types.is_string_view(kind):
-        return from_arrow(column.cast(pa.large_string()))
+        with suppress(pa.ArrowNotImplementedError):  # pyarrow 17 cannot cast them
+            return from_arrow(column.cast(pa.large_string()))
     if types.is_string(kind) or types.is_large_string(kind):
         strings: Any = pd.StringDtype("pyarrow")
         return strings.__from_arrow__(column)

@@ -186,12 +186,14 @@ def read_column(cells: Any) -> Column:
             positions, values = cells.codes.astype(np.intp), dtype.categories.array
         else:
             positions, values = _factorize(_as_factorizable(cells))
-        positions, values = _merge_equal_times(positions, _plain(values))
+        plain = _plain(values)
+        if not isinstance(values.dtype, pd.DatetimeTZDtype):  # those have one form already
+            positions, plain = _merge_equal_times(positions, plain)
     except (ValueError, MemoryError):
         raise
     except Exception as error:  # __hash__ and __eq__ of a cell may raise anything
         raise unusable_cell(error) from error
-    return _without_nan(Column(positions, values, kind_of(dtype, values)))
+    return _without_nan(Column(positions, plain, kind_of(dtype, plain)))
 
 
 def unusable_cell(error: Exception) -> TypeError:

@@ -93,6 +93,8 @@ def time_objects(values: Array, zone: str | None = None) -> NDArray[np.object_]:
             found = found.dt.tz_localize(zone)
         objects[left[exact]] = found.astype(object).to_numpy()
         left = left[~exact]
+        if len(left) == 0:
+            break
     return objects
 
 

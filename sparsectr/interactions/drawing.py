@@ -23,11 +23,21 @@ MANY_FIELDS = 20
 LARGE, SMALL = 9, 7
 LETTER_WIDTH = 0.6 / 72  # inches per point of size
 LABEL_GAP = 10
+# Names are data: "$" begins no formula in them, and LaTeX never reads them.
+AS_WRITTEN = {"parse_math": False, "usetex": False}
+
+
+def printable(name: object) -> str:
+    """Write a name with escapes for what no font can draw, such as line breaks."""
+    text = str(name)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def shorten(name: object, longest: int = LONGEST_NAME) -> str:
     """Cut a long name in the middle."""
-    text = str(name)
+    text = printable(name)
     if len(text) <= longest:
         return text
     tail = (longest - 1) // 2
@@ -37,8 +47,8 @@ def shorten(name: object, longest: int = LONGEST_NAME) -> str:
 def short_names(names: Iterable[object]) -> dict[str, str]:
     """Shorten names as far as they stay different from each other."""
     texts = list(dict.fromkeys(map(str, names)))
-    longest = LONGEST_NAME
-    while len({shorten(text, longest) for text in texts}) < len(texts):
+    longest, n_different = LONGEST_NAME, len(set(map(printable, texts)))
+    while len({shorten(text, longest) for text in texts}) < n_different:
         longest += 8
     return {text: shorten(text, longest) for text in texts}
 
@@ -136,7 +146,7 @@ def draw_stability(ax: Any, table: pd.DataFrame) -> None:
 
 def _name_rows(ax: Any, table: pd.DataFrame) -> None:
     """Write crosses beside the bars, the first one on top."""
-    ax.set_yticks(np.arange(len(table)), name_crosses(table))
+    ax.set_yticks(np.arange(len(table)), name_crosses(table), **AS_WRITTEN)
     ax.set_ylim(len(table) - 0.4, -0.6)
     ax.set_xlim(left=0)
     ax.tick_params(axis="y", length=0)
@@ -181,8 +191,8 @@ def draw_matrix(ax: Any, table: pd.DataFrame) -> None:
     image.set_zorder(3)
     size = LARGE if len(fields) < MANY_FIELDS else SMALL
     names = list(short_names(fields).values())
-    ax.set_xticks(np.arange(len(fields)), names, rotation=90, size=size)
-    ax.set_yticks(np.arange(len(fields)), names, size=size)
+    ax.set_xticks(np.arange(len(fields)), names, rotation=90, size=size, **AS_WRITTEN)
+    ax.set_yticks(np.arange(len(fields)), names, size=size, **AS_WRITTEN)
     highest = table["fields"].map(len).max()
     label = "strength (log-odds)" if highest == 2 else "strength of the strongest cross (log-odds)"
     colorbar = ax.figure.colorbar(image, ax=ax, label=label, fraction=0.046, pad=0.03)
@@ -251,6 +261,7 @@ def _name_points(ax: Any, fields: Sequence[str], angles: Array) -> None:
             rotation_mode="anchor",
             ha="right" if left else "left",
             va="center",
+            **AS_WRITTEN,
         )
     # The circle takes what names of this length leave of the axes.
     extent = ax.get_window_extent()
@@ -317,10 +328,10 @@ def draw_values(ax: Any, count_ax: Any, table: pd.DataFrame) -> None:
     rows, columns = (list(short_names(names).values()) for names in effects.axes)
     labels = ("effect on the log-odds", "training rows")
     for axes, image, label in zip((ax, count_ax), images, labels, strict=True):
-        axes.set_xticks(np.arange(len(columns)), columns, rotation=90, size=8)
-        axes.set_yticks(np.arange(len(rows)), rows, size=8)
-        axes.set_xlabel(shorten(table.columns[1], 40))
-        axes.set_ylabel(shorten(table.columns[0], 40))
+        axes.set_xticks(np.arange(len(columns)), columns, rotation=90, size=8, **AS_WRITTEN)
+        axes.set_yticks(np.arange(len(rows)), rows, size=8, **AS_WRITTEN)
+        axes.set_xlabel(shorten(table.columns[1], 40), **AS_WRITTEN)
+        axes.set_ylabel(shorten(table.columns[0], 40), **AS_WRITTEN)
         axes.figure.colorbar(image, ax=axes, label=label, fraction=0.046, pad=0.03)
 
 

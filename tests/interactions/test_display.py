@@ -1,5 +1,6 @@
 """Pictures show what the tables say."""
 
+import io
 import subprocess
 import sys
 from itertools import pairwise
@@ -12,7 +13,7 @@ import pytest
 from matplotlib.colors import to_rgba
 
 from sparsectr import InteractionDisplay
-from sparsectr.interactions.drawing import HIGHER_COLOR, pair_strengths
+from sparsectr.interactions.drawing import HIGHER_COLOR, pair_strengths, printable, short_names
 
 TABLE = pd.DataFrame(
     {
@@ -222,3 +223,69 @@ def test_without_matplotlib_the_package_works_and_pictures_say_what_to_install(m
 def test_the_package_imports_no_matplotlib():
     code = "import sparsectr, sys; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# Names are data --------------------------------------------------------------------------
+
+MARKUP = [
+    "$a_{",
+    "$b$",
+    "c$d$e",
+    r"$\frac{1}{2}$",
+    r"\alpha",
+    "50% #1 & {x}^2_y",
+    "f\ng",
+]
+
+
+def drawn_names(display):
+    """All texts of a picture that are names, after it was drawn."""
+    figure = display.figure_
+    figure.savefig(io.BytesIO())
+    axes = np.ravel(display.ax_)
+    labels = [
+        label for ax in axes for axis in (ax.xaxis, ax.yaxis) for label in axis.get_ticklabels()
+    ]
+    labels += [axis.label for ax in axes for axis in (ax.xaxis, ax.yaxis)]
+    labels += [text for ax in axes for text in ax.texts]
+    return {label.get_text(): label for label in labels}
+
+
+@pytest.mark.parametrize("kind", ["bar", "stability", "matrix", "graph"])
+def test_names_of_fields_are_drawn_as_they_are_written(kind):
+    table = pd.DataFrame({"fields": list(pairwise(MARKUP)), "order": 2, "strength": 0.5})
+    table = table.assign(strength_error=0.1, frequency=1.0, mean_strength=0.5, strength_std=0.1)
+    found = drawn_names(InteractionDisplay(table, kind=kind).plot())
+    shown = [*MARKUP[:-1], r"f\ng"]
+    if kind in ("bar", "stability"):
+        shown = [" × ".join(pair) for pair in pairwise(shown)]
+    for name in shown:
+        assert not found[name].get_parse_math()
+        assert not found[name].get_usetex()
+
+
+def test_values_and_names_of_a_pair_are_drawn_as_they_are_written():
+    values = pd.DataFrame({"bid_$": MARKUP, "floor_$": MARKUP[::-1], "count": 1, "effect": 0.5})
+    found = drawn_names(InteractionDisplay(values, kind="values").plot())
+    for name in ("bid_$", "floor_$", *MARKUP[:-1]):
+        assert not found[name].get_parse_math()
+        assert not found[name].get_usetex()
+
+
+def test_dollars_are_seen():
+    widths = {}
+    for name in ("$i$", "i"):
+        table = TABLE.head(1).assign(fields=[(name, "j")])
+        found = drawn_names(InteractionDisplay(table).plot())
+        widths[name] = found[f"{name} × j"].get_window_extent().width
+    assert widths["$i$"] > 1.2 * widths["i"]
+
+
+def test_characters_that_no_font_draws():
+    assert printable("a\tb\nc\x00\ud800") == r"a\tb\nc\x00\ud800"
+    assert printable("é 日 × $") == "é 日 × $"
+
+
+def test_names_that_only_escapes_tell_apart():
+    assert len(set(short_names(["a\nb" + "x" * 40, "a\tb" + "x" * 40]).values())) == 2
+    assert short_names(["a\nb", r"a\nb"]) == {"a\nb": r"a\nb", r"a\nb": r"a\nb"}

@@ -24,6 +24,7 @@ from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.encoding.given import check_encoder, encode_training_rows
 from sparsectr.explanation import ExplanationMixin
 from sparsectr.kernels.dispatch import timed_compilation
+from sparsectr.kernels.threads import with_one_torch_thread
 from sparsectr.metrics import validation_values
 from sparsectr.parameters import ParameterCheck, reported_as
 from sparsectr.persistence import find_device, usable_device
@@ -307,6 +308,7 @@ class BaseInteractionClassifier(
     # Whoever calls may have switched gradients off: torch.no_grad, torch.inference_mode.
     @torch.inference_mode(False)
     @torch.enable_grad()
+    @with_one_torch_thread(False)
     def _learn(
         self,
         X: Any,
@@ -382,9 +384,8 @@ class BaseInteractionClassifier(
             seeds=np.random.SeedSequence([*rng.randint(2**31, size=4).tolist(), len(past)]),
         )
         made = None if going_on else self.embedding_dim
-        with within_memory(task.vocabulary_sizes, made, task.device):
-            fitted = self._build_net(copy=True) if going_on else None
-            net, history = self._train_net(task, fitted)
+        with within_memory(task.vocabulary_sizes, made, task.device), schedule.threads():
+            net, history = self._train_net(task, self._build_net(copy=True) if going_on else None)
         task.keep_counts(net)
         self.history_: list[EpochRecord] = past + history
         before = vars(self).get("epoch_seconds_", np.full(len(past), np.nan))
@@ -521,6 +522,7 @@ class BaseInteractionClassifier(
     # Prediction -----------------------------------------------------------------------
 
     @on_one_fit
+    @with_one_torch_thread()
     def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
         """Predict the probability of every class.
 

@@ -18,6 +18,7 @@ from sparsectr.drafts import on_one_fit, sibling
 from sparsectr.encoding.columns import as_table, iterate_columns
 from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.interactions.interaction import Interaction
+from sparsectr.kernels.threads import with_one_torch_thread
 from sparsectr.parameters import check_integer, describe
 from sparsectr.persistence import NetStorageMixin
 from sparsectr.training.batches import LabelledRows
@@ -56,6 +57,7 @@ class _Unmeasured:
         self._measure: Callable[[Tensor], dict[str, Any]] | None = measure
         self._found: dict[str, Any] = {}
 
+    @with_one_torch_thread()
     def find(self) -> dict[str, Any]:
         """Return what is measured."""
         # No lock, which a forked process could inherit closed: of two threads that come at the same
@@ -100,6 +102,7 @@ class ExplanationMixin(NetStorageMixin):
 
     # After training ---------------------------------------------------------------------
 
+    @with_one_torch_thread()
     def _measure_now(self, net: nn.Module, rows: LabelledRows, generator: torch.Generator) -> None:
         """Measure the crosses of a net on a random sample of rows."""
         order = torch.randperm(len(rows), generator=generator, device=rows.device)
@@ -261,6 +264,7 @@ class ExplanationMixin(NetStorageMixin):
         return table.sort_values("strength", ascending=False, kind="stable", ignore_index=True)
 
     @on_one_fit
+    @with_one_torch_thread()
     def value_effects(self, fields: Sequence[str], *, class_label: Any = None) -> pd.DataFrame:
         """Show what the values of a cross add to the log-odds.
 
@@ -353,6 +357,7 @@ class ExplanationMixin(NetStorageMixin):
     # Single rows ------------------------------------------------------------------------
 
     @on_one_fit
+    @with_one_torch_thread()
     def explain(
         self, X: Any, top: int | None = 5, *, class_label: Any = None, complete: bool = False
     ) -> pd.DataFrame:

@@ -38,15 +38,17 @@ LAYERS = {
     "targets": {"parameters"},
     # What any classifier has not learnt: codes, and the statistics of the search.
     "screening": {"encoding", "training", "parameters", "targets"},
+    # kernels: reports keep torch to one thread.
     "explanation": {
         "drafts",
         "encoding",
+        "kernels",
         "training",
         "interactions",
         "parameters",
         "persistence",
     },
-    # kernels: how long they were compiled is reported by verbose.
+    # kernels: how long they were compiled is reported by verbose; how many threads work.
     "base": {
         "drafts",
         "kernels",
@@ -60,8 +62,17 @@ LAYERS = {
         "persistence",
         "targets",
     },
-    # encoding: an estimator names FieldEncoder in its signature.
-    "methods": {"base", "drafts", "nn", "training", "interactions", "parameters", "encoding"},
+    # encoding: an estimator names FieldEncoder in its signature. kernels: as explanation.
+    "methods": {
+        "base",
+        "drafts",
+        "encoding",
+        "interactions",
+        "kernels",
+        "nn",
+        "parameters",
+        "training",
+    },
 }
 # The only folders that may use numba and Triton; sparsectr/kernels/dispatch.py imports them when
 # they are needed.

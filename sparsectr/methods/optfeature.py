@@ -20,6 +20,7 @@ from sparsectr.base import BaseInteractionClassifier
 from sparsectr.drafts import on_one_fit
 from sparsectr.encoding.columns import as_table
 from sparsectr.encoding.field_encoder import FieldEncoder
+from sparsectr.kernels.threads import with_one_torch_thread
 from sparsectr.nn.gate_measures import MOST_COMBINATIONS, measure_gates, open_gates
 from sparsectr.nn.optfeature_net import OptFeatureConfig, OptFeatureNet
 from sparsectr.parameters import ParameterCheck, check_integer
@@ -530,6 +531,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         return self._tabulate(crosses, inactive=inactive)
 
     @on_one_fit
+    @with_one_torch_thread()
     def selected_values(self, fields: Sequence[str], top: int = 20) -> pd.DataFrame:
         """Show for which values the gate of a cross is open, and for which it is closed.
 
@@ -570,6 +572,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         return table.iloc[np.concatenate(shown)].reset_index(drop=True)
 
     @on_one_fit
+    @with_one_torch_thread()
     def gate(self, X: Any) -> pd.DataFrame:
         """Say for every row and every cross whether the gate is open.
 

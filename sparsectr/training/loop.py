@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any, Protocol
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from sparsectr.kernels.memory import reused_memory
+from sparsectr.kernels.threads import one_torch_thread
 from sparsectr.training.batches import shuffled_batches
 from sparsectr.training.recording import RecordedStep, Step
 
@@ -22,6 +24,8 @@ Evaluate = Callable[[nn.Module], dict[str, float]]
 
 # What learning rates are multiplied by after an epoch without improvement.
 RATE_DROP = 0.1
+# Rows of a batch up to which torch's threads bring little, and cost much beside other processes.
+SMALL_BATCH = 128
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,10 @@ class Schedule:
     def monitored_key(self) -> str:
         """Name of the watched value in an epoch's record."""
         return f"validation_{self.monitor}"
+
+    def threads(self) -> AbstractContextManager[None]:
+        """Return the block to train in: batches of few rows keep torch to one thread."""
+        return one_torch_thread(self.batch_size <= SMALL_BATCH)
 
     def cost(self, record: EpochRecord) -> float:
         """Return the watched value of an epoch, turned so that smaller is better."""

@@ -5,12 +5,16 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from sparsectr.kernels.threads import one_torch_thread, run_parts
+
 # Rows per forward pass, on a CPU and elsewhere. Matrix products round differently for different
 # numbers of rows, so every pass has exactly as many, the last one filled up: a row then gets the
 # same result alone and in any company. On a CPU larger batches are no faster, and this one
 # keeps the answer for a single row within a few milliseconds.
 CPU_BATCH = 256
 DEVICE_BATCH = 4096
+# Batches that a thread takes at once.
+BATCHES_AT_ONCE = 8
 # A net that is so sure of each of so many rows has converged to nothing.
 SATURATED, SATURATION_ROWS = 1e-9, 256
 
@@ -35,10 +39,25 @@ def predict_logits(net: nn.Module, codes: Tensor) -> npt.NDArray[np.float64]:
     by_row = getattr(net, "logits_by_row", None)
     if by_row and (logits := by_row(codes)) is not None:
         return np.asarray(logits, np.float64)
-    size = CPU_BATCH if codes.device.type == "cpu" else DEVICE_BATCH
-    with torch.inference_mode():
-        batches = [net(_fill_up(batch, size)) for batch in codes.split(size)]
-        return torch.cat(batches)[: len(codes)].cpu().numpy().astype(np.float64)
+    if codes.device.type != "cpu":
+        return _predict_batches(net, codes, DEVICE_BATCH)
+    parts = codes.split(BATCHES_AT_ONCE * CPU_BATCH)
+    results: dict[int, npt.NDArray[np.float64]] = {}
+
+    def predict_part(part: int) -> None:
+        # The threads of the pool know nothing of the caller's contexts.
+        with one_torch_thread(), torch.autocast("cpu", enabled=False):
+            results[part] = _predict_batches(net, parts[part], CPU_BATCH)
+
+    run_parts(predict_part, len(parts))
+    return np.concatenate([results[part] for part in range(len(parts))])
+
+
+@torch.inference_mode()
+def _predict_batches(net: nn.Module, codes: Tensor, size: int) -> npt.NDArray[np.float64]:
+    """Return the logits (n, K) of codes (n, F), computed in batches of the same size."""
+    logits = torch.cat([net(_fill_up(batch, size)) for batch in codes.split(size)])
+    return logits[: len(codes)].cpu().numpy().astype(np.float64)
 
 
 def _fill_up(codes: Tensor, size: int) -> Tensor:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from sparsectr.kernels.rows import touched_rows
+from sparsectr.kernels.threads import with_one_torch_thread
 
 # Sets times rows of one screening: some ten seconds of work on one core.
 SCREENING_BUDGET = 1_000_000_000
@@ -51,6 +52,7 @@ def affordable_rows(n_rows: int, n_fields: int, order: int) -> int:
     return min(n_rows, MOST_ROWS, max(FEWEST_ROWS, SCREENING_BUDGET // n_sets))
 
 
+@with_one_torch_thread()
 def screen_sets(
     codes: Tensor, residuals: Tensor, vocabulary_sizes: Sequence[int], order: int
 ) -> dict[tuple[int, ...], float]:

@@ -11,7 +11,12 @@ from torch import nn
 
 from sparsectr import DynIntClassifier, OptFeatureClassifier, ProfitClassifier
 from sparsectr.kernels.dispatch import fused_kernels
-from sparsectr.training.prediction import CPU_BATCH, predict_logits, to_probabilities
+from sparsectr.training.prediction import (
+    BATCHES_AT_ONCE,
+    CPU_BATCH,
+    predict_logits,
+    to_probabilities,
+)
 
 
 class Recorder(nn.Module):
@@ -34,6 +39,21 @@ def test_every_batch_has_the_same_size_and_every_row_its_own_result(n_rows):
     assert logits.dtype == np.float64
     assert logits[:, 0].tolist() == codes.sum(1).tolist()
     assert set(net.calls) == {(CPU_BATCH, False, False)}
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_parts_of_many_rows_are_put_together_in_order(n_threads):
+    before = torch.get_num_threads()
+    torch.set_num_threads(n_threads)
+    try:
+        codes = torch.arange(3 * BATCHES_AT_ONCE * CPU_BATCH + 7, dtype=torch.int32)[:, None]
+        with torch.autocast("cpu"):  # a context of the caller, which other threads do not have
+            logits = predict_logits(nn.Sequential(Recorder(), nn.Linear(1, 1).float()), codes)
+            line = predict_logits(Recorder(), codes)
+    finally:
+        torch.set_num_threads(before)
+    assert line[:, 0].tolist() == codes[:, 0].tolist()
+    assert len(np.unique(logits)) > len(codes) // 2  # bfloat16 has 256 numbers between powers of 2
 
 
 @pytest.mark.parametrize("n_outputs", [1, 3])

@@ -12,7 +12,6 @@ from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
-import torch
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -24,7 +23,7 @@ from sparsectr.kernels.compiled.jit import compiled, prefetch_to_read, prefetch_
 from sparsectr.kernels.compiled.pieces import add_piece, add_scaled_piece, copy_piece, dot_piece
 from sparsectr.kernels.compiled.vectors import SHORT_WIDTH
 from sparsectr.kernels.rows import AdagradTable, AdamTable
-from sparsectr.kernels.threads import run_parts
+from sparsectr.kernels.threads import count_threads, run_parts
 
 # Look-ups of a part: fewer are not worth a second thread, and the sums of a part are to stay in
 # the cache.
@@ -92,7 +91,7 @@ def update_parts(function: Any, rows: Tensor, *arguments: Any) -> None:
     numbers = rows.numpy()
     if not len(numbers):
         return
-    n_parts = min(PARTS_PER_THREAD * torch.get_num_threads(), 1 + len(numbers) // PART_LOOKUPS)
+    n_parts = min(PARTS_PER_THREAD * count_threads(), 1 + len(numbers) // PART_LOOKUPS)
     lookups = numbers, *_find_ranges(numbers)
     run_parts(function, n_parts, _part_ends(numbers, n_parts), lookups, *arguments)
 

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from sklearn.utils.validation import check_is_fitted
 
-from sparsectr.encoding.columns import as_table
+from sparsectr.encoding.columns import as_table, take_rows
 from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.parameters import check_integer
 from sparsectr.targets import as_labels, label_numbers
@@ -89,13 +89,13 @@ def screen_interactions(clf: Any, X: Any, y: Any, *, order: int = 2) -> pd.DataF
             f"there must be at most {MOST_SETS:,} sets, got {comb(len(names), order):,} of order "
             f"{order}. Lower order, or leave out columns."
         )
-    rows = np.arange(len(table))
-    n_rows = affordable_rows(len(rows), len(names), order)
-    rows = rows[np.linspace(0, len(rows) - 1, n_rows).astype(int)]
-    X, labels = _take(X, rows), labels[rows]
+    n_rows = affordable_rows(len(labels), len(names), order)
+    if n_rows < len(labels):
+        rows = np.linspace(0, len(labels) - 1, n_rows).astype(int)
+        table, labels = take_rows(table, rows), labels[rows]
     scores = screen_sets(
-        torch.from_numpy(np.asarray(encoder.transform(as_table(X)), np.int32)),
-        _residuals(clf, X, labels),
+        torch.from_numpy(np.asarray(encoder.transform(table), np.int32)),
+        _residuals(clf, table, labels),
         encoder.vocabulary_sizes_.tolist(),
         order,
     )
@@ -111,13 +111,9 @@ def screen_interactions(clf: Any, X: Any, y: Any, *, order: int = 2) -> pd.DataF
     )
 
 
-def _residuals(clf: Any, X: Any, labels: Any) -> torch.Tensor:
+def _residuals(clf: Any, table: Any, labels: Any) -> torch.Tensor:
     """Return target minus probability, (n_rows, 1), or (n_rows, K) for K > 2 classes."""
     numbers = label_numbers(labels, np.asarray(clf.classes_))
     targets = numbers[:, None] == np.arange(len(clf.classes_))
-    residuals = targets - clf.predict_proba(X)
+    residuals = targets - clf.predict_proba(table)
     return torch.from_numpy(residuals[:, 1:] if len(clf.classes_) == 2 else residuals)
-
-
-def _take(X: Any, rows: Any) -> Any:
-    return X.iloc[rows] if hasattr(X, "iloc") else np.asarray(X)[rows]

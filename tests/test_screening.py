@@ -1,6 +1,11 @@
 """Crosses that a classifier has not learnt."""
 
+import datetime as dt
+
 import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import NotFittedError
@@ -8,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
+import sparsectr.screening
 from sparsectr import DynIntClassifier, screen_interactions
 from sparsectr.datasets import make_clicks
 
@@ -56,6 +62,45 @@ def test_takes_arrays_and_several_classes():
     found = screen_interactions(clf, X, y)
     assert found["fields"][0] == ("x0", "x1")
     assert screen_interactions(clf, X, y, order=3)["order"].tolist() == [3]
+
+
+@pytest.fixture(scope="module")
+def days():
+    """Visits to sites by day."""
+    rng = np.random.default_rng(0)
+    first = dt.date(2024, 1, 1)
+    slot = rng.integers(0, 6, 3000)
+    columns = {
+        "site": rng.choice(list("abcdef"), 3000).tolist(),
+        "day": [first + dt.timedelta(days=int(k)) for k in slot],
+        "price": rng.integers(1, 4, 3000).tolist(),
+    }
+    y = rng.random(3000) < np.where(np.isin(columns["site"], list("abc")) ^ (slot < 3), 0.6, 0.4)
+    return columns, y.astype(int)
+
+
+CONTAINERS = {
+    "list of rows": lambda columns: list(zip(*columns.values(), strict=True)),
+    "polars": pl.DataFrame,
+    "Arrow": pa.table,
+    "Arrow batch": lambda columns: pa.RecordBatch.from_pydict(columns),
+    "object array": lambda columns: pd.DataFrame(columns).to_numpy(),
+}
+
+
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names:UserWarning")
+@pytest.mark.parametrize("n_rows", [3000, 2000])
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_rows_are_taken_as_a_prediction_takes_them(days, container, n_rows, monkeypatch):
+    columns, y = days
+    frame = pd.DataFrame(columns)
+    clf = DynIntClassifier(max_epochs=1, random_state=0).fit(frame, y)
+    monkeypatch.setattr(sparsectr.screening, "affordable_rows", lambda *args: n_rows)
+    expected = screen_interactions(clf, frame, y)
+    assert (expected["score"] != 0).all()
+    X = CONTAINERS[container](columns)
+    np.testing.assert_array_equal(clf.predict_proba(X), clf.predict_proba(frame))
+    pd.testing.assert_frame_equal(screen_interactions(clf, X, y), expected)
 
 
 def test_refuses_what_it_cannot_do(clicks):

@@ -48,7 +48,8 @@ def screen_interactions(clf: Any, X: Any, y: Any, *, order: int = 2) -> pd.DataF
         One row per set, the highest score first: fields (tuple of names), order, score (how often
         residuals agree, beyond what smaller sets explain: the normal deviate that chance would give
         as seldom) and significant (whether the score stands out from those of the other sets; if
-        no set held anything, one would with a chance of 5 %).
+        no set held anything, one would with a chance of 5 %). The score is 0 for sets that cannot
+        be tested: see the notes.
 
     Raises
     ------
@@ -62,8 +63,16 @@ def screen_interactions(clf: Any, X: Any, y: Any, *, order: int = 2) -> pd.DataF
 
     Notes
     -----
-    Scored is the sum over pairs of rows with equal values in all fields of the set of
-    ``2 r_i r_j``, without the share of it that the fields, and smaller sets of them, would cause.
+    What smaller sets explain is first taken out of the residuals by least squares. Scored is the
+    sum of ``2 r_i r_j`` over pairs of rows with equal values in all fields of the set. It is
+    the score test of random effects of the joint values beside fixed effects of all smaller sets,
+    so it does not matter how well the classifier knows these.
+
+    A set is not tested if a field of it is constant or nearly so (fewer than 20 rows have another
+    value than the most frequent one), or if fewer than 10 pairs of rows tell its joint values from
+    its smaller sets, as with an id that hardly comes twice. Where one class is rare, a row counts
+    as the share of a row of that class: of 2,000 rows, of which 1 % are positive, 20 count.
+
     Joint values are hashed into 262,144 cells, and large problems screened on a part of the rows,
     evenly spaced.
 

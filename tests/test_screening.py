@@ -103,6 +103,30 @@ def test_rows_are_taken_as_a_prediction_takes_them(days, container, n_rows, monk
     pd.testing.assert_frame_equal(screen_interactions(clf, X, y), expected)
 
 
+def test_columns_that_hardly_vary_are_not_significant():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(
+        {
+            "drug1": np.where(rng.random(20_000) < 0.003, "Steady", "No"),
+            "drug2": np.where(rng.random(20_000) < 0.0002, "Steady", "No"),
+            "a": rng.integers(0, 5, 20_000).astype(str),
+            "b": rng.integers(0, 5, 20_000).astype(str),
+        }
+    )
+    assert not ((X["drug1"] == "Steady") & (X["drug2"] == "Steady")).any()
+    noise = (rng.random(20_000) < 0.46).astype(int)
+    clf = DynIntClassifier(max_epochs=2, random_state=0).fit(X, noise)
+    assert not screen_interactions(clf, X, noise)["significant"].any()
+    together = (X["a"] == "1") != (X["b"] == "1")
+    y = (rng.random(20_000) < np.where(together, 0.35, 0.5)).astype(int)
+    clf = LogisticRegression(C=0.1)
+    clf = make_pipeline(OneHotEncoder(), clf).fit(X, y)
+    found = screen_interactions(clf, X, y)
+    assert found["fields"][0] == ("a", "b")
+    assert found["significant"].tolist() == [True] + [False] * 5
+    assert (found["score"][found["fields"].map(lambda fields: "drug2" in fields)] == 0).all()
+
+
 def test_refuses_what_it_cannot_do(clicks):
     with pytest.raises(NotFittedError):
         screen_interactions(DynIntClassifier(), clicks.X, clicks.y)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 from math import comb
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -29,19 +30,128 @@ MOST_CELLS = 2**18
 HASH_FACTOR = -7046029254386353131
 # Chance that any set at all is kept where there is nothing to find.
 FALSE_ALARM = 0.05
-# Share of the variance of a sum over pairs of rows that its parts must leave to the set.
-LEAST_OWN = 1e-6
+# A field is nearly constant if fewer rows than this have another value than its most frequent one.
+FEWEST_OTHERS = 20
+# A set is not scored if fewer pairs of rows than this agree in it.
+FEWEST_PAIRS = 10
+# Most passes over the parts of a set that take them out of the residuals, by cell and by row.
+CELL_SWEEPS = 20
+ROW_SWEEPS = 1
+# They end when a pass moves the score by less than this.
+LEAST_MOVE = 0.05
+# Share of its variance that the parts of a set leave to the residual of a row, at least.
+LEAST_LEFT = 0.05
+# Rows of a cell without rows.
+EMPTY = 1e-6
 TINY = 1e-300
-# Up to this many fields, all parts of a set are taken out of it.
-LARGEST_WHOLE = 5
-# Numbers of a block of matrices, one per set.
-NUMBERS_AT_ONCE = 2_000_000
 # A sum is taken for as skewed as this at least.
 LEAST_SKEWNESS = 1e-6
 # Rows without effect that are added to every value when its score is estimated.
 SHRINKAGE = 100.0
 UNFOLDING_SWEEPS = 8
 TENSOR_SWEEPS = 3
+
+
+class _Scratch:
+    """Tensors by name, to be used again: fresh memory costs more than what is computed in it."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.kept: dict[str, Tensor] = {}
+        self.device = device
+
+    def get(self, name: str, length: int, dtype: torch.dtype = torch.float64) -> Tensor:
+        """Return the first numbers of a tensor, whatever they are."""
+        known = self.kept.get(name)
+        if known is None or len(known) < length:
+            known = self.kept[name] = torch.empty(length, dtype=dtype, device=self.device)
+        return known[:length]
+
+    def look_up(self, name: str, table: Tensor, numbers: Tensor) -> Tensor:
+        """Return entries of a table."""
+        return torch.index_select(table, 0, numbers, out=self.get(name, len(numbers)))
+
+    def sum_cells(self, name: str, cells: Tensor, values: Tensor, n_cells: int) -> Tensor:
+        """Sum values by cell; `torch.bincount` takes twice as long, as it looks at them first."""
+        return self.get(name, n_cells).zero_().scatter_add_(0, cells, values)
+
+
+class _Residuals(NamedTuple):
+    """Rows of a screening, and what all sets share.
+
+    Attributes
+    ----------
+    columns : list of F tensors of shape (n_rows,), int64
+    sizes : list of int
+        Number of codes of every field.
+    outputs : list of K tensors of shape (n_rows,)
+    squares : Tensor of shape (n_rows,)
+        Squared length of the residual of a row.
+    mean : float
+        Mean of the squares.
+    typical : float
+        Mean of the squares, weighted by the squares.
+    moments : tuple of 3 floats
+        By what the second and third cumulant of a chi-squared sum are multiplied, as the outputs
+        depend on each other; and the cubed residuals of two rows, per square.
+    spreads : list of F pairs of floats
+        By field: what the covariances between its values add to sums of squared, and of cubed,
+        variances.
+    others : list of F floats
+        Rows that have not the most frequent value of a field.
+    ones : Tensor of shape (n_rows,)
+    scratch : _Scratch
+    """
+
+    columns: list[Tensor]
+    sizes: list[int]
+    outputs: list[Tensor]
+    squares: Tensor
+    mean: float
+    typical: float
+    moments: tuple[float, float, float]
+    spreads: list[tuple[float, float]]
+    others: list[float]
+    ones: Tensor
+    scratch: _Scratch
+
+
+class _Units(NamedTuple):
+    """Cells of a set, or its rows if the joint values are hashed.
+
+    Attributes
+    ----------
+    codes : list of o tensors of shape (n_units,)
+    sizes : list of int
+    counts : Tensor of shape (n_units,)
+        Rows of a unit.
+    sums : list of K tensors of shape (n_units,)
+        Sums of the residuals.
+    squares : Tensor of shape (n_units,)
+        Sums of the squared residuals.
+    agreeing : Tensor of shape (n_units,)
+        Rows that have the joint value of the unit, without those that share a cell by its hash.
+    cells : Tensor of shape (n_units,) or None
+        Cell of each row; None if the units are cells.
+    n_cells : int
+    """
+
+    codes: list[Tensor]
+    sizes: list[int]
+    counts: Tensor
+    sums: list[Tensor]
+    squares: Tensor
+    agreeing: Tensor
+    cells: Tensor | None
+    n_cells: int
+
+
+class _Part(NamedTuple):
+    """Some fields of a set: cell of each unit, rows of each cell, rows around each unit."""
+
+    cells: Tensor
+    n_cells: int
+    held: Tensor
+    around: Tensor
 
 
 def affordable_rows(n_rows: int, n_fields: int, order: int) -> int:
@@ -58,24 +168,21 @@ def screen_sets(
 ) -> dict[tuple[int, ...], float]:
     """Measure for every set of fields how alike the residuals of equal joint values are.
 
-    The sum over pairs of rows that have equal values in all fields of a set S,
+    The residuals are projected: what any function of fewer fields of the set explains is taken
+    out of them by least squares. The sum over pairs of rows that have equal values in all fields,
 
-        U(S) = sum over pairs of 2 r_i r_j
+        U(S) = sum over pairs of 2 r_i r_j = sum over cells of (sum of r)^2 - sum of r^2
 
-    has mean 0 if the set has no effect, and needs no validation rows. It is also, but for the
-    squares on the diagonal, the squared gradient of the log loss by a free table of the joint
-    values, taken at a table of zeros.
-
-    Rows that agree in S agree in all its parts T, too, so an effect of fewer fields raises U(S) as
-    well. With V the variance of U without effects, the covariance of U(S) and U(T) is V of both
-    together; the regression of U(S) on U of its parts is taken out.
+    then does not depend on what the model has learnt of fewer fields, too little or too much. It
+    needs no validation rows. It is the score test of a random effect of the joint values beside
+    fixed effects of all smaller sets.
 
     Parameters
     ----------
     codes : Tensor of shape (n_rows, F)
         Encoded rows.
     residuals : Tensor of shape (n_rows, K)
-        Target minus predicted probability.
+        Target minus predicted probability. Rows whose residuals are all 0 are left out.
     vocabulary_sizes : sequence of int
         Number of codes of every field.
     order : int
@@ -84,166 +191,246 @@ def screen_sets(
     Returns
     -------
     dict
-        Set to the normal deviate that is as unlikely, without effect, as what is left. 0 for a set
-        of which one field follows from the others: its parts explain all.
+        Set to the normal deviate that is as unlikely, without effect, as U(S). 0 for a set that
+        cannot be tested: one of its fields is nearly constant (`FEWEST_OTHERS`), or too few pairs
+        of rows agree in it (`FEWEST_PAIRS`) beside what fewer fields determine. Where residuals
+        are skewed, as with rare classes, only rows of the rare class count as rows.
 
     Notes
     -----
+    A projection makes residuals of equal joint values unlike each other, and this has to be given
+    back: with leverage g of a cell of n rows, the variance of its sum is ``n (1 - n g)`` and not n.
+    The leverage is that in the table of 2^o cells that is left when every field only tells whether
+    it has the value it has in this cell. It is exact for independent fields and where one field
+    follows from others, and otherwise too small (fewer functions are projected out), so that U is
+    expected to be 0 or below: a false alarm is never due to it.
+
     Sums over few cells are skewed. They are taken as chi-squared of their variance and third
     cumulant, and turned into normal deviates by the cube root of E. B. Wilson and M. M. Hilferty,
     "The distribution of chi-square", PNAS 17 (1931).
     """
-    n_fields = codes.shape[1]
-    masks = _parts(order)
-    listed = {
-        size: torch.tensor(
-            list(combinations(range(n_fields), size)), dtype=torch.int64, device="cpu"
+    kept = residuals.abs().sum(1) > 0
+    if not kept.all():
+        codes, residuals = codes[kept], residuals[kept]
+    sets = list(combinations(range(codes.shape[1]), order))
+    if not len(codes):
+        return dict.fromkeys(sets, 0.0)
+    rows = _prepare(codes, residuals.double(), vocabulary_sizes)
+    # Of skewed residuals, those of the rare class carry the variance.
+    weight = rows.mean / rows.typical
+    return {
+        fields: _score(rows, fields)
+        if all(rows.others[f] * weight >= FEWEST_OTHERS for f in fields)
+        else 0.0
+        for fields in sets
+    }
+
+
+def _prepare(codes: Tensor, residuals: Tensor, vocabulary_sizes: Sequence[int]) -> _Residuals:
+    squares = residuals.square().sum(1)
+    total = squares.sum()
+    products = residuals.T @ residuals / total
+    # The trace of products is 1: these are 1 for one output.
+    second = products.square().sum()
+    third = (products @ products * products).sum()
+    cubes = ((squares @ residuals) / total).square().sum()
+    columns = [column.contiguous() for column in codes.long().unbind(1)]
+    spreads, others = [], []
+    for column, size in zip(columns, vocabulary_sizes, strict=True):
+        share = torch.bincount(column, minlength=size).double() / len(column)
+        others.append(float(1 - share.max()) * len(column))
+        two, three, four = (float(share.pow(k).sum()) for k in (2, 3, 4))
+        own = (share * (1 - share)).clamp(min=1e-100)
+        spreads.append(
+            (
+                (two - 2 * three + two**2) / float(own.square().sum()),
+                max(0.0, three - 3 * four + 3 * two * three - two**3) / float(own.pow(3).sum()),
+            )
         )
-        for size in {mask.bit_count() for mask in masks}
-    }
-    # The sets of a size are listed by rising number.
-    numbers = {size: _number(sets, n_fields) for size, sets in listed.items()}
-    agreements = {
-        size: _agreements(codes, residuals, vocabulary_sizes, sets.tolist())
-        for size, sets in listed.items()
-    }
-    scores = []
-    for sets in listed[order].split(max(1, NUMBERS_AT_ONCE // len(masks) ** 2)):
-        parts = []
-        for mask in masks:
-            members = sets[:, [k for k in range(order) if mask >> k & 1]]
-            size = members.shape[1]
-            places = torch.searchsorted(numbers[size], _number(members, n_fields))
-            parts.append(agreements[size][:, places])
-        scores.append(_score(torch.stack(parts, -1), masks))
-    return dict(zip(map(tuple, listed[order].tolist()), torch.cat(scores).tolist(), strict=True))
-
-
-def _parts(order: int) -> list[int]:
-    """Return the parts of a set that are taken out of it, as binary numbers, and last the set.
-
-    Of large sets only the largest parts and the empty one. What smaller parts explain shows in
-    several of them: too much is taken out rather than too little.
-    """
-    sizes = range(order) if order <= LARGEST_WHOLE else (0, order - 1)
-    return [m for m in range(2**order) if m.bit_count() in sizes or m == 2**order - 1]
-
-
-def _score(agreements: Tensor, masks: Sequence[int]) -> Tensor:
-    """Return the scores (P,), given the agreements (4, P, n + 1) of the parts of P sets."""
-    totals, variances, thirds, shared = agreements
-    of_pairs = [[masks.index(a | b) for b in masks[:-1]] for a in masks[:-1]]
-    unions = torch.tensor(of_pairs, dtype=torch.int64, device=totals.device)
-    total, variance = remove_parts(totals, variances, shared, unions)
-    # What is left has fewer independent cells, of the same size.
-    share = variance / variances[:, -1].clamp(min=TINY)
-    return torch.where(
-        share > LEAST_OWN,
-        _deviates(total, variance.clamp(min=TINY), share * thirds[:, -1]),
-        0.0,
+    return _Residuals(
+        columns,
+        list(vocabulary_sizes),
+        [column.contiguous() for column in residuals.unbind(1)],
+        squares,
+        float(squares.mean()),
+        float(squares.square().sum() / total),
+        (float(second), float(third), float(cubes)),
+        spreads,
+        others,
+        torch.ones_like(squares),
+        _Scratch(codes.device),
     )
 
 
-def _number(sets: Tensor, n_fields: int) -> Tensor:
-    """Return the numbers (P,) of sets (P, k): their fields are its digits."""
-    size = sets.shape[1]
-    powers = torch.arange(size - 1, -1, -1, dtype=torch.int64, device=sets.device)
-    return (sets * n_fields**powers).sum(1)
+def _score(rows: _Residuals, fields: tuple[int, ...]) -> float:
+    """Return the score of one set."""
+    scratch, order = rows.scratch, len(fields)
+    units = _make_units(rows, fields)
+    parts = [
+        _count_part(units, [k for k in range(order) if k != without], scratch)
+        for without in range(order)
+    ]
+    inside = _variance_shares(units, parts, scratch)
+    spare, n_units = scratch.get("spare", len(inside)), len(inside)
+    torch.sub(units.agreeing, 1, out=spare).mul_(units.counts).mul_(inside)
+    pairs = float(spare @ inside) * (rows.mean / rows.typical) ** 2
+    if pairs < 2 * FEWEST_PAIRS:
+        return 0.0
+    rest, left = _project(units, parts, rows.mean, scratch)
+    # By leverage g of a row: the shares 1 - n g that a cell keeps, and 1 - g that a row keeps.
+    torch.sub(1, inside, out=spare).div_(scratch.get("own", n_units))
+    shares = torch.mul(units.agreeing, spare, out=scratch.get("shares", n_units)).neg_().add_(1)
+    shares.div_(spare.neg_().add_(1).clamp_(min=LEAST_LEFT)).clamp_(0, 2)
+    expected = shares.mul_(left)
+    mean, typical = float(expected.sum()), inside.mul_(rows.typical)
+    if units.cells is not None:
+        typical = typical.fill_(rows.typical * float(left.mean()) / rows.mean)[:1]
+        expected = scratch.sum_cells("expected", units.cells, left, units.n_cells)
+        rest = [
+            scratch.sum_cells(f"rest {k}", units.cells, part, units.n_cells)
+            for k, part in enumerate(rest)
+        ]
+    # Sums over pairs and triples of different rows; rows are as unequal in a cell as elsewhere.
+    spare = torch.sub(expected, typical, out=scratch.get("spare", len(expected)))
+    squared = expected.mul_(spare)
+    second, third = float(squared.sum()), float(squared @ spare.sub_(typical))
+    of_outputs = rows.moments
+    cubes = 4 * of_outputs[2] * second
+    for f in fields:
+        second, third = second * rows.spreads[f][0], third * rows.spreads[f][1]
+    second = min(second, mean**2)
+    if second <= TINY:
+        return 0.0
+    third = min(max(third, 0.0), second**1.5)
+    total = sum(float(part @ part) for part in rest) - mean
+    return _deviate(total, 2 * of_outputs[0] * second, 8 * of_outputs[1] * third + cubes)
 
 
-def remove_parts(
-    totals: Tensor, variances: Tensor, shared: Tensor, unions: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Take the regression on U of its parts out of U of sets; return the rest and its variance.
+def _make_units(rows: _Residuals, fields: tuple[int, ...]) -> _Units:
+    """Sum the residuals by joint value; where these are hashed, every row is a unit."""
+    scratch = rows.scratch
+    columns, sizes = [rows.columns[f] for f in fields], [rows.sizes[f] for f in fields]
+    cells, n_cells, by_hash = _joint_cells(columns, sizes, scratch)
+    counts = scratch.sum_cells("counts", cells, rows.ones, n_cells)
+    if by_hash:
+        agreeing = scratch.look_up("agreeing", counts, cells).sub_(by_hash * (len(cells) - 1))
+        return _Units(
+            columns, sizes, rows.ones, rows.outputs, rows.squares, agreeing, cells, n_cells
+        )
+    occupied = counts.nonzero()[:, 0]
+    codes, number = [], occupied
+    for size in reversed(sizes):
+        codes.append(number % size)
+        number = number // size
+    held = counts[occupied]
+    sums = [
+        scratch.sum_cells("sums", cells, part, n_cells)[occupied]
+        for part in [*rows.outputs, rows.squares]
+    ]
+    return _Units(codes[::-1], sizes, held, sums[:-1], sums[-1], held, None, n_cells)
 
-    Parameters
-    ----------
-    totals, variances : Tensor of shape (P, n + 1)
-        U and its variance without effects for n parts of P sets, and in the last column the set.
-    shared : Tensor of shape (P, n + 1)
-        What of the variance is of rows that really agree: the covariance with U of parts.
-    unions : Tensor of shape (n, n), int64
-        Column of the union of two parts; it must be among them.
+
+def _count_part(units: _Units, members: Sequence[int], scratch: _Scratch) -> _Part:
+    """Count the rows of the joint values of some fields of a set."""
+    name = f"part {members}"
+    cells, n_cells, _ = _joint_cells(
+        [units.codes[k] for k in members], [units.sizes[k] for k in members], scratch, name
+    )
+    held = scratch.sum_cells(f"held {name}", cells, units.counts, n_cells)
+    return _Part(cells, n_cells, held, scratch.look_up(f"around {name}", held, cells))
+
+
+def _variance_shares(units: _Units, parts: Sequence[_Part], scratch: _Scratch) -> Tensor:
+    """Return how much of the variance of every cell's sum its parts leave, (n_units,).
+
+    From the table of 2^o cells in which every field only tells whether it has the value it has in
+    this cell. What its parts leave is one contrast, of variance 1 / (sum of 1 / rows), the sum
+    taken over the 2^o cells. Where there are very many cells, those in which two fields and more
+    differ are large, and left out of the sum.
+    """
+    order = len(units.codes)
+    agreeing = torch.clamp(units.agreeing, min=1, out=scratch.get("own", len(units.agreeing)))
+    if units.cells is not None:
+        share = scratch.get("share", len(agreeing)).fill_(1)
+        rest = scratch.get("step", len(agreeing))
+        for part in parts:
+            torch.sub(part.around, agreeing, out=rest).clamp_(min=EMPTY)
+            share += torch.div(agreeing, rest, out=rest)
+        return share.reciprocal_()
+    whole = 2**order - 1
+    around = {0: torch.full_like(agreeing, float(units.counts.sum())), whole: agreeing}
+    around |= {whole - (1 << k): part.around for k, part in enumerate(parts)}
+    for mask in range(whole):
+        if mask not in around:
+            members = [k for k in range(order) if mask >> k & 1]
+            around[mask] = _count_part(units, members, scratch).around
+    # From "at least these fields agree" to "just these fields agree".
+    for k in range(order):
+        for mask in range(2**order):
+            if not mask >> k & 1:
+                around[mask] = around[mask] - around[mask | 1 << k]
+    resistance = torch.zeros_like(agreeing)
+    for held in around.values():
+        resistance += 1 / held.clamp(min=EMPTY)
+    return resistance.mul_(agreeing).reciprocal_().clamp_(max=1)
+
+
+def _project(
+    units: _Units, parts: Sequence[_Part], mean: float, scratch: _Scratch
+) -> tuple[list[Tensor], Tensor]:
+    """Take the largest parts of a set out of the sums of residuals, by least squares.
 
     Returns
     -------
-    total, variance : Tensor of shape (P,)
+    rest : list of K tensors of shape (n_units,)
+        Sums of what is left of the residuals.
+    left : Tensor of shape (n_units,)
+        Sums of its squares.
     """
-    scales = variances[:, :-1].clamp(min=TINY).sqrt()
-    covariances = shared[:, unions]
-    covariances.diagonal(dim1=1, dim2=2).copy_(variances[:, :-1])
-    correlations = covariances / scales[:, :, None] / scales[:, None]
-    # Fields that follow from others make it singular.
-    inverse = torch.linalg.pinv(correlations, hermitian=True, rtol=LEAST_OWN)
-    whole = shared[:, -1]
-    slopes = torch.einsum("pij,pj->pi", inverse, whole[:, None] / scales) / scales
-    explained = (slopes * totals[:, :-1]).sum(1)
-    return totals[:, -1] - explained, variances[:, -1] - whole * slopes.sum(1)
+    by_row, n_units = units.cells is not None, len(units.counts)
+    # Moving the score by a share of its deviation, as if all cells were equal.
+    enough = (
+        LEAST_MOVE * mean * float(units.counts.sum() / (units.agreeing @ units.agreeing).sqrt())
+    )
+    left = scratch.get("left", n_units).zero_() if by_row else units.squares.clone()
+    rest = []
+    for k, sums in enumerate(units.sums):
+        now = scratch.get(f"now {k}", n_units).copy_(sums)
+        effect = scratch.get("effect", n_units).zero_()
+        for _ in range(ROW_SWEEPS if by_row else CELL_SWEEPS):
+            moved = 0.0
+            for part in parts:
+                means = scratch.sum_cells("means", part.cells, now, part.n_cells)
+                means /= part.held.clamp(min=1)
+                moved += float((part.held * means) @ means)
+                step = scratch.look_up("step", means, part.cells)
+                if not by_row:
+                    effect += step
+                    step *= units.counts
+                now -= step
+            if moved <= enough:
+                break
+        rest.append(now)
+        if by_row:
+            left.addcmul_(now, now)
+        else:
+            left += effect * (units.counts * effect - 2 * sums)
+    return rest, left.clamp_(min=0)
 
 
-def _deviates(totals: Tensor, variances: Tensor, thirds: Tensor) -> Tensor:
-    """Return the normal deviates that are as unlikely as sums with these cumulants and mean 0."""
-    scores = totals / variances.sqrt()
-    spreads = (thirds / variances.pow(1.5)).clamp(min=LEAST_SKEWNESS) / 6
-    above = ((1 + 3 * spreads * scores.clamp(min=0)).pow(1 / 3) - 1) / spreads
+def _deviate(total: float, variance: float, third: float) -> float:
+    """Return the normal deviate that is as unlikely as a sum with these cumulants and mean 0."""
+    score = total / variance**0.5
+    spread = max(third / variance**1.5, LEAST_SKEWNESS) / 6
+    if score > 0:
+        return ((1 + 3 * spread * score) ** (1 / 3) - 1) / spread + spread
     # The many small cells reach further down than a chi-squared sum can.
-    return torch.where(scores > 0, above, scores) + spreads
+    return score + spread
 
 
-def _agreements(
-    codes: Tensor,
-    residuals: Tensor,
-    vocabulary_sizes: Sequence[int],
-    sets: Sequence[Sequence[int]],
-) -> Tensor:
-    """Return U, and its second and third cumulant without effects, for some sets.
-
-    The third is that of rows whose squared residuals are as large as the rest of their cell's.
-    Rows that share a cell only by its hash are a random sample of all pairs: what these are
-    expected to add is taken off U, and off the variance for the fourth number.
-
-    Returns
-    -------
-    Tensor of shape (4, number of sets)
-        On the CPU.
-    """
-    residuals = residuals.double()
-    squares = residuals.square().sum(1)
-    # Sums over single rows are the same for all sets.
-    own, own_square = squares.sum(), squares.square().sum()
-    typical = own_square / own.clamp(min=TINY)
-    all_sums = residuals.sum(0).square().sum() - own
-    all_variance = 2 * (own.square() - own_square)
-    columns = codes.long().unbind(1)
-    agreements = []
-    for fields in sets:
-        cells, n_cells, by_hash = _joint_cells(
-            [columns[f] for f in fields] or [torch.zeros_like(columns[0])],
-            [vocabulary_sizes[f] for f in fields] or [1],
-        )
-        # Pairs of rows in one cell: the square of its sum, without the squares of its rows.
-        sums = sum(
-            torch.bincount(cells, column, n_cells).square().sum() for column in residuals.unbind(1)
-        )
-        weights = torch.bincount(cells, squares, n_cells)
-        squared = weights.square()
-        square = squared.sum()
-        triples = squared @ weights - 3 * typical * square + 2 * typical.square() * own
-        variance = 2 * (square - own_square)
-        agreements.append(
-            torch.stack(
-                [
-                    sums - own - by_hash * all_sums,
-                    variance,
-                    8 * triples,
-                    (variance - by_hash * all_variance).clamp(min=0),
-                ]
-            )
-        )
-    return torch.stack(agreements, 1).cpu()
-
-
-def _joint_cells(columns: Sequence[Tensor], sizes: Sequence[int]) -> tuple[Tensor, int, float]:
+def _joint_cells(
+    columns: Sequence[Tensor], sizes: Sequence[int], scratch: _Scratch, name: str = "cells"
+) -> tuple[Tensor, int, float]:
     """Number the joint values of some columns.
 
     Returns
@@ -254,20 +441,29 @@ def _joint_cells(columns: Sequence[Tensor], sizes: Sequence[int]) -> tuple[Tenso
         How probable it is that two different joint values share a cell.
     """
     cells, n_cells = columns[0], sizes[0]
+    if len(columns) == 1:
+        return cells, n_cells, 0.0
     for column, size in zip(columns[1:], sizes[1:], strict=True):
-        cells, n_cells = cells * size + column, n_cells * size
+        out = scratch.get(name, len(column), torch.int64)
+        cells, n_cells = torch.add(column, cells, alpha=size, out=out), n_cells * size
     if n_cells <= MOST_CELLS:
         return cells, n_cells, 0.0
-    # The upper bits of the product are the well-mixed ones.
-    return (cells * HASH_FACTOR >> 40) & (MOST_CELLS - 1), MOST_CELLS, 1 / MOST_CELLS
+    # One product spreads numbers that follow each other evenly: two make cells as if by chance.
+    # The upper bits of a product are the well-mixed ones.
+    upper = scratch.get("upper", len(cells), torch.int64)
+    cells *= HASH_FACTOR
+    cells ^= torch.bitwise_right_shift(cells, 32, out=upper)
+    cells *= HASH_FACTOR
+    cells.bitwise_right_shift_(40).bitwise_and_(MOST_CELLS - 1)
+    return cells, MOST_CELLS, 1 / MOST_CELLS
 
 
 def significant_sets(scores: dict[tuple[int, ...], float]) -> list[tuple[int, ...]]:
     """Return the sets that stand out from the others, the highest score first.
 
-    The scores are centred and scaled by their median and their median absolute deviation (if
-    above 1): what a model has not learnt of the lower orders raises all sets, and must not pass
-    for a cross.
+    The limit is Bonferroni's over all sets that have a score. Scores are scaled by their median
+    absolute deviation, if above 1, and centred by their median, if above 0: what raises all sets
+    must not pass for a cross.
 
     Parameters
     ----------
@@ -278,11 +474,14 @@ def significant_sets(scores: dict[tuple[int, ...], float]) -> list[tuple[int, ..
     -------
     list of tuples of int
     """
-    values = torch.tensor(list(scores.values()), dtype=torch.float64, device="cpu")
+    tested = [score for score in scores.values() if score != 0]
+    values = torch.tensor(tested, dtype=torch.float64, device="cpu")
+    if not len(values):
+        return []
     centre = values.median()
     spread = max(1.0, 1.4826 * float((values - centre).abs().median()))
     share = values.new_tensor(1 - FALSE_ALARM / len(values))
-    limit = float(centre) + spread * float(torch.special.ndtri(share))
+    limit = max(0.0, float(centre)) + spread * float(torch.special.ndtri(share))
     return sorted((s for s in scores if scores[s] > limit), key=lambda s: (-scores[s], s))
 
 
@@ -332,7 +531,9 @@ def estimate_scores(
     scores = []
     for field, (column, size) in enumerate(zip(columns, sizes, strict=True)):
         others = [k for k in range(len(columns)) if k != field]
-        cells, n_cells, _ = _joint_cells([columns[k] for k in others], [sizes[k] for k in others])
+        cells, n_cells, _ = _joint_cells(
+            [columns[k] for k in others], [sizes[k] for k in others], _Scratch(codes.device)
+        )
         score = torch.randn(
             (size, n_directions), generator=generator, dtype=torch.float32, device=codes.device
         )

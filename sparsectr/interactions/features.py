@@ -45,7 +45,9 @@ class InteractionFeatures(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
     training rows by what the other folds say, so that no row sees its own label, whereas
     `transform` uses all training rows. In the same way `fit_transform` leaves a row itself out of
     its counts. On the training rows the two therefore differ, and a model must be trained on what
-    `fit_transform` returns. A Pipeline does so.
+    `fit_transform` returns. A Pipeline does so. Rows that only stop that model, or choose its
+    settings, go through `transform`, as new rows do: if they are divided off after
+    `fit_transform`, the statistics of the training rows hold their labels.
 
     Parameters
     ----------
@@ -184,6 +186,19 @@ class InteractionFeatures(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         ndarray, CSR matrix or DataFrame of shape (n_rows, n_columns)
             As from `transform`, with out-of-fold statistics where the encoder uses the target,
             and one less where it counts.
+
+        Examples
+        --------
+        Rows that stop a second model are set apart first:
+
+        >>> from sklearn.model_selection import train_test_split
+        >>> from sparsectr import InteractionFeatures, ListedInteractions
+        >>> from sparsectr.datasets import make_clicks
+        >>> clicks = make_clicks(2_000, n_fields=4, cardinality=5, random_state=0)
+        >>> X, X_stop, y, y_stop = train_test_split(clicks.X, clicks.y, random_state=0)
+        >>> features = InteractionFeatures(ListedInteractions(), random_state=0)
+        >>> features.fit_transform(X, y).shape, features.transform(X_stop).shape
+        ((1500, 10), (500, 10))
         """
         columns, numbers = self._fit(X, y, fit_params)
         if self.encoder == "count":

@@ -280,7 +280,8 @@ class ExplanationMixin(NetStorageMixin):
         -------
         DataFrame
             One column per field with the value, or its text where a field has values of several
-            types (None, in numeric fields NaN, for unknown, rare, missing and hashed values);
+            types; for a numeric field the interval of the bin, in an ordered column of dtype
+            category (None, in numeric fields NaN, for unknown, rare, missing and hashed values);
             count, the rows with this combination in the sample of training rows on which strengths
             are measured; effect, the mean of what the cross adds to their log-odds. The 400 most
             frequent combinations, most frequent first.
@@ -331,8 +332,9 @@ class ExplanationMixin(NetStorageMixin):
 
         The name of a column that a field has, too, gets underscores.
         """
-        values = np.asarray(self.encoder_.inverse_transform(self._widen(fields, codes)))
-        table = pd.DataFrame(values[:, self._places(fields)], columns=list(fields))
+        places = self._places(fields)
+        shown = [self.encoder_._show(j, part) for j, part in zip(places, codes.T, strict=True)]
+        table = pd.concat(shown, axis=1, keys=list(fields))
         for field in fields:
             # Values of one type only can go into a Parquet file.
             if pd.api.types.infer_dtype(table[field]).startswith(("mixed", "complex")):

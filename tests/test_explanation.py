@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
@@ -18,6 +19,8 @@ from sklearn.exceptions import NotFittedError
 
 from sparsectr import (
     DynIntClassifier,
+    FieldEncoder,
+    InteractionDisplay,
     InteractionFeatures,
     OptFeatureClassifier,
     ProfitClassifier,
@@ -450,3 +453,30 @@ def test_reports_become_parquet_files(cls, tmp_path):
         for name in ("fields", "values"):
             if name in table:
                 assert again[name].map(tuple).tolist() == table[name].tolist()
+
+
+def test_bins_are_shown_as_intervals():
+    rng = np.random.default_rng(0)
+    price = rng.integers(0, 300, 3000) / 100
+    frame = pd.DataFrame({"price": price, "shop": rng.choice(list("ab"), 3000)})
+    y = (price > 1.5) ^ (frame["shop"] == "a")
+    clf = DynIntClassifier(max_epochs=3, embedding_dim=4, random_state=0)
+    clf.set_params(encoder=FieldEncoder(n_bins=5), early_stopping=False).fit(frame, y)
+    table = clf.value_effects(("shop", "price"))
+    assert table["price"].dtype.ordered
+    assert len(table["price"].cat.categories) == 5
+    sizes = table.groupby("price", observed=True)["count"].sum()
+    assert sizes.index.is_monotonic_increasing
+    lefts = []
+    for name, size in sizes.items():
+        left, right = re.fullmatch(r"\((.+), (.+)[\])]", name).groups()
+        inside = (float(left) < price) & (price <= float(right))
+        assert inside.sum() == size  # all rows of the bin, and no others
+        lefts.append(float(left))
+    assert lefts == sorted(lefts)
+    plt = pytest.importorskip("matplotlib.pyplot")
+    plt.switch_backend("agg")
+    display = InteractionDisplay.from_values(clf, ("shop", "price"))
+    shown = [label.get_text() for label in display.ax_[0].get_xticklabels()]
+    assert shown == list(sizes.index)
+    plt.close("all")

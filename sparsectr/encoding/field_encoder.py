@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sparsectr.drafts import on_a_draft, on_one_fit
-from sparsectr.encoding.binning import Bins, are_many_integers, learn_bins
+from sparsectr.encoding.binning import Bins, are_many_integers, as_numbers, learn_bins
 from sparsectr.encoding.columns import (
     Column,
     as_arrow_strings,
@@ -22,6 +22,7 @@ from sparsectr.encoding.columns import (
 )
 from sparsectr.encoding.counts import ValueCounts
 from sparsectr.encoding.hashing import Buckets
+from sparsectr.encoding.intervals import name_intervals
 from sparsectr.encoding.kinds import name_types
 from sparsectr.encoding.parameters import Roles, check_parameters, resolve_roles
 from sparsectr.encoding.vocabulary import (
@@ -302,6 +303,31 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         for j, field in enumerate(self._fields):
             values[:, j] = _values_of_codes(field)[codes[:, j]]
         return values
+
+    def _show(self, j: int, codes: NDArray[np.integer[Any]]) -> pd.Series:
+        """Return what people are shown for codes of field j: values, or intervals in their order.
+
+        Unknown and missing values, and those of hashed fields, are None, in numeric fields NaN.
+        """
+        field = self._fields[j]
+        if not isinstance(field, Bins):
+            return pd.Series(_values_of_codes(field)[codes], dtype=object)
+        order = np.argsort(field.values)
+        places = np.full(field.size, -1)
+        places[N_RESERVED + order] = np.arange(len(order))
+        names = pd.Index(name_intervals(field), dtype=object)[order]
+        return pd.Series(pd.Categorical.from_codes(places[codes], names, ordered=True))
+
+    def _numbers(self, table: Any) -> dict[int, NDArray[np.float64]]:
+        """Return the numbers of the numeric fields of a checked table, NaN where missing."""
+        names = self.get_feature_names_out()
+        numbers = {}
+        for j, cells in enumerate(iterate_columns(table)):
+            if isinstance(self._fields[j], Bins):
+                with _naming(names[j]):
+                    column = read_column(cells)
+                    numbers[j] = np.append(as_numbers(column.values), np.nan)[column.positions]
+        return numbers
 
     @property
     def vocabularies_(self) -> list[NDArray[Any] | None]:

@@ -147,16 +147,17 @@ def label_codes(encoder: FieldEncoder) -> list[NDArray[Any]]:
     Returns
     -------
     list of ndarray of str objects
-        For each field the label of every code, those of unknown and missing included.
+        For each field the label of every code, those of unknown and missing included; of numeric
+        fields the intervals of their bins.
     """
-    return [
-        _labels(
-            [f"bucket {i}" for i in range(size - N_RESERVED)]
-            if values is None
-            else _printed(values.tolist())
-        )
-        for values, size in zip(encoder.vocabularies_, encoder.vocabulary_sizes_, strict=True)
-    ]
+    labels = []
+    for j, size in enumerate(encoder.vocabulary_sizes_.tolist()):
+        if encoder.vocabularies_[j] is None:
+            labels.append(_labels([f"bucket {i}" for i in range(size - N_RESERVED)]))
+        else:
+            shown = encoder._show(j, np.arange(N_RESERVED, size))
+            labels.append(_labels(_printed(shown.tolist())))
+    return labels
 
 
 def _printed(values: list[Any]) -> list[str]:

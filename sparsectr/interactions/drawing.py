@@ -274,7 +274,7 @@ def _name_points(ax: Any, fields: Sequence[str], angles: Array) -> None:
 
 def value_names(values: pd.Series[Any]) -> pd.Series[Any]:
     """Write values as text; all that have no name look alike."""
-    return values.map(str).where(values.notna(), NO_NAME)
+    return values.astype(object).map(str).where(values.notna(), NO_NAME)
 
 
 def value_grids(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -301,11 +301,11 @@ def value_grids(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def _sorted_names(values: pd.Series[Any]) -> list[str]:
     """Return the distinct values as text: in their order if they have one, else by name."""
-    distinct = list(values.dropna().drop_duplicates())
+    different = values.dropna().drop_duplicates()
     try:
-        distinct.sort()
+        distinct = list(different.sort_values())
     except TypeError:
-        distinct.sort(key=str)
+        distinct = sorted(different, key=str)
     return list(dict.fromkeys([*map(str, distinct), *value_names(values[values.isna()])]))
 
 

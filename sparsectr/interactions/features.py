@@ -64,12 +64,13 @@ class InteractionFeatures(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         What becomes of the columns. "target": for each category the shrunk mean of the target,
         by scikit-learn's ``TargetEncoder``; "count": how many other training rows have it;
         "onehot": a sparse matrix for linear models; "codes": integers, 0 for combinations never
-        seen; "category": a pandas frame of dtype category with labels such as ``"UA × ORD"``. Or
-        any encoder of category-encoders or scikit-learn, which is fitted on columns of dtype
-        category; those that need a target (by their tags) are fitted to each class against the
-        others, and out of fold too.
+        seen; "category": a pandas frame of dtype category with labels such as ``"UA × ORD"``, or
+        ``"UA × (1.5, 2.5]"`` where a field is numeric. Or any encoder of category-encoders or
+        scikit-learn, which is fitted on columns of dtype category; those that need a target (by
+        their tags) are fitted to each class against the others, and out of fold too.
     keep_original : bool, default=True
-        Whether the fields themselves come first, encoded in the same way.
+        Whether the fields themselves come first, encoded in the same way. With "category", numeric
+        fields stay the numbers that they are, missing ones NaN.
     prefit : bool, default=False
         Whether the estimator is fitted already and is taken as it is.
     hash_buckets : int or None, default=1_048_576
@@ -224,7 +225,8 @@ class InteractionFeatures(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         ndarray, CSR matrix or DataFrame of shape (n_rows, n_columns)
-            float64 from encoders and counts, int32 codes, or a pandas frame of dtype category.
+            float64 from encoders and counts, int32 codes, or a pandas frame of dtype category, with
+            the numbers of numeric fields as float64.
         """
         check_is_fitted(self)
         table = as_table(X)
@@ -449,6 +451,9 @@ class InteractionFeatures(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         if self.encoder == "codes":
             return columns
         frame = self._as_frame(columns, self._labels())
+        if self.keep_original:
+            for j, numbers in self.field_encoder_._numbers(as_table(X)).items():
+                frame[self._names[j]] = numbers
         return frame.set_axis(X.index) if isinstance(X, pd.DataFrame) else frame
 
     def _as_frame(self, columns: NDArray[np.int32], categories: Any = None) -> pd.DataFrame:

@@ -99,6 +99,22 @@ def test_labels_tell_what_the_codes_mean():
     assert labels[0] == "unknown"
 
 
+def test_labels_of_bins_are_intervals_and_those_of_days_are_days():
+    days = pd.to_datetime(["2020-01-01", "2020-01-01", "2020-02-03", None])
+    train = pd.DataFrame({"price": [1.0, 2.0, np.nan, 4.0], "day": days})
+    encoder = FieldEncoder()
+    codes = encoder.fit_transform(train)
+    prices, dates = label_codes(encoder)
+    assert prices[codes[:, 0]].tolist() == ["(-inf, 1.5]", "(1.5, 3]", "missing", "(3, inf)"]
+    assert [date[:10] for date in dates[codes[:, 1]]] == ["2020-01-01"] * 2 + [
+        "2020-02-03",
+        "missing",
+    ]
+    cross = CrossVocabulary.learn(codes, encoder.vocabulary_sizes_, [0, 1], None)
+    labels = cross.labels(label_codes(encoder))
+    assert labels[cross.codes(codes)][1].startswith("(1.5, 3] × 2020-01-01")
+
+
 def test_labels_are_distinct_where_values_look_alike():
     values = ["1", 1, "missing", "a × b", "a"]
     train = pd.DataFrame({"a": pd.Series(values, dtype=object), "b": ["c", "c", "c", "c", "b × c"]})

@@ -1,6 +1,7 @@
 """Columns of discovered crosses: exact, without leaks, in every container, worth having."""
 
 import pickle
+import re
 
 import category_encoders as ce
 import joblib
@@ -445,3 +446,34 @@ def test_an_estimator_without_crosses_is_refused_before_it_is_fitted(clicks):
     for wrong in (None, LogisticRegression, [("f0", "f1")], [Interaction(("f0", "f1"), 2, 0.5)]):
         with pytest.raises(TypeError, match="for crosses that you know, pass ListedInteractions"):
             InteractionFeatures(wrong).fit(clicks.X, clicks.y)
+
+
+@pytest.mark.parametrize("name", ["float64", "float32", "objects"])
+def test_numbers_stay_what_they_are_beside_categories(clicks, name):
+    carat = np.random.default_rng(0).integers(0, 400, len(clicks.X)) / 64
+    carat[::9] = np.nan
+    table = clicks.X.assign(f0=carat, f1=carat[::-1])
+    if name == "objects":
+        table = table.astype({"f0": object}).where(table.notna(), None)
+    else:
+        table = table.astype({"f0": name})
+    features = InteractionFeatures(
+        Lister(crosses=[("f0", "f2")]), encoder="category", n_interactions=1
+    )
+    for frame in (
+        features.fit_transform(table, clicks.y),
+        features.fit(table, clicks.y).transform(table),
+    ):
+        np.testing.assert_array_equal(frame["f0"], carat)
+        np.testing.assert_array_equal(frame["f1"], carat[::-1])
+        assert frame["f2"].astype(str).tolist() == clicks.X["f2"].astype(str).tolist()
+        left, _, right = frame["f0 × f2"][1].partition(" × ")
+        assert right == str(clicks.X["f2"][1])
+        low, high = left.strip("()[]").split(", ")
+        assert float(low) < carat[1] <= float(high)
+        assert frame["f0 × f2"][0].startswith("missing × ")
+    onehot = InteractionFeatures(Lister(crosses=[("f0", "f2")]), encoder="onehot").fit(
+        table, clicks.y
+    )
+    assert "f0_missing" in onehot.get_feature_names_out()
+    assert any(re.fullmatch(r"f0_\(-inf, .*\]", n) for n in onehot.get_feature_names_out())

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsectr.encoding.kinds import Kind, widest
+from sparsectr.encoding.packing import pack, unpack
 from sparsectr.encoding.times import in_one_unit
 from sparsectr.encoding.vocabulary import as_index, as_objects
 
@@ -55,6 +56,13 @@ class ValueCounts:
             np.concatenate([counts, other.counts[~known]]),
             kind,
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"packed": pack(self.values), "counts": self.counts, "kind": self.kind}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.values = unpack(state["packed"])
+        self.counts, self.kind = state["counts"], state["kind"]
 
 
 def _common(first: NDArray[Any], second: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sparsectr.encoding.packing import pack, unpack
 from sparsectr.encoding.times import time_objects
 
 UNKNOWN = 0
@@ -116,10 +117,10 @@ class Vocabulary:
         return self._indexes[as_is]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"values": self.values}
+        return pack(self.values)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.values = state["values"]
+        self.values = unpack(state)
         self._forget()
 
 

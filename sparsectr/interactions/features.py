@@ -195,7 +195,7 @@ class InteractionFeatures(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         >>> from sklearn.model_selection import train_test_split
         >>> from sparsectr import InteractionFeatures, ListedInteractions
         >>> from sparsectr.datasets import make_clicks
-        >>> clicks = make_clicks(2_000, n_fields=4, cardinality=5, random_state=0)
+        >>> clicks = make_clicks(2_000, 4, 5, crosses=[(0, 1)], random_state=0)
         >>> X, X_stop, y, y_stop = train_test_split(clicks.X, clicks.y, random_state=0)
         >>> features = InteractionFeatures(ListedInteractions(), random_state=0)
         >>> features.fit_transform(X, y).shape, features.transform(X_stop).shape

@@ -22,6 +22,11 @@ from sparsectr.kernels.threads import with_one_torch_thread
 from sparsectr.parameters import check_integer, describe
 from sparsectr.persistence import NetStorageMixin
 from sparsectr.training.batches import LabelledRows
+from sparsectr.training.packing import (
+    count_remembered,
+    pack_combinations,
+    unpack_combinations,
+)
 from sparsectr.training.prediction import predict_logits
 from sparsectr.training.row_sample import RowSample
 from sparsectr.training.strengths import (
@@ -160,35 +165,43 @@ class ExplanationMixin(NetStorageMixin):
         Returns
         -------
         dict
-            What is to be known about them, by name; "crosses" and "details" are lists of the same
-            length, "idle" are the names of crosses that do nothing.
+            What is to be known about them, by name: "crosses" as they are listed, and in the same
+            order their measures, and the combinations of their values; "idle" are the names of
+            crosses that do nothing.
         """
         listed = list(self._list_crosses(net, codes)) if self.n_interactions else []
-        found: list[Interaction] = []
-        known: list[dict[str, Any]] = []
-        idle: list[tuple[str, ...]] = []
-        measures = {"crosses": found, "details": known, "idle": idle}
+        nothing: dict[str, Any] = {"crosses": [], "idle": [], **{key: [] for key in MEASURES[1:]}}
         if not listed:
-            return measures
+            return nothing
         codes = codes[: affordable_rows(len(listed))]
         effects = effects_of(cast(CrossNet, net), codes, listed)
-        strengths, errors, shares = (
-            values.tolist() for values in measure_strengths(effects, generator)
-        )
+        found = measure_strengths(effects, generator)
+        strengths = found.strengths.tolist()
         names = self._field_names()
         named = [tuple(names[field] for field in fields) for fields in listed]
         at_work = [place for place, strength in enumerate(strengths) if strength > ROUNDING]
-        idle += [named[place] for place in sorted(set(range(len(listed))) - set(at_work))]
+        idle = [named[place] for place in sorted(set(range(len(listed))) - set(at_work))]
         at_work.sort(key=lambda place: (-strengths[place], listed[place]))
-        for place in at_work[: self.n_interactions]:
-            fields = listed[place]
-            found.append(Interaction(named[place], len(fields), strengths[place]))
-            values = value_effects(codes[:, list(fields)], effects[place])
-            known.append(
-                {"active_share": shares[place], "strength_error": errors[place]}
-                | {name: value.cpu().numpy() for name, value in values._asdict().items()}
-            )
-        return measures
+        kept = at_work[: self.n_interactions]
+        if not kept:
+            return nothing | {"idle": idle}
+        crosses = [Interaction(named[p], len(listed[p]), strengths[p]) for p in kept]
+        numbers = count_remembered(len(kept), sum(weight.numel() for weight in net.parameters()))
+        values = [
+            value_effects(codes[:, list(listed[place])], effects[place], n_most)
+            for place, n_most in zip(kept, numbers, strict=True)
+        ]
+        return {
+            "crosses": crosses,
+            "idle": idle,
+            "active_share": found.active_shares[kept].cpu().numpy(),
+            "strength_error": found.errors[kept].cpu().numpy(),
+            "values": pack_combinations(
+                [part.codes.cpu().numpy() for part in values],
+                [part.counts.cpu().numpy() for part in values],
+            ),
+            "effects": torch.cat([part.effects for part in values]).float().cpu().numpy(),
+        }
 
     def _measured(self, what: str, attribute: str = "") -> Any:
         """Return something of what is measured, measuring it first if need be.
@@ -252,7 +265,7 @@ class ExplanationMixin(NetStorageMixin):
         """
         table = pd.DataFrame(self.selected_interactions_, columns=list(Interaction._fields))
         for name in MEASURES[1:]:
-            table[name] = [details[name] for details in self._measured("details")]
+            table[name] = self._measured(name)
         if crosses is not None:
             own = crosses.columns.drop("fields")
             table = crosses.merge(table, on="fields", how="left")
@@ -284,7 +297,8 @@ class ExplanationMixin(NetStorageMixin):
             category (None, in numeric fields NaN, for unknown, rare, missing and hashed values);
             count, the rows with this combination in the sample of training rows on which strengths
             are measured; effect, the mean of what the cross adds to their log-odds. The 400 most
-            frequent combinations, most frequent first.
+            frequent combinations, most frequent first; in a small net, only 50 of crosses that are
+            not among the strongest, so that files stay small.
             Where a field has one of these names, an underscore follows ours: ``count_``.
 
         Raises
@@ -294,11 +308,13 @@ class ExplanationMixin(NetStorageMixin):
         """
         check_is_fitted(self)
         place = self._find_cross(fields)
-        known, details = self.selected_interactions_[place].fields, self._measured("details")[place]
+        known = self.selected_interactions_[place].fields
+        codes, counts, rows = unpack_combinations(self._measured("values"), place)
         label = self.classes_[-1] if class_label is None else class_label
-        codes = details["codes"][:, [known.index(field) for field in fields]]
-        effect = self._log_odds(details["effects"][None], np.array([self._class_number(label)]))[0]
-        return self._tabulate_values(fields, codes, count=details["counts"], effect=effect)
+        number = np.array([self._class_number(label)])
+        effect = self._log_odds(self._measured("effects")[rows].astype(np.float64)[None], number)[0]
+        codes = codes[:, [known.index(field) for field in fields]]
+        return self._tabulate_values(fields, codes, count=counts, effect=effect)
 
     def _find_cross(self, fields: Sequence[str]) -> int:
         """Return the place of a cross in ``selected_interactions_``."""

@@ -6,6 +6,7 @@ import pickle
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 import skops.io
 import torch
@@ -20,6 +21,7 @@ from sparsectr import (
     ProfitClassifier,
     persistence,
 )
+from sparsectr.datasets import make_clicks
 
 X = np.random.default_rng(0).integers(0, 6, size=(200, 3)).astype(str)
 Y = np.where(X[:, 0] == X[:, 1], "yes", "no")
@@ -188,3 +190,41 @@ def test_every_epoch_has_a_time(name):
     clf = clone(ESTIMATORS[name]).fit(X, Y)
     assert len(clf.epoch_seconds_) == len(clf.history_) == clf.n_iter_
     assert not [record for record in clf.history_ if "seconds" in record]
+
+
+# Every method, every file ----------------------------------------------------------------
+
+METHODS = {
+    "dynint": DynIntClassifier(**QUICK),
+    "profit": ProfitClassifier(**QUICK),
+    **{
+        granularity: OptFeatureClassifier(granularity=granularity, **QUICK)
+        for granularity in ("field", "value", "hybrid")
+    },
+}
+
+
+@pytest.mark.parametrize("trip", [through_skops, lambda clf: through_joblib(clf, 3)])
+@pytest.mark.parametrize("clf", METHODS.values(), ids=METHODS)
+def test_every_method_goes_through_files(clf, trip):
+    clf = clone(clf).fit(X, Y)
+    again = trip(clf)
+    np.testing.assert_array_equal(again.predict_proba(X), clf.predict_proba(X))
+    pd.testing.assert_frame_equal(again.interaction_table(), clf.interaction_table())
+    for cross in clf.selected_interactions_:
+        expected = clf.value_effects(cross.fields)
+        pd.testing.assert_frame_equal(again.value_effects(cross.fields), expected)
+        if isinstance(clf, OptFeatureClassifier):
+            expected = clf.selected_values(cross.fields)
+            pd.testing.assert_frame_equal(again.selected_values(cross.fields), expected)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_file_is_hardly_larger_than_weights_and_vocabularies(name):
+    """Where weights dominate; here 12 fields of 1,000 values, and 50 crosses listed."""
+    clicks = make_clicks(8_000, 12, 1_000, random_state=0)  # so that nearly all values occur
+    clf = clone(METHODS[name]).set_params(embedding_dim=16, max_epochs=1, batch_size=1_000)
+    clf.fit(clicks.X, clicks.y)
+    needed = sum(weights.nbytes for weights in clf._net_state.values())
+    needed += len(pickle.dumps(clf.encoder_))
+    assert needed < len(pickle.dumps(clf)) < 1.1 * needed

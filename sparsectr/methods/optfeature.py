@@ -29,6 +29,7 @@ from sparsectr.training.descent import descend
 from sparsectr.training.loop import EpochRecord, Schedule
 from sparsectr.training.losses import log_loss
 from sparsectr.training.optimizers import RowAdam, continuing, make_adam, make_optimizers
+from sparsectr.training.packing import pack_combinations, unpack_combinations
 from sparsectr.training.prior import add_embedding_prior, automatic_l2
 from sparsectr.training.strengths import MOST_MEASURED, MOST_ROWS_BEHIND_MLP, screen_crosses
 from sparsectr.training.task import TrainingTask
@@ -560,7 +561,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         net = self._optfeature_net()
         place = self._find_cross(fields)
         known = self.selected_interactions_[place].fields
-        codes, counts = self._measured("combinations")[place]
+        codes, counts, _ = unpack_combinations(self._measured("combinations"), place)
         position = self._crosses(net).index(known)
         rows = torch.from_numpy(self._widen(known, codes)).to(net.kept.device)
         with torch.inference_mode():
@@ -613,7 +614,8 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         measures = super()._measure_crosses(net, codes[:MOST_ROWS_BEHIND_MLP], generator)
         crosses = [tuple(self._places(cross.fields)) for cross in measures["crosses"]]
         keep_rate, combinations = measure_gates(net, codes, crosses)
-        return measures | {"keep_rate": keep_rate, "combinations": combinations}
+        packed = pack_combinations(*combinations)
+        return measures | {"keep_rate": keep_rate, "combinations": packed}
 
     @property
     def keep_rate_(self) -> npt.NDArray[np.float64]:

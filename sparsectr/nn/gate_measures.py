@@ -27,7 +27,7 @@ def open_gates(net: OptFeatureNet, codes: Tensor) -> Tensor:
 
 def measure_gates(
     net: OptFeatureNet, codes: Tensor, crosses: Sequence[tuple[int, ...]]
-) -> tuple[NDArray[np.float64], list[tuple[NDArray[np.int32], NDArray[np.int64]]]]:
+) -> tuple[NDArray[np.float64], tuple[list[NDArray[np.int32]], list[NDArray[np.int64]]]]:
     """Measure how often gates are open, and for which values those of some crosses are.
 
     Parameters
@@ -43,7 +43,7 @@ def measure_gates(
     -------
     keep_rate : ndarray of float64, shape (P,)
         For every cross of the net, the share of the rows with an open gate.
-    combinations : list of tuples
+    codes, counts : lists of ndarray
         For each of ``crosses`` the most frequent combinations of codes (M, o), and how many rows
         have them (M,).
     """
@@ -58,11 +58,13 @@ def measure_gates(
         gates = open_gates(net, rows)
         n_open += gates.sum(0)
         parts.append(gates[:, places])
-    combinations = []
+    combinations: list[NDArray[np.int32]] = []
+    counts: list[NDArray[np.int64]] = []
     for fields, gates in zip(crosses, torch.cat(parts).unbind(1), strict=True):
-        found, counts = count_combinations(codes[:, list(fields)], gates)
-        combinations.append((found.cpu().numpy(), counts.cpu().numpy()))
-    return (n_open.double() / len(codes)).cpu().numpy(), combinations
+        found, n_rows = count_combinations(codes[:, list(fields)], gates)
+        combinations.append(found.cpu().numpy())
+        counts.append(n_rows.cpu().numpy())
+    return (n_open.double() / len(codes)).cpu().numpy(), (combinations, counts)
 
 
 def distinct_rows(codes: Tensor) -> tuple[Tensor, Tensor]:

@@ -28,8 +28,6 @@ NUMBERS_AT_ONCE = 2**25
 ROUNDING = 1e-6
 # Samples of the bootstrap: the standard error is then known to about a tenth of itself.
 N_SAMPLES = 50
-# Combinations of values that are remembered of every listed cross.
-MOST_COMBINATIONS = 400
 
 
 class CrossNet(Protocol):
@@ -166,7 +164,7 @@ def _root_mean(variances: Tensor) -> Tensor:
     return variances.clamp(min=0).mean(-1).sqrt()
 
 
-def value_effects(codes: Tensor, effects: Tensor) -> ValueEffects:
+def value_effects(codes: Tensor, effects: Tensor, n_most: int) -> ValueEffects:
     """Average the effects of one cross over the rows with the same values.
 
     Parameters
@@ -175,6 +173,8 @@ def value_effects(codes: Tensor, effects: Tensor) -> ValueEffects:
         Codes of the fields of the cross.
     effects : Tensor of shape (n, K)
         What the cross adds to the logits.
+    n_most : int
+        Largest number of combinations to return.
     """
     cells = codes.new_zeros(len(codes), dtype=torch.int64)
     for column in codes.long().unbind(1):
@@ -185,7 +185,7 @@ def value_effects(codes: Tensor, effects: Tensor) -> ValueEffects:
     sums.index_add_(0, cells, effects.double())
     rows = torch.arange(len(codes), dtype=torch.int64, device=cells.device)
     example = torch.empty_like(counts).scatter_(0, cells, rows)
-    frequent = counts.argsort(descending=True, stable=True)[:MOST_COMBINATIONS]
+    frequent = counts.argsort(descending=True, stable=True)[:n_most]
     return ValueEffects(
         codes=codes[example[frequent]],
         counts=counts[frequent],

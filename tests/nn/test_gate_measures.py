@@ -63,9 +63,9 @@ def test_gates_are_measured_in_parts(gates_at_once, monkeypatch):
     rates, combinations = measure_gates(net, codes, [(1, 3), (0, 2)])
     gates = open_gates(net, codes)
     np.testing.assert_array_equal(rates, gates.double().mean(0))
-    for fields, found in zip([(1, 3), (0, 2)], combinations, strict=True):
+    for fields, *found in zip([(1, 3), (0, 2)], *combinations, strict=True):
         its_gates = gates[:, net.crosses().index(fields)]
         expected = count_combinations(codes[:, list(fields)], its_gates)
         for part, whole in zip(found, expected, strict=True):
             np.testing.assert_array_equal(part, whole)
-    assert measure_gates(net, codes, [])[1] == []
+    assert measure_gates(net, codes, [])[1] == ([], [])

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from sparsectr.training.strengths import (
-    MOST_COMBINATIONS,
     affordable_rows,
     effects_of,
     in_parts,
@@ -70,7 +69,7 @@ def test_one_row_has_no_spread():
 def test_values_are_averaged_over_their_rows():
     codes = torch.randint(0, 4, (300, 3), generator=generator(), dtype=torch.int32)
     effects = draw(300, 2, seed=1)
-    found = value_effects(codes, effects)
+    found = value_effects(codes, effects, 1_000)
     combinations, counts = np.unique(codes.numpy(), axis=0, return_counts=True)
     assert sorted(map(tuple, found.codes.tolist())) == sorted(map(tuple, combinations.tolist()))
     assert found.counts.tolist() == sorted(counts, reverse=True)
@@ -82,8 +81,8 @@ def test_values_are_averaged_over_their_rows():
 
 def test_huge_codes_do_not_overflow_and_rare_combinations_are_cut():
     codes = torch.arange(1_000)[:, None] * torch.tensor([[2_000_000, 1_999_999, 3, 2_000_000]])
-    found = value_effects(codes, torch.arange(1_000.0)[:, None])
-    assert len(found.codes) == MOST_COMBINATIONS
+    found = value_effects(codes, torch.arange(1_000.0)[:, None], 300)
+    assert len(found.codes) == 300
     assert found.codes[:, 2].tolist() == [3 * int(effect) for effect in found.effects]
 
 

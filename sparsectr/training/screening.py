@@ -146,7 +146,7 @@ class _Units(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """Some fields of a set: cell of each unit, rows of each cell, rows around each unit."""
+    """Some fields of a set: cell of each unit, rows of each cell (1 for none), and of each unit."""
 
     cells: Tensor
     n_cells: int
@@ -336,7 +336,7 @@ def _count_part(units: _Units, members: Sequence[int], scratch: _Scratch) -> _Pa
     cells, n_cells, _ = _joint_cells(
         [units.codes[k] for k in members], [units.sizes[k] for k in members], scratch, name
     )
-    held = scratch.sum_cells(f"held {name}", cells, units.counts, n_cells)
+    held = scratch.sum_cells(f"held {name}", cells, units.counts, n_cells).clamp_(min=1)
     return _Part(cells, n_cells, held, scratch.look_up(f"around {name}", held, cells))
 
 
@@ -397,12 +397,13 @@ def _project(
     for k, sums in enumerate(units.sums):
         now = scratch.get(f"now {k}", n_units).copy_(sums)
         effect = scratch.get("effect", n_units).zero_()
-        for _ in range(ROW_SWEEPS if by_row else CELL_SWEEPS):
+        for sweeps_left in reversed(range(ROW_SWEEPS if by_row else CELL_SWEEPS)):
             moved = 0.0
             for part in parts:
                 means = scratch.sum_cells("means", part.cells, now, part.n_cells)
-                means /= part.held.clamp(min=1)
-                moved += float((part.held * means) @ means)
+                means /= part.held
+                if sweeps_left:
+                    moved += float((part.held * means) @ means)
                 step = scratch.look_up("step", means, part.cells)
                 if not by_row:
                     effect += step

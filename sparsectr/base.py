@@ -31,11 +31,10 @@ from sparsectr.persistence import find_device, usable_device
 from sparsectr.targets import (
     as_labels,
     balance,
-    check_same_classes,
     check_weights,
     class_factors,
-    find_classes,
     label_numbers,
+    settle_classes,
     split_rows,
 )
 from sparsectr.training.batches import PIECE_ROWS, LabelledRows
@@ -292,7 +291,10 @@ class BaseInteractionClassifier(
         self._check_parameters()
         going_on = self.__sklearn_is_fitted__()
         if classes is None and not going_on:
-            raise ValueError("classes must be passed on the first call to partial_fit.")
+            raise ValueError(
+                "classes must be passed on the first call to partial_fit, got None; pass all that "
+                "will ever come."
+            )
         reporter = EpochReporter(self, self._snapshot)
         self._learn(
             X,
@@ -329,14 +331,7 @@ class BaseInteractionClassifier(
         table = self._check_table(X, y, reset=not going_on)
         labels = as_labels(y, n_rows=table.shape[0])
         weights = check_weights(sample_weight, len(labels))
-        if not going_on:
-            self.classes_ = (
-                find_classes(labels)
-                if classes is None
-                else find_classes(as_labels(classes, name="classes"), name="classes")
-            )
-        elif classes is not None:
-            check_same_classes(as_labels(classes, name="classes"), self.classes_)
+        self.classes_ = settle_classes(labels, classes, self.classes_ if going_on else None)
         numbers = label_numbers(labels, self.classes_)
         factors = class_factors(self.class_weight, self.classes_, numbers, weights)
         self.device_ = str(find_device(self.device))

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sparsectr.encoding.columns import as_table, take_rows
 from sparsectr.encoding.field_encoder import FieldEncoder
-from sparsectr.parameters import check_integer
+from sparsectr.parameters import check_integer, describe
 from sparsectr.targets import as_labels, label_numbers
 from sparsectr.training.screening import (
     MOST_SETS,
@@ -86,6 +86,8 @@ def screen_interactions(clf: Any, X: Any, y: Any, *, order: int = 2) -> pd.DataF
     >>> screen_interactions(clf, clicks.X, clicks.y)["fields"][0]
     ('f0', 'f2')
     """
+    if isinstance(clf, type) or not hasattr(clf, "predict_proba"):
+        raise TypeError(f"clf must be a fitted classifier with predict_proba, got {describe(clf)}.")
     check_is_fitted(clf)
     table = as_table(X)
     labels = as_labels(y, n_rows=table.shape[0])

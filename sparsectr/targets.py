@@ -185,6 +185,26 @@ def find_classes(labels: Array, *, name: str = "y", fewest: int = 2) -> Array:
     return classes
 
 
+def settle_classes(labels: Array, listed: Any, known: Array | None) -> Array:
+    """Return the classes of a fit: those of a fit that goes on, listed ones, or those of y.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_rows,)
+        From `as_labels`.
+    listed : array-like of shape (n_classes,) or None
+        All classes that will ever come, as the user lists them.
+    known : ndarray of shape (n_classes,) or None
+        The classes of the fit that goes on; listed ones must be the same.
+    """
+    classes = None if listed is None else as_labels(listed, name="classes")
+    if known is None:
+        return find_classes(labels) if classes is None else find_classes(classes, name="classes")
+    if classes is not None:
+        check_same_classes(classes, known)
+    return known
+
+
 def check_same_classes(labels: Array, classes: Array) -> None:
     """Raise ValueError unless labels are the given classes, in any order."""
     known = _family(labels) == _family(classes)

@@ -16,7 +16,17 @@ import pyarrow as pa
 import pyarrow.compute as compute
 import scipy.sparse as sp
 import torch
+from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.linear_model import LogisticRegression
+
+from sparsectr import (
+    DynIntClassifier,
+    Interaction,
+    InteractionDisplay,
+    interaction_stability,
+    screen_interactions,
+    to_interaction_constraints,
+)
 
 N_ROWS = 60
 _RNG = np.random.default_rng(0)
@@ -344,6 +354,116 @@ VALIDATION = [
     Case("weights 1e308", lambda: rows_to_validate(sample_weight_val=1e308 * ONES)),
     Case("one row", lambda: rows_to_validate(X_val=table()[:1], y_val=Y[:1])),
     Case("y_val of one class", lambda: rows_to_validate(y_val=0 * Y)),
+]
+
+
+# Questions: what is asked of a fitted classifier ------------------------------------------
+
+ASKED = [
+    Case("value_effects('a')", lambda: lambda clf: clf.value_effects("a")),
+    Case("value_effects(1)", lambda: lambda clf: clf.value_effects(1)),
+    Case("value_effects(('a',))", lambda: lambda clf: clf.value_effects(("a",))),
+    Case("value_effects(('a', 'a'))", lambda: lambda clf: clf.value_effects(("a", "a"))),
+    Case("value_effects(('a', 'typo'))", lambda: lambda clf: clf.value_effects(("a", "typo"))),
+    Case("value_effects of a cross not listed", lambda: lambda clf: clf.value_effects(("a", "b"))),
+    Case("explain(X, top=0)", lambda: lambda clf: clf.explain(table(), top=0)),
+    Case("explain(X, top='all')", lambda: lambda clf: clf.explain(table(), top="all")),
+    Case("explain, a class it lacks", lambda: lambda clf: clf.explain(table(), class_label=7)),
+    Case("explain, a column less", lambda: lambda clf: clf.explain(table()[["a"]])),
+    Case("partial_fit, other classes", lambda: lambda clf: clf.partial_fit(table(), Y, [0, 7])),
+    Case("partial_fit, classes as text", lambda: lambda clf: clf.partial_fit(table(), Y, "01")),
+    Case("partial_fit, a new label", lambda: lambda clf: clf.partial_fit(table(), Y + 1)),
+]
+UNFITTED = [
+    Case("predict_proba(X)", lambda: lambda clf: clf.predict_proba(table())),
+    Case("predict(X)", lambda: lambda clf: clf.predict(table())),
+    Case("explain(X)", lambda: lambda clf: clf.explain(table())),
+    Case("interaction_table()", lambda: lambda clf: clf.interaction_table()),
+    Case("value_effects(('a', 'b'))", lambda: lambda clf: clf.value_effects(("a", "b"))),
+    Case("partial_fit(X, y)", lambda: lambda clf: clf.partial_fit(table(), Y)),
+    Case("partial_fit, one class", lambda: lambda clf: clf.partial_fit(table(), Y, classes=[0])),
+    Case("partial_fit, NaN", lambda: lambda clf: clf.partial_fit(table(), Y, classes=[0, np.nan])),
+    Case("screen_interactions", lambda: lambda clf: screen_interactions(clf, table(), Y)),
+    Case("InteractionDisplay", lambda: InteractionDisplay.from_estimator),
+]
+_CROSS = Interaction(("a", "b"), 2, 0.5)
+_PRIOR = DummyClassifier(strategy="prior").fit(table(), Y)
+CALLS = [
+    Case("screen_interactions(5, X, y)", lambda: lambda: screen_interactions(5, table(), Y)),
+    Case(
+        "screen_interactions with a regressor",
+        lambda: lambda: screen_interactions(DummyRegressor().fit(table(), Y), table(), Y),
+    ),
+    Case(
+        "screen_interactions, order=1",
+        lambda: lambda: screen_interactions(_PRIOR, table(), Y, order=1),
+    ),
+    Case(
+        "screen_interactions, order='2'",
+        lambda: lambda: screen_interactions(_PRIOR, table(), Y, order="2"),
+    ),
+    Case(
+        "interaction_stability of a LogisticRegression",
+        lambda: lambda: interaction_stability(LogisticRegression(), table(), Y, cv=2),
+    ),
+    Case(
+        "interaction_stability, n_interactions=0",
+        lambda: lambda: interaction_stability(DynIntClassifier(), table(), Y, n_interactions=0),
+    ),
+    Case(
+        "interaction_stability, cv=1",
+        lambda: lambda: interaction_stability(DynIntClassifier(), table(), Y, cv=1),
+    ),
+    Case(
+        "interaction_stability, cv='five'",
+        lambda: lambda: interaction_stability(DynIntClassifier(), table(), Y, cv="five"),
+    ),
+    Case(
+        "interaction_stability, y with NaN",
+        lambda: (
+            lambda: interaction_stability(
+                DynIntClassifier(), table(), np.where(Y, np.nan, 0.0), cv=2
+            )
+        ),
+    ),
+    Case(
+        "to_interaction_constraints([1], ...)",
+        lambda: lambda: to_interaction_constraints([1], ["a", "b"]),
+    ),
+    Case(
+        "to_interaction_constraints, a field missing",
+        lambda: lambda: to_interaction_constraints([_CROSS], ["a"]),
+    ),
+    Case(
+        "to_interaction_constraints, names repeated",
+        lambda: lambda: to_interaction_constraints([_CROSS], ["a", "a"]),
+    ),
+    Case(
+        "to_interaction_constraints, library='catboost'",
+        lambda: lambda: to_interaction_constraints([_CROSS], ["a", "b"], library="catboost"),
+    ),
+    Case("InteractionDisplay(None).plot()", lambda: lambda: InteractionDisplay(None).plot()),
+    Case("InteractionDisplay(X).plot()", lambda: lambda: InteractionDisplay(table()).plot()),
+    Case(
+        "InteractionDisplay, kind='pie'",
+        lambda: lambda: InteractionDisplay(table(), kind="pie").plot(),
+    ),
+    Case(
+        "InteractionDisplay.from_values(clf, 1)",
+        lambda: lambda: InteractionDisplay.from_values(_PRIOR, 1),
+    ),
+    Case(
+        "InteractionDisplay.from_values(clf, ('a',))",
+        lambda: lambda: InteractionDisplay.from_values(_PRIOR, ("a",)),
+    ),
+    Case(
+        "InteractionDisplay.from_estimator of another classifier",
+        lambda: lambda: InteractionDisplay.from_estimator(_PRIOR),
+    ),
+    Case(
+        "InteractionDisplay.from_stability(X)",
+        lambda: lambda: InteractionDisplay.from_stability(table()),
+    ),
 ]
 
 

@@ -6,14 +6,18 @@ import re
 import traceback
 import warnings
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import matplotlib.pyplot as plt
 import numpy as np
 import public
 import pytest
 import sklearn
 from bad_inputs import (
+    ASKED,
+    CALLS,
     CLASS_WEIGHTS,
     COLUMNS,
     CONTAINERS,
@@ -23,6 +27,7 @@ from bad_inputs import (
     NUMBERS,
     ODD_VALUES,
     PARAMETERS,
+    UNFITTED,
     VALIDATION,
     WEIGHTS,
     Case,
@@ -150,6 +155,24 @@ def see_later(name: str, X: Any) -> None:
     use(name, table(), later=X)
 
 
+@cache
+def fitted(name: str) -> Any:
+    """Return a classifier that lists no crosses."""
+    return make(name, n_interactions=0).fit(table(), Y)
+
+
+def ask(name: str, question: Callable[[Any], Any]) -> None:
+    question(fitted(name))
+
+
+def ask_unfitted(name: str, question: Callable[[Any], Any]) -> None:
+    question(make(name))
+
+
+def call(name: str, question: Callable[[], Any]) -> None:
+    question()
+
+
 TABLES = [*ESTIMATORS, "screen_interactions"]
 LABELLED = [*CLASSIFIERS, "InteractionFeatures", "screen_interactions"]
 WEIGHTED = [*CLASSIFIERS, "InteractionFeatures"]
@@ -163,6 +186,9 @@ GROUPS = [
     Group("Weights", "`sample_weight` is", WEIGHTS, WEIGHTED, fit_weights),
     Group("Weights of classes", "`class_weight` is", CLASS_WEIGHTS, CLASSIFIERS, fit_class_weight),
     Group("Validation rows", "`X_val`, `y_val`", VALIDATION, CLASSIFIERS, fit_validation),
+    Group("Questions to a fitted classifier", "call", ASKED, CLASSIFIERS, ask),
+    Group("Questions to one that is not fitted", "call", UNFITTED, CLASSIFIERS, ask_unfitted),
+    Group("Other functions and classes", "call", CALLS, ["functions"], call),
 ]
 
 
@@ -218,6 +244,13 @@ def complaint(error: BaseException | None) -> str | None:
     if re.search(r"0x[0-9a-f]{6}|np\.\w+\(|<class", text):
         return "it must say what came in plain words"
     return None
+
+
+@pytest.fixture(scope="module", autouse=True)
+def agg():
+    plt.switch_backend("agg")
+    yield
+    plt.close("all")
 
 
 @pytest.fixture(scope="module")

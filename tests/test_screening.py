@@ -7,7 +7,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from sklearn.dummy import DummyClassifier
+from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -131,6 +131,9 @@ def test_refuses_what_it_cannot_do(clicks):
     with pytest.raises(NotFittedError):
         screen_interactions(DynIntClassifier(), clicks.X, clicks.y)
     clf = DummyClassifier(strategy="prior").fit(clicks.X, clicks.y)
+    for wrong in (5, DummyClassifier, DummyRegressor().fit(clicks.X, clicks.y)):
+        with pytest.raises(TypeError, match="clf must be a fitted classifier with predict_proba"):
+            screen_interactions(wrong, clicks.X, clicks.y)
     with pytest.raises(ValueError, match="order must be"):
         screen_interactions(clf, clicks.X, clicks.y, order=7)
     with pytest.raises(ValueError, match="y must hold only the classes"):

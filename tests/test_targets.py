@@ -20,6 +20,7 @@ from sparsectr.targets import (
     class_factors,
     find_classes,
     label_numbers,
+    settle_classes,
     split_rows,
 )
 
@@ -128,6 +129,19 @@ def test_one_class_and_strangers():
     check_same_classes(np.array([3, 1, 3]), classes)
     with pytest.raises(ValueError, match="must be those of the first call"):
         check_same_classes(np.array([1, 2]), classes)
+
+
+def test_classes_are_listed_once_or_those_of_y():
+    labels = np.array([1, 3, 1])
+    assert settle_classes(labels, None, None).tolist() == [1, 3]
+    assert settle_classes(labels, [5, 3, 1], None).tolist() == [1, 3, 5]
+    known = np.array([1, 3, 5])
+    for listed in (None, [3, 5, 1]):
+        assert settle_classes(labels, listed, known).tolist() == [1, 3, 5]
+    with pytest.raises(ValueError, match="classes must be those of the first call"):
+        settle_classes(labels, [1, 3], known)
+    with pytest.raises(ValueError, match="classes must hold at least two classes, got 1 class, 3"):
+        settle_classes(labels, [3], None)
 
 
 def test_weights_pass_unchanged():

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sparsectr.interactions.interaction import Interaction
-from sparsectr.parameters import check_choice
+from sparsectr.parameters import check_choice, describe
 
 
 def to_interaction_constraints(
@@ -64,8 +64,8 @@ def to_interaction_constraints(
     names = list(feature_names)
     position = {name: j for j, name in enumerate(names)}
     if len(position) < len(names):
-        raise ValueError(f"feature_names must all be different, got {names}.")
-    crosses = [tuple(cross.fields) for cross in interactions]
+        raise ValueError(f"feature_names must all be different, got {describe(names)}.")
+    crosses = [_fields(cross) for cross in interactions]
     strangers = sorted({field for cross in crosses for field in cross} - position.keys())
     if strangers:
         raise ValueError(
@@ -80,3 +80,12 @@ def to_interaction_constraints(
     if library == "xgboost":
         return [[names[j] for j in group] for group in groups]
     return [list(group) for group in groups]
+
+
+def _fields(cross: Any) -> tuple[str, ...]:
+    if not hasattr(cross, "fields"):
+        raise TypeError(
+            "interactions must be a list of Interaction, such as clf.selected_interactions_, got "
+            f"{describe(cross)} in it."
+        )
+    return tuple(cross.fields)

@@ -17,10 +17,18 @@ from sparsectr.interactions.drawing import (
     figure_size,
     value_names,
 )
-from sparsectr.parameters import check_choice, check_integer
+from sparsectr.parameters import check_choice, check_integer, describe
 
 # Crosses that a picture shows if nobody says how many.
 MOST_CROSSES = {"bar": 20, "matrix": 100, "graph": 40, "stability": 20}
+# What their tables have.
+COLUMNS: dict[str, list[str]] = {
+    "bar": ["fields", "strength", "strength_error"],
+    "matrix": ["fields", "strength"],
+    "graph": ["fields", "strength"],
+    "stability": ["fields", "frequency", "mean_strength", "strength_std"],
+    "values": [],
+}
 DRAW: dict[str, Callable[[Any, pd.DataFrame], None]] = {
     "bar": draw_bars,
     "matrix": draw_matrix,
@@ -98,6 +106,7 @@ class InteractionDisplay:
             With the drawn axes in ``ax_``.
         """
         check_choice("kind", kind, ["bar", "matrix", "graph"])
+        _check_classifier(estimator)
         table = estimator.interaction_table().dropna(subset=["strength"])
         table = table[table["strength"] > 0]
         return cls(_strongest(table, n_interactions, kind), kind=kind).plot(ax=ax)
@@ -133,8 +142,9 @@ class InteractionDisplay:
             With the drawn axes in ``ax_``.
         """
         check_integer("n_values", n_values, 1)
-        if len(fields) != 2:
-            raise ValueError(f"fields must be the names of two fields, got {fields!r}.")
+        if not isinstance(fields, Sequence) or isinstance(fields, str) or len(fields) != 2:
+            raise ValueError(f"fields must be the names of two fields, got {describe(fields)}.")
+        _check_classifier(estimator)
         table = estimator.value_effects(fields, class_label=class_label)
         shown = np.ones(len(table), bool)
         for column in (0, 1):
@@ -187,6 +197,7 @@ class InteractionDisplay:
             If matplotlib is not installed.
         """
         check_choice("kind", self.kind, [*DRAW, "values"])
+        _check_table(self.table, self.kind)
         if not len(self.table):
             raise ValueError("there are no crosses to draw: the table has no rows.")
         plt = _import_pyplot()
@@ -207,7 +218,26 @@ class InteractionDisplay:
         return self
 
 
+def _check_classifier(estimator: Any) -> None:
+    if not hasattr(estimator, "interaction_table"):
+        raise TypeError(
+            f"estimator must be a fitted classifier of this package, got {describe(estimator)}."
+        )
+
+
+def _check_table(table: Any, kind: str) -> None:
+    """Check that a table has what a picture of this kind shows."""
+    needed = COLUMNS[kind]
+    if not isinstance(table, pd.DataFrame) or not {*needed} <= {*table.columns}:
+        columns = f" with the columns {[*table.columns]}" if hasattr(table, "columns") else ""
+        raise ValueError(
+            f"the table of a picture of kind {kind!r} must be a DataFrame with the columns "
+            f"{needed}, got {describe(table)}{columns}."
+        )
+
+
 def _strongest(table: pd.DataFrame, n_interactions: int | None, kind: str) -> pd.DataFrame:
+    _check_table(table, kind)
     if n_interactions is None:
         n_interactions = MOST_CROSSES[kind]
     check_integer("n_interactions", n_interactions, 1)

@@ -1,7 +1,6 @@
 """Discovered crosses as columns for any other model."""
 
 from collections.abc import Collection, Set
-from inspect import get_annotations
 from numbers import Integral
 from typing import Any, Self
 
@@ -27,7 +26,7 @@ from sparsectr.interactions.encoders import (
     make_folds,
     needs_target,
 )
-from sparsectr.interactions.interaction import Interaction
+from sparsectr.interactions.interaction import Interaction, lists_crosses
 from sparsectr.parameters import ParameterCheck, describe
 from sparsectr.targets import as_labels, find_classes, label_numbers
 
@@ -352,7 +351,7 @@ class InteractionFeatures(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
                 "estimator must be an estimator that lists crosses, got "
                 f"{describe(estimator)}; for crosses that you know, pass ListedInteractions([...])."
             )
-        if not _lists_crosses(estimator):
+        if not lists_crosses(estimator):
             raise TypeError(
                 "estimator must list crosses in selected_interactions_, got a "
                 f"{type(estimator).__name__}, whose class declares no such attribute; take a "
@@ -483,11 +482,3 @@ def _side_by_side(blocks: Any) -> Any:
     if len(blocks) == 1:
         return blocks[0]
     return sp.hstack(blocks, format="csr") if sp.issparse(blocks[0]) else np.hstack(blocks)
-
-
-def _lists_crosses(estimator: Any) -> bool:
-    """Tell whether an estimator, fitted or not, has or declares `selected_interactions_`."""
-    name = "selected_interactions_"
-    return hasattr(estimator, name) or any(
-        name in vars(cls) or name in get_annotations(cls) for cls in type(estimator).__mro__
-    )

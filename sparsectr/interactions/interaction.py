@@ -1,6 +1,7 @@
 """The record of a discovered cross."""
 
-from typing import NamedTuple
+from inspect import get_annotations
+from typing import Any, NamedTuple
 
 
 class Interaction(NamedTuple):
@@ -30,3 +31,11 @@ class Interaction(NamedTuple):
 
     def __str__(self) -> str:
         return f"{' × '.join(self.fields)} ({self.strength:.3f})"
+
+
+def lists_crosses(estimator: Any) -> bool:
+    """Tell whether an estimator, fitted or not, has or declares ``selected_interactions_``."""
+    name = "selected_interactions_"
+    return hasattr(estimator, name) or any(
+        name in vars(cls) or name in get_annotations(cls) for cls in type(estimator).__mro__
+    )

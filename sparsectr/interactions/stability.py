@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.parallel import Parallel, delayed
 
 from sparsectr.encoding.columns import as_table, take_rows
-from sparsectr.parameters import check_integer
+from sparsectr.interactions.interaction import lists_crosses
+from sparsectr.parameters import check_integer, describe
+from sparsectr.targets import as_labels
 
 
 def interaction_stability(
@@ -75,6 +78,14 @@ def interaction_stability(
     ('f0', 'f2')
     """
     check_integer("n_interactions", n_interactions, 1)
+    if isinstance(estimator, type) or not lists_crosses(estimator):
+        raise TypeError(
+            "estimator must be a classifier that lists crosses in selected_interactions_, got "
+            f"{describe(estimator)}."
+        )
+    if isinstance(cv, Integral | str):
+        cv = check_integer("cv", cv, 2)
+    as_labels(y)
     X = as_table(X)
     parts = list(check_cv(cv, y, classifier=is_classifier(estimator)).split(X, y))
     fits = Parallel(n_jobs=n_jobs)(

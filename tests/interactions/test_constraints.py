@@ -81,3 +81,9 @@ def test_hist_gradient_boosting_crosses_only_what_it_may(rows):
 def test_what_is_refused(names, library, message):
     with pytest.raises(ValueError, match=message):
         to_interaction_constraints(CROSSES, names, library=library)
+
+
+def test_what_is_no_interaction():
+    for wrong in (1, ("a", "b"), "ab"):
+        with pytest.raises(TypeError, match=r"interactions must be a list of Interaction, .* got"):
+            to_interaction_constraints([wrong], ["a", "b"])

@@ -289,3 +289,22 @@ def test_characters_that_no_font_draws():
 def test_names_that_only_escapes_tell_apart():
     assert len(set(short_names(["a\nb" + "x" * 40, "a\tb" + "x" * 40]).values())) == 2
     assert short_names(["a\nb", r"a\nb"]) == {"a\nb": r"a\nb", r"a\nb": r"a\nb"}
+
+
+@pytest.mark.parametrize("kind", ["bar", "matrix", "graph", "stability"])
+def test_tables_that_a_picture_cannot_show(kind):
+    for wrong in (None, [("a", "b")], TABLE.drop(columns="fields"), VALUES):
+        message = rf"kind '{kind}' must be a DataFrame with the columns \['fields', .* got "
+        with pytest.raises(ValueError, match=message):
+            InteractionDisplay(wrong, kind=kind).plot()
+
+
+def test_what_is_no_classifier_or_no_pair():
+    for wrong in (None, TABLE):
+        with pytest.raises(TypeError, match=r"estimator must be a fitted classifier .*, got "):
+            InteractionDisplay.from_estimator(wrong)
+        with pytest.raises(TypeError, match=r"estimator must be a fitted classifier .*, got "):
+            InteractionDisplay.from_values(wrong, ("hour", "shop"))
+    for wrong in (1, "ab", ("hour",), None):
+        with pytest.raises(ValueError, match="fields must be the names of two fields, got"):
+            InteractionDisplay.from_values(Fitted(), wrong)

@@ -9,6 +9,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold, StratifiedKFold
 
 from sparsectr import DynIntClassifier, Interaction, ProfitClassifier, interaction_stability
@@ -17,6 +18,8 @@ from sparsectr.datasets import make_clicks
 
 class Scripted(ClassifierMixin, BaseEstimator):
     """Finds crosses by the number of the first row, without looking at anything else."""
+
+    selected_interactions_: list[Interaction]
 
     def fit(self, X, y):
         self.classes_ = np.unique(y)
@@ -124,3 +127,16 @@ def test_every_container_gives_the_same_table():
     for same in (arrow, arrow.to_batches()[0], nw.from_native(arrow), pl.DataFrame(arrow)):
         found = interaction_stability(clf, same, clicks.y, cv=2)
         pd.testing.assert_frame_equal(found, expected)
+
+
+def test_what_cannot_be_compared():
+    X = pd.DataFrame({"a": list("xy") * 10, "b": list("xxyy") * 5})
+    y, clf = np.arange(20) % 2, DynIntClassifier()
+    for wrong in (None, DynIntClassifier, LogisticRegression()):
+        with pytest.raises(TypeError, match="estimator must be a classifier that lists crosses"):
+            interaction_stability(wrong, X, y)
+    for cv in (1, "five"):
+        with pytest.raises(ValueError, match=r"cv must be an int >= 2, got"):
+            interaction_stability(clf, X, y, cv=cv)
+    with pytest.raises(ValueError, match="y must have a label in every row, got 10 missing"):
+        interaction_stability(clf, X, np.where(y, np.nan, 0.0))

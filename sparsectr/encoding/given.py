@@ -12,6 +12,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from sparsectr.encoding.field_encoder import FieldEncoder
+from sparsectr.encoding.one_hot import warn_of_one_hot
 from sparsectr.parameters import describe
 
 
@@ -53,7 +54,7 @@ def encode_training_rows(
     table : DataFrame or ndarray, shape (n_rows, n_fields)
         A result of `as_table`.
     warn : bool, default=True
-        Whether to warn about the columns; see `FieldEncoder`.
+        Whether to warn about the columns; see `FieldEncoder` and `warn_of_one_hot`.
 
     Returns
     -------
@@ -74,4 +75,7 @@ def encode_training_rows(
         return kept, kept._encode(kept._check_table(table, reset=False), warn=warn)
     own: FieldEncoder = FieldEncoder() if isinstance(encoder, str) else clone(encoder)
     own.set_output(transform="default")
-    return own, own._fit(table, encode=True, warn=warn)
+    codes = own._fit(table, encode=True, warn=warn)
+    if warn:
+        warn_of_one_hot(codes, own.vocabularies_, list(own.get_feature_names_out()))
+    return own, codes

@@ -641,7 +641,7 @@ def test_numbers_of_other_kinds_do_what_plain_ones_do():
         "learning_rate": Fraction(1, 100),
         "max_epochs": np.int8(1),
     }
-    plain = {"embedding_dim": 200, "learning_rate": 0.01}
+    plain = {"embedding_dim": 200, "learning_rate": 0.01, "max_epochs": 1}
     fitted = make(**odd).fit(FRAME, Y)
     np.testing.assert_array_equal(
         fitted.predict_proba(FRAME), make(**plain).fit(FRAME, Y).predict_proba(FRAME)

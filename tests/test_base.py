@@ -74,6 +74,13 @@ def test_other_columns_are_refused(model, wrong):
 STRINGS = FRAME.to_numpy(dtype=object)
 
 
+@pytest.mark.parametrize("ask", ["predict_proba", "predict", "explain"])
+def test_a_table_without_names_is_warned_of_once(model, ask):
+    with pytest.warns(UserWarning, match="does not have valid feature names") as caught:
+        getattr(model, ask)(STRINGS)
+    assert len(caught) == 1
+
+
 @pytest.mark.parametrize(
     "table",
     [

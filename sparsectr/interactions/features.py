@@ -230,7 +230,7 @@ class InteractionFeatures(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         table = as_table(X)
         validate_data(self, table, reset=False, skip_check_array=True)
-        return self._encode(self._cross(self.field_encoder_.transform(table)), X)
+        return self._encode(self._cross(self.field_encoder_._encode(table)), X)
 
     @on_one_fit
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:

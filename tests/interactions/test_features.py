@@ -477,3 +477,11 @@ def test_numbers_stay_what_they_are_beside_categories(clicks, name):
     )
     assert "f0_missing" in onehot.get_feature_names_out()
     assert any(re.fullmatch(r"f0_\(-inf, .*\]", n) for n in onehot.get_feature_names_out())
+
+
+def test_a_table_without_names_is_warned_of_once(clicks):
+    features = InteractionFeatures(Lister(), encoder="codes").fit(clicks.X, clicks.y)
+    with pytest.warns(UserWarning, match="does not have valid feature names") as caught:
+        found = features.transform(clicks.X.to_numpy(dtype=object))
+    assert len(caught) == 1
+    np.testing.assert_array_equal(found, features.transform(clicks.X))

@@ -105,7 +105,8 @@ def screen_interactions(clf: Any, X: Any, y: Any, *, order: int = 2) -> pd.DataF
         rows = np.linspace(0, len(labels) - 1, n_rows).astype(int)
         table, labels = take_rows(table, rows), labels[rows]
     scores = screen_sets(
-        torch.from_numpy(np.asarray(encoder.transform(table), np.int32)),
+        # Of unknown values the classifier warns when it predicts.
+        torch.from_numpy(encoder._encode(encoder._check_table(table, reset=False), warn=False)),
         _residuals(clf, table, labels),
         encoder.vocabulary_sizes_.tolist(),
         order,

@@ -7,7 +7,13 @@ import pandas as pd
 import pytest
 from sklearn.pipeline import make_pipeline
 
-from sparsectr import DynIntClassifier, FieldEncoder, InteractionFeatures, UnknownValuesWarning
+from sparsectr import (
+    DynIntClassifier,
+    FieldEncoder,
+    InteractionFeatures,
+    UnknownValuesWarning,
+    screen_interactions,
+)
 from sparsectr.exceptions import warn_caller
 
 IDS = pd.DataFrame({"id": np.arange(60), "site": list("ab") * 30})
@@ -28,6 +34,7 @@ def fitted(estimator):
         lambda: fitted(CLASSIFIER).predict(OTHERS),
         lambda: fitted(make_pipeline(CLASSIFIER)).predict_proba(OTHERS),
         lambda: fitted(InteractionFeatures(CLASSIFIER)).transform(OTHERS),
+        lambda: screen_interactions(fitted(CLASSIFIER), OTHERS, np.arange(60) % 2),
         lambda: FieldEncoder().fit(FLOATS),
         lambda: CLASSIFIER.fit(FLOATS, np.arange(80) % 2),
     ],

@@ -28,6 +28,7 @@ from sparsectr.training.batches import LabelledRows, endless_batches
 from sparsectr.training.descent import descend
 from sparsectr.training.loop import EpochRecord, Schedule
 from sparsectr.training.losses import log_loss
+from sparsectr.training.memory import check_first_layer
 from sparsectr.training.optimizers import RowAdam, continuing, make_adam, make_optimizers
 from sparsectr.training.packing import pack_combinations, unpack_combinations
 from sparsectr.training.prior import add_embedding_prior, automatic_l2
@@ -366,6 +367,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
                 f"X must have at least {max(orders)} columns for crosses of order {max(orders)}, "
                 f"got {n_fields} feature(s)."
             )
+        check_first_layer(n_fields, self.embedding_dim, orders, self.hidden_units, task.device)
         config = OptFeatureConfig(
             granularity=self.granularity,
             combine=self.combine,
@@ -376,8 +378,8 @@ class OptFeatureClassifier(BaseInteractionClassifier):
             hidden_units=tuple(self.hidden_units),
             dropout=self.dropout,
         )
-        net = OptFeatureNet(task.vocabulary_sizes, self.embedding_dim, task.n_outputs, config)
-        return net.to(task.device)
+        sizes = task.vocabulary_sizes
+        return OptFeatureNet(sizes, self.embedding_dim, task.n_outputs, config).to(task.device)
 
     def _search(self, task: TrainingTask, net: OptFeatureNet) -> list[EpochRecord]:
         """Train weights and gates."""

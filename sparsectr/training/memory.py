@@ -6,12 +6,19 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from math import comb
 
 import torch
 
 BYTES = 4  # of a float32
+# What training holds of a weight: itself, its gradient, two moments, its best state so far.
+COPIES = 5
 # How torch says that it got no memory, beside its own OutOfMemoryError.
 REFUSALS = re.compile(r"allocate|not enough memory|out of memory|Storage size|overflow", re.I)
+
+
+class _ExplainedMemoryError(MemoryError):
+    """Say what is needed and what to change."""
 
 
 @contextmanager
@@ -39,6 +46,8 @@ def within_memory(
         _check_table(sum(vocabulary_sizes), embedding_dim, device)
     try:
         yield
+    except _ExplainedMemoryError:
+        raise
     except (RuntimeError, MemoryError) as error:
         text = str(error)
         if not isinstance(error, MemoryError) and not REFUSALS.search(text):
@@ -59,6 +68,45 @@ def _check_table(n_values: int, embedding_dim: int, device: torch.device) -> Non
             f"numbers each: they need {needed / 1e9:,.1f} GB, this machine has {there / 1e9:,.1f} "
             "GB; lower embedding_dim, or let encoder=FieldEncoder(...) keep fewer values "
             "(min_frequency, max_categories, hash_buckets)."
+        )
+
+
+def check_first_layer(
+    n_fields: int,
+    embedding_dim: int,
+    orders: Sequence[int],
+    hidden_units: Sequence[int],
+    device: torch.device,
+) -> None:
+    """Refuse an MLP over crosses whose first layer no memory can hold.
+
+    Parameters
+    ----------
+    n_fields : int
+        Number of fields.
+    embedding_dim : int
+        Inputs of the layer per field.
+    orders : sequence of int
+        Orders of the crosses, each of which is one more input.
+    hidden_units : sequence of int
+        Widths of the hidden layers; without any the layer has a single output.
+    device : torch.device
+        Where the net is trained.
+
+    Raises
+    ------
+    MemoryError
+        If training the layer needs more than all memory of the device.
+    """
+    n_inputs = n_fields * embedding_dim + sum(comb(n_fields, order) for order in orders)
+    width = [*hidden_units, 1][0]
+    needed, there = BYTES * COPIES * n_inputs * width, total_memory(device)
+    if there is not None and needed > there:
+        raise _ExplainedMemoryError(
+            f"the first layer must fit into memory, got {n_inputs:,} inputs, with the crosses of "
+            f"{n_fields:,} fields, and {width} units: its training needs {needed / 1e9:,.1f} GB, "
+            f"this machine has {there / 1e9:,.1f} GB; pass fewer columns, or lower the first of "
+            "hidden_units."
         )
 
 

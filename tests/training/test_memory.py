@@ -1,9 +1,11 @@
 """What does not fit into memory is refused in words."""
 
+import numpy as np
 import pytest
 import torch
 
-from sparsectr.training.memory import total_memory, within_memory
+from sparsectr import OptFeatureClassifier
+from sparsectr.training.memory import check_first_layer, total_memory, within_memory
 
 CPU = torch.device("cpu")
 
@@ -38,3 +40,21 @@ def test_a_refusal_of_memory_says_what_to_lower(refused):
 def test_other_errors_pass():
     with pytest.raises(RuntimeError, match="shapes"), within_memory([2], 2, CPU):
         raise RuntimeError("shapes differ")
+
+
+def test_a_first_layer_that_no_memory_holds_is_refused():
+    # Three fields have three pairs and one triple: (3 D + 4) * 10 weights, five times four bytes.
+    most = (total_memory(CPU) // (4 * 5 * 10) - 4) // 3
+    check_first_layer(3, most, (2, 3), (10, 4), CPU)
+    with pytest.raises(MemoryError, match=r"first layer .* 3 fields, and 10 units: .*hidden_units"):
+        check_first_layer(3, most + 1, (2, 3), (10, 4), CPU)
+
+
+def test_crosses_of_too_many_fields_are_refused_before_they_are_listed(monkeypatch):
+    X = np.arange(40).reshape(20, 2) % 3
+    clf = OptFeatureClassifier(max_epochs=1, random_state=0)
+    monkeypatch.setattr("sparsectr.training.memory.total_memory", lambda device: 20 * 33 * 100)
+    with pytest.raises(MemoryError, match=r"first layer .* crosses of 2 fields, and 256 units"):
+        clf.fit(X, X[:, 0] == 1)
+    assert not hasattr(clf, "classes_")
+    clf.set_params(hidden_units=(8,)).fit(X, X[:, 0] == 1)

@@ -38,6 +38,7 @@ from sparsectr.targets import (
     split_rows,
 )
 from sparsectr.training.batches import PIECE_ROWS, LabelledRows
+from sparsectr.training.intercept import fit_intercept
 from sparsectr.training.loop import EpochRecord, Schedule
 from sparsectr.training.memory import within_memory
 from sparsectr.training.prediction import is_saturated, predict_logits, to_probabilities
@@ -382,6 +383,8 @@ class BaseInteractionClassifier(
         with within_memory(task.vocabulary_sizes, made, task.device), schedule.threads():
             net, history = self._train_net(task, self._build_net(copy=True) if going_on else None)
         task.keep_counts(net)
+        if not one_epoch:  # the share of a class in one chunk is not that of the stream
+            fit_intercept(net, train, task.new_generator())
         self.history_: list[EpochRecord] = past + history
         before = vars(self).get("epoch_seconds_", np.full(len(past), np.nan))
         self.epoch_seconds_ = np.concatenate([before, reporter.seconds])

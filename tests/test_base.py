@@ -12,8 +12,10 @@ import pytest
 import sklearn
 import torch
 from public import CLASSIFIERS
+from scipy.special import expit
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_dataframe_column_names_consistency
@@ -188,8 +190,10 @@ def test_best_epoch_is_kept():
     model = make(max_epochs=40, learning_rate=0.05, n_iter_no_change=4)
     model.fit(FRAME.iloc[:160], noise[:160], X_val=FRAME.iloc[160:], y_val=noise[160:])
     losses = [record["validation_log_loss"] for record in model.history_]
-    p = model.predict_proba(FRAME.iloc[160:])[np.arange(80), noise[160:]]
-    assert -np.log(p).mean() == pytest.approx(min(losses), abs=1e-6)
+    areas = [record["validation_roc_auc"] for record in model.history_]
+    # Not the loss: the intercept has moved since.
+    area = roc_auc_score(noise[160:], model.predict_proba(FRAME.iloc[160:])[:, 1])
+    assert area == pytest.approx(areas[np.argmin(losses)], abs=1e-6)
     assert len(losses) == model.n_iter_ == np.argmin(losses) + 1 + 4 < 40
 
 
@@ -208,6 +212,71 @@ def test_weights_of_validation_rows_are_repeated_rows():
 def test_validation_rows_come_with_labels(given):
     with pytest.raises(ValueError, match="X_val and y_val must be passed together"):
         make().fit(FRAME, Y, **given)
+
+
+# The mean prediction ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cls", CLASSIFIERS)
+def test_rare_positives_and_a_nearly_unique_column(cls):
+    """One row in 150 is positive, and every second row has an id of its own."""
+    rng = np.random.default_rng(0)
+    n, n_train = 30_000, 15_000
+    X = pd.DataFrame(rng.integers(0, 20, (n, 3)), columns=list("abc")).assign(
+        id=rng.integers(0, n, n)
+    )
+    log_odds = -5.8 + (X["a"] % 3 == 0) + 0.8 * ((X["b"] + X["c"]) % 2)
+    true = expit(log_odds.to_numpy(dtype=float))
+    y = rng.random(n) < true
+    model = cls(random_state=0).fit(X[:n_train], y[:n_train])
+    predicted, share = model.predict_proba(X)[:, 1], y[:n_train].mean()
+    assert predicted[:n_train].mean() == pytest.approx(share, rel=0.05)
+
+    def expected_loss(p):
+        return -np.mean(true[n_train:] * np.log(p) + (1 - true[n_train:]) * np.log(1 - p))
+
+    assert expected_loss(predicted[n_train:]) < expected_loss(share)
+
+
+@pytest.mark.parametrize("cls", CLASSIFIERS)
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("monitor", ["log_loss", "roc_auc"])
+def test_weighted_mean_predictions_are_the_weighted_shares(cls, n_classes, monitor):
+    rng = np.random.default_rng(1)
+    labels = np.where(CODES[:, 1] == 2, 0, CODES[:, 0]) % n_classes
+    weights = rng.exponential(size=240) * np.array([1.0, 4.0, 0.5])[labels]
+    rows = {"X_val": FRAME[:80], "y_val": labels[:80]}  # so that training rows are known
+    model = cls(max_epochs=3, monitor=monitor, class_weight={1: 3.0}, random_state=0)
+    weights[-40:] = 0
+    for _ in range(2):  # the second time goes on with the fitted net
+        model.fit(FRAME, labels, sample_weight=weights, **rows).set_params(warm_start=True)
+        in_loss = weights * np.where(labels == 1, 3.0, 1.0)
+        shares = np.bincount(labels, in_loss) / in_loss.sum()
+        means = in_loss @ model.predict_proba(FRAME) / in_loss.sum()
+        np.testing.assert_allclose(means, shares, rtol=0.01)
+
+
+@pytest.mark.parametrize("cls", CLASSIFIERS)
+def test_a_chunk_of_one_class_does_not_set_the_mean(cls):
+    model = cls(max_epochs=3, random_state=0).fit(FRAME, Y)
+    before = model.predict_proba(FRAME)[:, 1].mean()
+    positive = Y == 1
+    model.partial_fit(FRAME[positive][:8], Y[positive][:8])
+    assert model.predict_proba(FRAME)[:, 1].mean() < before + 0.1
+
+
+@pytest.mark.parametrize("cls", CLASSIFIERS)
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_the_intercept_of_a_net_is_added_to_all_logits(cls, n_classes):
+    model = cls(max_epochs=1, random_state=0).fit(FRAME, CODES[:, 0] % n_classes)
+    net, codes = model._fitted_net(), torch.from_numpy(model.encoder_.transform(FRAME))
+    before = predict_logits(net, codes)
+    shift = torch.arange(1.0, len(net.intercept) + 1)
+    with torch.no_grad():
+        net.intercept.add_(shift)
+    np.testing.assert_allclose(
+        predict_logits(net, codes) - before, shift.expand(240, -1), atol=1e-5
+    )
 
 
 def test_area_under_the_curve():

@@ -178,6 +178,11 @@ class DynIntNet(nn.Module):
         self.output.weight.fill_(OUTPUT_START)
         self.output.bias[:] = prior_logits
 
+    @property
+    def intercept(self) -> Tensor:
+        """What is added to the logits of all rows, (K,)."""
+        return self.output.bias
+
     def forward(self, codes: Tensor) -> Tensor:
         """Return logits (B, K) of codes (B, F)."""
         embeddings = self.embedding(codes)
@@ -424,7 +429,9 @@ class DynIntClassifier(BaseInteractionClassifier):
     * row-wise Adagrad is the default optimizer of embeddings and Adam that of all else, the paper's
       FTRL is optional; its first proximal term is centred at the random initial weights instead of
       at 0, which would forget them, and it updates only the rows of a batch;
-    * values that training never saw take the mean embedding of their field.
+    * values that training never saw take the mean embedding of their field;
+    * at the end of `fit` the intercept alone goes to the minimum of the training loss, where the
+      mean prediction is the share of the class.
 
     Examples
     --------

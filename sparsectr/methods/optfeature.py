@@ -205,7 +205,9 @@ class OptFeatureClassifier(BaseInteractionClassifier):
     * open gates have a small price;
     * selection networks learn a hundred times as slowly as selection embeddings;
     * the search runs a fixed number of epochs and keeps the last gates;
-    * the retraining uses the rows of the search as well.
+    * the retraining uses the rows of the search as well;
+    * at the end of `fit` the intercept alone goes to the minimum of the training loss, where the
+      mean prediction is the share of the class.
 
     Examples
     --------

@@ -24,7 +24,7 @@ from sparsectr.training.cross_search import CrossSearch, SearchSettings, make_we
 from sparsectr.training.descent import descend
 from sparsectr.training.loop import EpochRecord
 from sparsectr.training.losses import log_loss
-from sparsectr.training.optimizers import continuing
+from sparsectr.training.optimizers import RowAdagrad, continuing
 from sparsectr.training.prior import add_embedding_prior
 from sparsectr.training.strengths import MOST_ROWS_BEHIND_MLP
 from sparsectr.training.task import TrainingTask
@@ -192,7 +192,10 @@ class ProfitClassifier(BaseInteractionClassifier):
       its beta scaled back; the paper's weight is ``ranking="weight"``;
     * before every order, sets are screened by residuals (``screening``);
     * batches of the architecture are shuffled, epochs are chosen on rows of their own;
-    * the betas have no weight decay.
+    * the betas have no weight decay;
+    * Adagrad's sums for the linear term start at the size of a look-up's gradient, not at 0;
+    * at the end of `fit` the intercept alone goes to the minimum of the training loss, where the
+      mean prediction is the share of the class.
 
     Examples
     --------
@@ -469,6 +472,9 @@ class ProfitClassifier(BaseInteractionClassifier):
         optimizers = make_weight_optimizers(net, rate, self.weight_decay, kind)
         net.predictor.seed(task.new_generator())
         add_embedding_prior(optimizers, net.embedding, task.train, self.embedding_l2)
+        for optimizer in optimizers:
+            if isinstance(optimizer, RowAdagrad):
+                optimizer.gradient_scales[net.predictor.linear.table.weight] = task.gradient_scale()
 
         def step(rows: Tensor) -> Tensor:
             batch = task.train.take(rows)

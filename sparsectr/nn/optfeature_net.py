@@ -185,6 +185,12 @@ class OptFeatureNet(nn.Module):
             ):
                 part.copy_(spread_vectors(centre, len(part), generator))
 
+    @property
+    def intercept(self) -> Tensor:
+        """What is added to the logits of all rows, (K,)."""
+        *_, last = self.mlp.linear_layers()
+        return last.bias
+
     def forward(self, codes: Tensor) -> Tensor:
         """Return logits (B, K) of codes (B, F)."""
         embeddings, vectors = self.look_up(codes)

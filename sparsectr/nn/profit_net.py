@@ -131,6 +131,11 @@ class ProfitNet(nn.Module):
         self.architecture.weight[:] = weights
         self.predictor.reset_parameters(generator, prior_logits)
 
+    @property
+    def intercept(self) -> Tensor:
+        """What is added to the logits of all rows, (K,)."""
+        return self.predictor.linear.bias
+
     @torch.no_grad()
     def take_over(self, searched: CrossSearchNet) -> None:
         """Copy embeddings and linear term of a search net, crosses of order 1 folded in."""

@@ -78,6 +78,22 @@ class TrainingTask:
         logs = (sums / sums.sum()).clamp(min=1e-6).log()
         return (logs - logs.mean()).float()
 
+    def gradient_scale(self) -> float:
+        """Return the size of the gradients of the sum loss by a logit, at the prior.
+
+        The root mean square over the logits of a row, and of these the mean over rows, each with
+        itself as its weight: the few large gradients of a rare class count as much as the many
+        small ones of the rest. Half the weight of a row for two classes, whatever their shares.
+        """
+        logits, weights = self.prior_logits().double(), self.train.weights.double()
+        if self.n_outputs == 1:
+            sizes = weights * (torch.sigmoid(logits) - self.train.targets).abs()
+        else:
+            shares = logits.softmax(0)
+            misses = shares.square().sum() + 1 - 2 * shares  # |shares - one-hot row|^2 by class
+            sizes = weights * (misses / self.n_outputs).sqrt()[self.train.targets]
+        return float(sizes @ sizes / sizes.sum())
+
     def split_off(self, share: float) -> tuple[TrainingTask, LabelledRows]:
         """Take a random share of the training rows away, for a search on rows of its own.
 

@@ -29,10 +29,11 @@ def fields(cross):
 class Oracle(ProfitClassifier):
     """The kept net with the planted crosses, without a search."""
 
+    crosses = ((0, 1), (1, 2), (3, 4), (2, 5, 6), (7, 8, 9))
+
     def _train_net(self, task, net):
-        crosses = ((0, 1), (1, 2), (3, 4), (2, 5, 6), (7, 8, 9))
         length = self._embedding_length(task)
-        net = ProfitNet(task.vocabulary_sizes, length, 1, ProfitConfig(crosses))
+        net = ProfitNet(task.vocabulary_sizes, length, 1, ProfitConfig(self.crosses))
         net.reset_parameters(task.new_generator(), task.prior_logits())
         return net, self._retrain(task, net, self.optimizer)
 
@@ -46,6 +47,20 @@ def planted():
     clf = ProfitClassifier(max_order=3, n_crosses={2: 3, 3: 5}, space="cp", random_state=0)
     clf.fit(clicks.X[train], clicks.y[train])
     return clicks, clf, train, test
+
+
+@pytest.mark.parametrize("class_weight", [None, "balanced"])
+def test_training_alone_comes_near_the_share_of_a_rare_class(class_weight, monkeypatch):
+    monkeypatch.setattr("sparsectr.base.fit_intercept", lambda *_: None)
+    clicks = make_clicks(20_000, 4, 30, crosses=[(0, 1)], base_rate=1 / 400, random_state=0)
+    clf = Oracle(class_weight=class_weight, random_state=0)
+    clf.crosses = ((0, 1),)
+    clf.fit(clicks.X, clicks.y)
+    weights = np.ones(20_000)
+    if class_weight:
+        weights[clicks.y == 1] = 1 / clicks.y.mean() - 1
+    mean = weights @ clf.predict_proba(clicks.X)[:, 1] / weights.sum()
+    assert mean == pytest.approx(weights @ clicks.y / weights.sum(), rel=0.2)
 
 
 def test_planted_crosses_without_traces_are_found(planted):

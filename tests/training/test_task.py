@@ -10,6 +10,7 @@ from torch import nn
 from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.training.batches import LabelledRows
 from sparsectr.training.loop import Schedule
+from sparsectr.training.losses import log_loss
 from sparsectr.training.task import TrainingTask
 
 
@@ -40,6 +41,11 @@ def make_task(targets, weights=None, n_outputs=1, sizes=(5, 4)):
     )
 
 
+def in_float64(rows):
+    targets = rows.targets.double() if rows.targets.is_floating_point() else rows.targets
+    return LabelledRows(rows.codes, targets, rows.weights.double())
+
+
 def test_generators_are_different_streams_and_come_again():
     first, again = make_task([0, 1]), make_task([0, 1])
     draws = [torch.rand(5, generator=first.new_generator()) for _ in range(4)]
@@ -58,6 +64,29 @@ def test_prior_logits_of_more_classes_give_the_shares():
     logits = task.prior_logits()
     torch.testing.assert_close(logits.softmax(0), torch.tensor([1.0, 1.5, 1.5]) / 4)
     assert abs(logits.sum().item()) < 1e-6
+
+
+@pytest.mark.parametrize("n_rare", [1, 5, 50])
+def test_the_scale_of_gradients_does_not_fall_with_the_share_of_a_class(n_rare):
+    assert make_task([1] * n_rare + [0] * (100 - n_rare)).gradient_scale() == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("targets", "weights", "n_outputs"),
+    [
+        ([0, 1, 1, 0], [1.0, 0.5, 1.0, 1.5], 1),
+        ([0, 0, 0, 1], [2 / 3, 2 / 3, 2 / 3, 2.0], 1),  # balanced
+        ([0, 1, 1, 2], [1.0, 0.5, 1.0, 1.5], 3),
+        ([0, 1, 1, 1], [1.0, 1.0, 1.0, 1.0], 3),  # a chunk without one of the classes
+    ],
+)
+def test_the_scale_of_gradients_is_their_mean_by_their_own_weight(targets, weights, n_outputs):
+    task = make_task(targets, weights, n_outputs)
+    logits = task.prior_logits().double().repeat(len(targets), 1).requires_grad_()
+    (log_loss(logits, in_float64(task.train)) * len(targets)).backward()
+    sizes = logits.grad.square().mean(1).sqrt()
+    expected = float(sizes @ sizes / sizes.sum())
+    assert task.gradient_scale() == pytest.approx(expected, rel=1e-6)
 
 
 def test_prior_logits_are_finite_without_a_class():

@@ -31,6 +31,23 @@ def test_equals_adagrad_for_rows_of_one_number(weight_decay):
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
 
 
+def test_sums_start_at_the_scale_of_a_look_up_in_a_mean_loss():
+    ours, plain, theirs = (torch.nn.Parameter(draw(0, (7, 1))) for _ in range(3))
+    row_adagrad = RowAdagrad([ours, plain], lr=0.05)
+    row_adagrad.gradient_scales[ours] = 6.0
+    row_adagrad.n_rows = 4
+    adagrad = torch.optim.Adagrad([theirs], lr=0.05, initial_accumulator_value=2.25)
+    for seed in range(1, 10):
+        for table in (ours, plain):
+            backward(table, torch.tensor([3, 0, 1, 2, 3, 6]), draw(seed, (6, 1)))
+        theirs.grad = ours.grad.to_dense()
+        row_adagrad.step()
+        adagrad.step()
+    touched = [0, 1, 2, 3, 6]
+    torch.testing.assert_close(ours[touched], theirs[touched], rtol=0, atol=1e-9)
+    assert ((plain - ours)[touched].abs() > 1e-3).all()  # a scale belongs to one table
+
+
 def test_follows_its_formula():
     table = torch.nn.Parameter(draw(0, (5, 3)))
     expected, sums = table.detach().numpy().copy(), np.zeros(5)

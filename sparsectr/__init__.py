@@ -10,9 +10,9 @@ from sparsectr.interactions.features import InteractionFeatures
 from sparsectr.interactions.interaction import Interaction
 from sparsectr.interactions.listed import ListedInteractions
 from sparsectr.interactions.stability import interaction_stability
-from sparsectr.methods.dynint import DynIntClassifier
-from sparsectr.methods.optfeature import OptFeatureClassifier
-from sparsectr.methods.profit import ProfitClassifier
+from sparsectr.methods.dynint.classifier import DynIntClassifier
+from sparsectr.methods.optfeature.classifier import OptFeatureClassifier
+from sparsectr.methods.profit.classifier import ProfitClassifier
 from sparsectr.screening import screen_interactions
 
 __version__ = version("sparsectr")

@@ -23,7 +23,7 @@ from sparsectr.encoding.columns import as_table
 from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.encoding.given import check_encoder, encode_training_rows
 from sparsectr.explanation import ExplanationMixin
-from sparsectr.kernels.dispatch import timed_compilation
+from sparsectr.kernels.fused import timed_compilation
 from sparsectr.kernels.threads import with_one_torch_thread
 from sparsectr.metrics import validation_values
 from sparsectr.parameters import ParameterCheck, reported_as

@@ -74,10 +74,10 @@ LAYERS = {
         "training",
     },
 }
-# The only folders that may use numba and Triton; sparsectr/kernels/dispatch.py imports them when
+# The only folders that may use numba and Triton; sparsectr/kernels/fused.py imports them when
 # they are needed.
 FUSED = {
-    "sparsectr/kernels/compiled/": {"numba", "llvmlite"},
+    "sparsectr/kernels/cpu/": {"numba", "llvmlite"},
     "sparsectr/kernels/gpu/": {"triton"},
 }
 TORCH_ONLY = {"kernels", "nn", "training"}
@@ -405,7 +405,7 @@ def test_checker_accepts_a_clean_package():
         ("encoding/x.py", "from torch import nn", 1, "encoding must not import torch"),
         ("training/x.py", "import pandas", 1, "training may use torch and numpy only, not pandas"),
         ("kernels/x.py", "import numba", 1, "kernels may use torch and numpy only, not numba"),
-        ("kernels/compiled/x.py", "import numba\nimport pandas", 2, "not pandas"),
+        ("kernels/cpu/x.py", "import numba\nimport pandas", 2, "not pandas"),
         ("kernels/x.py", "from sparsectr.nn.mlp import MLP", 1, "kernels must not import nn"),
         ("nn/x.py", "import sparsectr.training.loop", 1, "nn must not import training"),
         ("training/x.py", "from sparsectr.nn import mlp\nimport sparsectr.base", 2, "import base"),

@@ -15,7 +15,7 @@ from public import CLASSIFIERS
 
 from sparsectr import DynIntClassifier, OptFeatureClassifier
 from sparsectr.datasets import make_clicks
-from sparsectr.kernels.dispatch import fused_kernels
+from sparsectr.kernels.fused import fused_kernels
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="forks"),

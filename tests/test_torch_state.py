@@ -15,7 +15,7 @@ from sparsectr import (
     ProfitClassifier,
     screen_interactions,
 )
-from sparsectr.kernels.dispatch import fused_kernels
+from sparsectr.kernels.fused import fused_kernels
 
 
 def draw_rows(seed, n_rows=700):

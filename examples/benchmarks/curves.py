@@ -21,9 +21,9 @@ import numpy as np
 import torch
 from scipy.optimize import nnls
 
-from sparsectr.methods.dynint import DynIntConfig, DynIntNet
-from sparsectr.nn.search_net import CrossSearchNet
-from sparsectr.nn.search_spaces import SymmetricSpace
+from sparsectr.methods.dynint.net import DynIntConfig, DynIntNet
+from sparsectr.methods.profit.search_net import CrossSearchNet
+from sparsectr.methods.profit.search_spaces import SymmetricSpace
 from sparsectr.training.descent import descend
 from sparsectr.training.optimizers import make_optimizers
 

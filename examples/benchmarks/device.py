@@ -22,7 +22,7 @@ from peers import FuxiCTR
 from speed import SHAPES, fastest_epochs, make_table
 
 from sparsectr import DynIntClassifier, OptFeatureClassifier, ProfitClassifier
-from sparsectr.methods.dynint import VARIANTS, DynIntConfig, DynIntNet
+from sparsectr.methods.dynint.net import VARIANTS, DynIntConfig, DynIntNet
 from sparsectr.training.batches import LabelledRows
 from sparsectr.training.losses import log_loss
 from sparsectr.training.recording import WARM_UP_CALLS

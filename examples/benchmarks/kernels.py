@@ -12,16 +12,16 @@ import time
 import numpy as np
 import torch
 
-from sparsectr.kernels.dispatch import fused_kernels
 from sparsectr.kernels.ftrl import group_ftrl_rows_
+from sparsectr.kernels.fused import fused_kernels
 from sparsectr.kernels.pin import polynomial_sums
 from sparsectr.kernels.rows import AdagradTable, AdamTable, adagrad_rows_, adam_rows_
-from sparsectr.methods.dynint import DynIntConfig, DynIntNet
+from sparsectr.methods.dynint.net import DynIntConfig, DynIntNet
+from sparsectr.methods.profit.net import ProfitConfig, ProfitNet
+from sparsectr.methods.profit.search_net import CrossSearchNet
+from sparsectr.methods.profit.search_spaces import SymmetricSpace
+from sparsectr.methods.profit.symmetric import symmetric_sums
 from sparsectr.nn.cross_products import WeightedCrosses
-from sparsectr.nn.profit_net import ProfitConfig, ProfitNet
-from sparsectr.nn.search_net import CrossSearchNet
-from sparsectr.nn.search_spaces import SymmetricSpace
-from sparsectr.nn.symmetric import symmetric_sums
 from sparsectr.training.batches import LabelledRows
 from sparsectr.training.losses import log_loss
 

@@ -22,8 +22,8 @@ from sklearn.metrics import log_loss, roc_auc_score
 from suite.datasets import SOURCES, load_parts
 from suite.models import find_settings
 
-from sparsectr.methods.optfeature import OptFeatureClassifier
-from sparsectr.nn.optfeature_net import OptFeatureConfig, OptFeatureNet
+from sparsectr.methods.optfeature.classifier import OptFeatureClassifier
+from sparsectr.methods.optfeature.net import OptFeatureConfig, OptFeatureNet
 from sparsectr.training.batches import LabelledRows
 from sparsectr.training.loop import Schedule
 from sparsectr.training.task import TrainingTask

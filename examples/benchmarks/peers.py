@@ -14,7 +14,7 @@ from fuxictr.pytorch.dataloaders.npz_dataloader import NpzDataLoader
 from fuxictr.pytorch.models import BaseModel
 from torch import nn
 
-from sparsectr.training.cross_search import architecture_batch_size
+from sparsectr.methods.profit.search import architecture_batch_size
 
 EMBEDDING_DIM = 16
 HIDDEN_UNITS = (256, 128)  # the default of DeepCTR-Torch

@@ -18,7 +18,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import torch
 
-from sparsectr.nn.search_spaces import make_space
+from sparsectr.methods.profit.search_spaces import make_space
 
 FIELDS, ORDERS, ROUNDS = (10, 20, 39), (2, 3, 4), 3
 

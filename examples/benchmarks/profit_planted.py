@@ -16,8 +16,8 @@ from scipy.special import expit
 from sklearn.metrics import log_loss
 
 from sparsectr.datasets import make_clicks
-from sparsectr.methods.profit import ProfitClassifier
-from sparsectr.nn.profit_net import ProfitConfig, ProfitNet
+from sparsectr.methods.profit.classifier import ProfitClassifier
+from sparsectr.methods.profit.net import ProfitConfig, ProfitNet
 
 N_FIELDS, N_TRAIN, N_TEST = 20, 200_000, 20_000
 

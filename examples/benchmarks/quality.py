@@ -20,8 +20,8 @@ import pandas as pd
 from sklearn.metrics import log_loss, roc_auc_score
 from suite.datasets import SOURCES, load_parts
 
-from sparsectr.methods.dynint import DynIntClassifier
-from sparsectr.methods.profit import ProfitClassifier
+from sparsectr.methods.dynint.classifier import DynIntClassifier
+from sparsectr.methods.profit.classifier import ProfitClassifier
 
 DEEP = {
     "predictor": "mlp",

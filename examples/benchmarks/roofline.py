@@ -18,12 +18,12 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from sparsectr.kernels.dispatch import fused_kernels
-from sparsectr.methods.dynint import DynIntConfig, DynIntNet
-from sparsectr.nn.optfeature_net import OptFeatureConfig, OptFeatureNet
-from sparsectr.nn.profit_net import ProfitConfig, ProfitNet
-from sparsectr.nn.search_net import CrossSearchNet
-from sparsectr.nn.search_spaces import SymmetricSpace
+from sparsectr.kernels.fused import fused_kernels
+from sparsectr.methods.dynint.net import DynIntConfig, DynIntNet
+from sparsectr.methods.optfeature.net import OptFeatureConfig, OptFeatureNet
+from sparsectr.methods.profit.net import ProfitConfig, ProfitNet
+from sparsectr.methods.profit.search_net import CrossSearchNet
+from sparsectr.methods.profit.search_spaces import SymmetricSpace
 from sparsectr.training.batches import LabelledRows
 from sparsectr.training.losses import log_loss
 from sparsectr.training.optimizers import make_optimizers, set_batch_rows

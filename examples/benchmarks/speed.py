@@ -23,7 +23,7 @@ from peers import EMBEDDING_DIM, DeepCTR, FuxiCTR, Peer, PlainSearch, measure
 from torch.utils.data import DataLoader, TensorDataset
 
 from sparsectr import DynIntClassifier, OptFeatureClassifier, ProfitClassifier
-from sparsectr.kernels.dispatch import fused_kernels
+from sparsectr.kernels.fused import fused_kernels
 from sparsectr.training.batches import LabelledRows, shuffled_batches
 from sparsectr.training.prediction import predict_logits
 
@@ -99,7 +99,7 @@ class Ours:
             # The loop times its epochs by the wall clock; with one thread it is to be the CPU's.
             patch("sparsectr.training.loop.time.perf_counter", clock),
             # After the last epoch, and no part of it.
-            patch("sparsectr.methods.dynint.strongest_crosses", return_value=[]),
+            patch("sparsectr.methods.dynint.classifier.strongest_crosses", return_value=[]),
         ):
             self.model.fit(data.codes, data.labels, X_val=data.val_codes, y_val=data.val_labels)
         return fastest_epochs(self.model)

@@ -16,7 +16,7 @@ import time
 import numpy as np
 import torch
 
-from sparsectr.methods.dynint import DynIntConfig, DynIntNet
+from sparsectr.methods.dynint.net import DynIntConfig, DynIntNet
 from sparsectr.training.batches import LabelledRows
 from sparsectr.training.descent import descend
 from sparsectr.training.losses import log_loss

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from sparsectr.kernels.dispatch import fused_version
+from sparsectr.kernels.fused import fused_version
 
 
 class DenseTensors(NamedTuple):

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sparsectr.kernels.dispatch import fused_version
+from sparsectr.kernels.fused import fused_version
 from sparsectr.kernels.rows import decay_lookups, touched_rows
 
 

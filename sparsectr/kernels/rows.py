@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sparsectr.kernels.dispatch import fused_version
+from sparsectr.kernels.fused import fused_version
 
 # Look-ups of one row that a GPU sums in one thread.
 LONGEST_PIECE = 32

@@ -8,7 +8,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor, nn
 
-from sparsectr.kernels.dispatch import fused_version
+from sparsectr.kernels.fused import fused_version
 from sparsectr.nn.linear import undrawn
 
 Cross = tuple[int, ...]

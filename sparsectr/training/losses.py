@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.nn import functional
 
-from sparsectr.kernels.dispatch import fused_version
+from sparsectr.kernels.fused import fused_version
 from sparsectr.training.batches import LabelledRows
 
 

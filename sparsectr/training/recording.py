@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from sparsectr.kernels.dispatch import fused_on
+from sparsectr.kernels.fused import fused_on
 
 # A step of training: takes row numbers of the training set, and perhaps of other rows, trains on
 # them and returns the detached loss, shape ().

@@ -38,7 +38,7 @@ from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.exceptions import UnknownValuesWarning
 from sparsectr.interactions.features import InteractionFeatures
 from sparsectr.interactions.interaction import Interaction
-from sparsectr.methods.profit import ProfitClassifier
+from sparsectr.methods.profit.classifier import ProfitClassifier
 
 # category-encoders 2.11 with pandas 3.
 pytestmark = pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting' is deprecated")

@@ -5,9 +5,9 @@ from itertools import combinations
 import pytest
 import torch
 
+from sparsectr.methods.optfeature.net import OptFeatureConfig, OptFeatureNet
 from sparsectr.nn import interplay
 from sparsectr.nn.interplay import PairsBehindMLP, hide, joint_effects
-from sparsectr.nn.optfeature_net import OptFeatureConfig, OptFeatureNet
 
 SIZES = [5, 7, 4, 6, 3]
 FIELDS = range(len(SIZES))

@@ -10,7 +10,7 @@ from sklearn.utils.estimator_checks import (
 from torch import nn
 
 from sparsectr import DynIntClassifier, OptFeatureClassifier, ProfitClassifier
-from sparsectr.kernels.dispatch import fused_kernels
+from sparsectr.kernels.fused import fused_kernels
 from sparsectr.training.prediction import (
     BATCHES_AT_ONCE,
     CPU_BATCH,

@@ -1,6 +1,6 @@
 """The loss of a polynomial interaction network and its gradients on a GPU.
 
-As `sparsectr.kernels.compiled.pin_loss`, in steps: look the embeddings up; multiply them by the
+As `sparsectr.kernels.cpu.dynint.pin_loss`, in steps: look the embeddings up; multiply them by the
 weights of all layers at once; go up the layers to the loss and down again; multiply the gradients
 of the products by embeddings and by weights. The products of matrices are those of the library of
 the GPU, with the precision that torch is set to.
@@ -37,7 +37,7 @@ def polynomial_loss(
 ) -> Tensor | None:
     """Compute the mean log loss of a batch and all its gradients.
 
-    Parameters and result are those of `sparsectr.kernels.compiled.pin_loss.polynomial_loss`; None
+    Parameters and result are those of `sparsectr.kernels.cpu.dynint.pin_loss.polynomial_loss`; None
     for several subspaces and for long embeddings of many fields.
     """
     (n_rows, n_fields), dim, n_layers = codes.shape, table.shape[1], len(weights)

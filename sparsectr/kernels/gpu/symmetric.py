@@ -1,4 +1,4 @@
-"""Sums over all sets of fields on a GPU: see `sparsectr.nn.symmetric.symmetric_sums`.
+"""Sums over all sets of fields on a GPU: see `sparsectr.methods.profit.symmetric.symmetric_sums`.
 
 A program lets the polynomials of some columns, pairs of a row and a coordinate, grow field by
 field in its registers: ``e_k`` becomes ``e_k + y_m e_{k-1}``. The derivative by ``y_m`` is the

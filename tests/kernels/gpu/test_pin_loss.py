@@ -5,8 +5,8 @@ import copy
 import pytest
 import torch
 
-from sparsectr.kernels.dispatch import fused_kernels
-from sparsectr.methods.dynint import DynIntConfig, DynIntNet
+from sparsectr.kernels.fused import fused_kernels
+from sparsectr.methods.dynint.net import DynIntConfig, DynIntNet
 from sparsectr.training.batches import LabelledRows
 from sparsectr.training.losses import log_loss
 

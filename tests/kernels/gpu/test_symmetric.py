@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from sparsectr.kernels.dispatch import fused_kernels
-from sparsectr.nn.symmetric import symmetric_sums
+from sparsectr.kernels.fused import fused_kernels
+from sparsectr.methods.profit.symmetric import symmetric_sums
 
 fused = pytest.importorskip("sparsectr.kernels.gpu.symmetric", exc_type=ImportError)
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from sparsectr.kernels.dispatch import fused_kernels
+from sparsectr.kernels.fused import fused_kernels
 from sparsectr.training.optimizers import DenseAdam
 
 OPTIONS = {"lr": 0.03, "betas": (0.5, 0.99), "eps": 1e-6, "weight_decay": 0.2}

@@ -1,1 +1,0 @@
-"""Fused versions of the kernels for a CPU, compiled by numba; see `sparsectr.kernels.dispatch`."""

@@ -1,0 +1,1 @@
+"""Fused versions of the kernels for a CPU, compiled by numba; see `sparsectr.kernels.fused`."""

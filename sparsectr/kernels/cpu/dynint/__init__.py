@@ -1,0 +1,1 @@
+"""Losses and logits of `DynIntNet` on a CPU, fused."""

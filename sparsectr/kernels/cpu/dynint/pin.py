@@ -1,0 +1,329 @@
+"""Fused version of `sparsectr.kernels.pin`.
+
+A few batch rows at a time, turned on their side (`sparsectr.kernels.cpu.machine.blocks`), go through
+all layers: a layer is one product of matrices that lie in the cache. What happens to a batch row
+does not depend on the others of its block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd.function import FunctionCtx
+from torch.nn import functional
+
+from sparsectr.kernels.cpu.dynint.instances import (
+    instance_backward,
+    instance_factor,
+    load_instances,
+    make_instance_rooms,
+)
+from sparsectr.kernels.cpu.dynint.layers import scaled_backward, scaled_factor
+from sparsectr.kernels.cpu.machine.arrays import as_array
+from sparsectr.kernels.cpu.machine.blocks import (
+    add,
+    ask_for,
+    clear,
+    copy,
+    grow,
+    load,
+    look_up,
+    n_columns,
+    read_out,
+    spread,
+    step_back,
+    store,
+    sum_fields,
+)
+from sparsectr.kernels.cpu.machine.jit import compiled
+from sparsectr.kernels.cpu.machine.matrix import (
+    TILE_COLUMNS,
+    TILE_ROWS,
+    add_outer,
+    add_product,
+    add_up,
+    grow_by_product,
+    set_product,
+)
+from sparsectr.kernels.cpu.machine.pieces import zero_lines
+from sparsectr.kernels.cpu.machine.vectors import SHORT_WIDTH
+from sparsectr.kernels.threads import run_parts
+
+# Numbers of an interaction row in a block: with 39 fields, X_0 is then 20 KB and stays in the
+# fastest cache.
+BLOCK_COLUMNS = 128
+# Batch rows of a part. Gradients of weights are summed per part and then over parts, so that
+# they do not depend on the number of threads.
+PART_ROWS = 256
+
+
+def polynomial_sums(
+    embeddings: Tensor,
+    weights: Tensor,
+    left: Tensor | None,
+    right: Tensor | None,
+    n_subspaces: int,
+) -> Tensor:
+    """Run all layers; see the reference."""
+    # The kernels know "no vectors" by a length of zero.
+    none = weights.new_zeros(len(weights), len(embeddings), 0)
+    return _PolynomialSums.apply(  # type: ignore[no-any-return,no-untyped-call]
+        embeddings,
+        weights,
+        none if left is None else left.flatten(2),
+        none if right is None else right.flatten(2),
+        n_subspaces,
+    )
+
+
+def polynomial_logits(
+    codes: Tensor,
+    offsets: Any,
+    table: Any,
+    readout: Any,
+    bias: Any,
+    *weights: Any,
+    n_subspaces: int,
+) -> Any:
+    """Compute logits from codes in one pass, every row by itself.
+
+    Parameters
+    ----------
+    codes : Tensor of shape (B, F)
+    offsets : ndarray of shape (F,)
+        First row of every field.
+    table : ndarray of shape (V, D)
+    readout : ndarray of shape (K, F)
+    bias : ndarray of shape (K,)
+    *weights : L arrays of shape (n, n)
+    n_subspaces : int
+
+    Returns
+    -------
+    ndarray of shape (B, K), float32
+    """
+    logits = np.empty((len(codes), len(bias)), np.float32)
+    run_parts(
+        _logits_part,
+        -(-len(codes) // PART_ROWS),
+        as_array(codes),
+        offsets,
+        table,
+        stack_up(weights),
+        readout,
+        bias,
+        n_subspaces,
+        logits,
+    )
+    return logits
+
+
+class _PolynomialSums(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: FunctionCtx,
+        embeddings: Tensor,
+        weights: Tensor,
+        left: Tensor,
+        right: Tensor,
+        n_subspaces: int,
+    ) -> Tensor:
+        ctx.save_for_backward(embeddings, weights, left, right)
+        ctx.n_subspaces = n_subspaces  # type: ignore[attr-defined]
+        sums = embeddings.new_empty(embeddings.shape[:2])
+        run_parts(
+            _forward_part,
+            -(-len(embeddings) // PART_ROWS),
+            as_array(embeddings),
+            n_subspaces,
+            as_array(fill_up(weights, wide=right.numel() > 0)),
+            as_array(left),
+            as_array(right),
+            sums.numpy(),
+        )
+        return sums
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        embeddings, weights, left, right = ctx.saved_tensors  # type: ignore[attr-defined]
+        filled = fill_up(weights, wide=right.numel() > 0)
+        n_parts = -(-len(embeddings) // PART_ROWS)
+        of_embeddings = embeddings.new_empty(embeddings.shape)
+        of_weights = filled.new_zeros(n_parts, *filled.shape)
+        of_left, of_right = left.new_empty(left.shape), right.new_empty(right.shape)
+        run_parts(
+            _backward_part,
+            n_parts,
+            as_array(embeddings),
+            ctx.n_subspaces,  # type: ignore[attr-defined]
+            as_array(filled),
+            as_array(filled.mT),
+            as_array(left),
+            as_array(right),
+            as_array(gradients[0]),
+            of_embeddings.numpy(),
+            of_weights.numpy(),
+            of_left.numpy(),
+            of_right.numpy(),
+        )
+        n_rows = weights.shape[1]
+        return of_embeddings, of_weights.sum(0)[:, :n_rows, :n_rows], of_left, of_right, None
+
+
+def fill_up(weights: Tensor, wide: bool = False) -> Tensor:
+    """Add rows and columns of zeros up to whole tiles; wide ones are a matrix of products, too."""
+    n = weights.shape[1]
+    n_missing = -n % TILE_ROWS
+    n_columns = -n % TILE_COLUMNS if wide else n_missing
+    return functional.pad(weights, (0, n_columns, 0, n_missing))
+
+
+def stack_up(weights: Sequence[Any], wide: bool = False) -> Any:
+    """Stack arrays (n, m), filled up as by `fill_up`, which takes as long as some rows."""
+    n, m = weights[0].shape
+    n_columns = m + -m % (TILE_COLUMNS if wide else TILE_ROWS)
+    filled = np.zeros((len(weights), n + -n % TILE_ROWS, n_columns), np.float32)
+    for layer, weight in enumerate(weights):
+        filled[layer, :n, :m] = weight
+    return filled
+
+
+# Parts and blocks of a batch ---------------------------------------------------------------
+
+
+@compiled
+def _forward_part(
+    part: int,
+    embeddings: Any,
+    n_subspaces: int,
+    weights: Any,
+    left: Any,
+    right: Any,
+    sums: Any,
+) -> None:
+    """Compute the sums of the rows of one part."""
+    dim = embeddings.shape[2] // n_subspaces
+    start, stop = part * PART_ROWS, min(len(embeddings), (part + 1) * PART_ROWS)
+    n_block_rows = count_block_rows(stop - start, dim)
+    x = zero_lines((2, weights.shape[1], n_columns(n_block_rows, dim)))
+    factor = zero_lines(x.shape[1:])
+    n = embeddings.shape[1] * n_subspaces
+    n_terms = left.shape[2] // n
+    terms = zero_lines((n_terms, *x.shape[1:]))
+    rooms = make_instance_rooms(n_block_rows, weights.shape[1], dim, right.shape[2] // n)
+    for first in range(start, stop, n_block_rows):
+        last = min(stop, first + n_block_rows)
+        load(embeddings[first:last], dim, x[0])
+        copy(x[0], x[1])
+        for layer in range(len(weights)):
+            u, v = left[layer, first:last], right[layer, first:last]
+            if n_terms == 0:
+                set_product(weights[layer], x[0], factor)
+            elif right.shape[2] == 0:
+                scaled_factor(weights[layer], x[0], u, n, dim, terms, factor)
+            else:
+                instance_factor(weights[layer], x[0], u, v, n, dim, rooms, factor)
+            grow(x[1], factor, x[1])
+        sum_fields(x[1], dim, sums[first:last])
+
+
+@compiled
+def _logits_part(
+    part: int,
+    codes: Any,
+    offsets: Any,
+    table: Any,
+    weights: Any,
+    readout: Any,
+    bias: Any,
+    n_subspaces: int,
+    logits: Any,
+) -> None:
+    """Compute the logits of the rows of one part, without vectors."""
+    dim = table.shape[1] // n_subspaces
+    start, stop = part * PART_ROWS, min(len(codes), (part + 1) * PART_ROWS)
+    n_block_rows = count_block_rows(stop - start, dim)
+    x = zero_lines((2, weights.shape[1], n_columns(n_block_rows, dim)))
+    total = np.empty(x.shape[2], np.float32)
+    for first in range(start, stop, n_block_rows):
+        last = min(stop, first + n_block_rows)
+        coming = codes[last : last + n_block_rows]
+        ask_for(coming, offsets, table.ravel(), table.shape[1])
+        look_up(codes[first:last], offsets, table, dim, x[0])
+        for layer in range(len(weights)):
+            grow_by_product(weights[layer], x[0], x[min(layer, 1)], x[1])
+        read_out(x[1], dim, readout, bias, total, logits[first:last])
+
+
+@compiled
+def _backward_part(
+    part: int,
+    embeddings: Any,
+    n_subspaces: int,
+    weights: Any,
+    transposed: Any,
+    left: Any,
+    right: Any,
+    gradient: Any,
+    of_embeddings: Any,
+    of_weights: Any,
+    of_left: Any,
+    of_right: Any,
+) -> None:
+    """Compute all gradients of the rows of one part."""
+    n_layers = len(weights)
+    dim = embeddings.shape[2] // n_subspaces
+    start, stop = part * PART_ROWS, min(len(embeddings), (part + 1) * PART_ROWS)
+    n_block_rows = count_block_rows(stop - start, dim)
+    x = zero_lines((n_layers + 1, weights.shape[1], n_columns(n_block_rows, dim)))
+    factors = zero_lines(x.shape)
+    n = embeddings.shape[1] * n_subspaces
+    n_terms = left.shape[2] // n
+    terms = zero_lines((n_layers, n_terms, *x.shape[1:]))
+    rooms = make_instance_rooms(n_block_rows, weights.shape[1], dim, right.shape[2] // n)
+    scratch = zero_lines((4, *x.shape[1:]))
+    of_x, of_x0, of_factor, of_term = scratch[0], scratch[1], scratch[2], scratch[3]
+    partial_sums = zero_lines((*weights.shape, SHORT_WIDTH))
+    for first in range(start, stop, n_block_rows):
+        last = min(stop, first + n_block_rows)
+        load(embeddings[first:last], dim, x[0])
+        if right.shape[2] > 0:
+            load_instances(x[0], last - first, n, dim, rooms)
+        for layer in range(n_layers):
+            u, v, of_a = left[layer, first:last], right[layer, first:last], factors[layer]
+            if n_terms == 0:
+                set_product(weights[layer], x[0], of_a)
+            elif right.shape[2] == 0:
+                scaled_factor(weights[layer], x[0], u, n, dim, terms[layer], of_a)
+            else:
+                instance_factor(weights[layer], x[0], u, v, n, dim, rooms, of_a)
+            grow(x[layer], factors[layer], x[layer + 1])
+        spread(gradient[first:last], dim, of_x)
+        clear(of_x0)
+        for layer in range(n_layers - 1, -1, -1):
+            step_back(x[layer], factors[layer], of_x, of_factor)
+            u, v = left[layer, first:last], right[layer, first:last]
+            of_u, of_v = of_left[layer, first:last], of_right[layer, first:last]
+            if n_terms == 0:
+                add_outer(of_factor, x[0], partial_sums[layer])
+                add_product(transposed[layer], of_factor, of_x0)
+            elif right.shape[2] == 0:
+                state = u, terms[layer], x[0], transposed[layer], of_factor
+                scaled_backward(state, of_term, n, dim, partial_sums[layer], of_x0, of_u)
+            else:
+                inputs, of_weight = (weights[layer], u, v, of_factor), of_weights[part, layer]
+                instance_backward(inputs, n, dim, rooms, of_weight, of_x0, of_u, of_v)
+        add(of_x, of_x0)
+        store(of_x0, dim, of_embeddings[first:last])
+    for layer in range(n_layers if right.shape[2] == 0 else 0):
+        add_up(partial_sums[layer], of_weights[part, layer])
+
+
+@compiled
+def count_block_rows(n_rows: int, dim: int) -> int:
+    """Return how many of a part's rows go into a block."""
+    return min(n_rows, max(1, BLOCK_COLUMNS // dim))

@@ -1,0 +1,1 @@
+"""What kernels for a CPU are built of: vectors, matrices, blocks of rows."""

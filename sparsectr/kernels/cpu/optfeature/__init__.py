@@ -1,0 +1,1 @@
+"""The loss of `OptFeatureNet` on a CPU, fused."""

@@ -1,0 +1,1 @@
+"""Losses and logits of the nets of PROFIT on a CPU, fused."""

@@ -1,0 +1,217 @@
+"""The logits of a search for crosses, its log loss and gradients, in one pass from codes on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from sparsectr.kernels.cpu.machine.arrays import as_array
+from sparsectr.kernels.cpu.machine.blocks import (
+    ask_for_both,
+    count_product_columns,
+    count_product_rows,
+    look_up,
+    store_lookups,
+    store_rows,
+    store_slopes,
+    sum_linear,
+)
+from sparsectr.kernels.cpu.machine.jit import compiled
+from sparsectr.kernels.cpu.machine.losses import (
+    empty_rows,
+    weighted_log_loss,
+)
+from sparsectr.kernels.cpu.machine.pieces import empty_lines, fill_piece, sum_piece, zero_lines
+from sparsectr.kernels.cpu.profit.symmetric import (
+    PART_ROWS,
+    descend_to_betas,
+    descend_to_x,
+    direct,
+    empty_outer,
+    empty_rooms,
+    finish_betas,
+    join_betas,
+    lowest_wanted,
+    make_factors,
+    split_of_betas,
+    start_of_betas,
+    sum_polynomials,
+)
+from sparsectr.kernels.memory import empty
+from sparsectr.kernels.one_pass import one_pass_loss
+from sparsectr.kernels.rows import lookup_gradient
+from sparsectr.kernels.threads import run_parts
+
+
+def symmetric_logits(
+    codes: Tensor,
+    offsets: Tensor,
+    tables: tuple[Tensor, Tensor],
+    bias: Tensor,
+    betas: list[Tensor],
+) -> Any:
+    """Compute the logits that `symmetric_loss` is the loss of, (B, 1), float32."""
+    logits = np.empty((len(codes), 1), np.float32)
+    run_parts(
+        _logits_part,
+        -(-len(codes) // PART_ROWS),
+        as_array(codes),
+        as_array(offsets),
+        as_array(tables[0]),
+        as_array(tables[1]).ravel(),
+        as_array(bias),
+        join_betas(betas),
+        logits,
+    )
+    return logits
+
+
+def symmetric_loss(
+    codes: Tensor,
+    targets: Tensor,
+    row_weights: Tensor,
+    offsets: Tensor,
+    tables: tuple[Tensor, Tensor],
+    bias: Tensor,
+    betas: list[Tensor],
+    *,
+    of_betas: bool,
+) -> Tensor:
+    """Compute the mean log loss of a batch, and gradients, in one pass from codes to gradients.
+
+    The logit of a row is its linear term and the sum of `symmetric_sums` over the coordinates.
+
+    Parameters
+    ----------
+    codes : Tensor of shape (B, F)
+    targets, row_weights : Tensor of shape (B,)
+        0 or 1; weight in the sum of the losses, which is divided by B.
+    offsets : Tensor of shape (F,)
+        First row of every field.
+    tables : pair of tensors of shapes (V, D) and (V, 1)
+        Embeddings and linear term; their gradients are sparse.
+    bias : Tensor of shape (1,)
+    betas : list of tensors of shape (R, F)
+        One per order, from 1 on.
+    of_betas : bool
+        Whether the gradient is that of the betas that require one, or that of everything else.
+
+    Returns
+    -------
+    Tensor of shape ()
+    """
+    table, linear = tables
+    n_parts = -(-len(codes) // PART_ROWS)
+    losses, of_bias = np.zeros((2, n_parts))
+    for_betas = [of_betas and beta.requires_grad for beta in betas]
+    n_fields, n_rows = codes.shape[1], 0 if of_betas else len(codes)
+    rows, of_lookups = empty_rows(n_fields, n_rows), empty(n_fields, n_rows, table.shape[1])
+    of_linear = empty(n_fields, n_rows)
+    of_architecture = start_of_betas(n_parts, betas, for_betas)
+    run_parts(
+        _loss_part,
+        n_parts,
+        *(as_array(t) for t in (codes, targets, row_weights, offsets, table)),
+        as_array(linear).ravel(),
+        as_array(bias),
+        join_betas(betas),
+        lowest_wanted(for_betas),
+        losses,
+        of_bias,
+        rows.numpy(),
+        of_lookups.numpy(),
+        of_linear.numpy(),
+        of_architecture,
+    )
+    of_others: list[Tensor | None] = [None, None, None]
+    if not of_betas:
+        of_others = [
+            lookup_gradient(rows, of_lookups, table.shape),
+            lookup_gradient(rows, of_linear, linear.shape),
+            bias.new_tensor([of_bias.sum()]),
+        ]
+    gradients = [*of_others, *split_of_betas(of_architecture, for_betas)]
+    return one_pass_loss(losses.sum(), (table, linear, bias, *betas), gradients)
+
+
+@compiled
+def _logits_part(
+    part: int,
+    codes: Any,
+    offsets: Any,
+    table: Any,
+    linear: Any,
+    bias: Any,
+    betas: Any,
+    logits: Any,
+) -> None:
+    """Compute the logits of the rows of one part."""
+    dim, n_block_rows = table.shape[1], count_product_rows(table.shape[1])
+    factors = make_factors(betas)
+    rooms = empty_rooms(factors, count_product_columns(n_block_rows, dim))
+    x, _, total = rooms
+    stop = min(len(codes), (part + 1) * PART_ROWS)
+    for first in range(part * PART_ROWS, stop, n_block_rows):
+        last = min(stop, first + n_block_rows)
+        ask_for_both(codes[last : last + n_block_rows], offsets, table, linear, 1)
+        look_up(codes[first:last], offsets, table, dim, x[0])
+        sum_polynomials(factors, rooms)
+        for b in range(first, last):
+            of_fields = sum_piece(total, (b - first) * dim, dim)
+            logits[b, 0] = bias[0] + of_fields + sum_linear(codes[b], offsets, linear)
+
+
+@compiled
+def _loss_part(
+    part: int,
+    codes: Any,
+    targets: Any,
+    row_weights: Any,
+    offsets: Any,
+    table: Any,
+    linear: Any,
+    bias: Any,
+    betas: Any,
+    lowest: Any,
+    losses: Any,
+    of_bias: Any,
+    rows: Any,
+    of_lookups: Any,
+    of_linear: Any,
+    of_betas: Any,
+) -> None:
+    """Compute the loss of the rows of one part, and the gradients that are wanted."""
+    dim, n_block_rows = table.shape[1], count_product_rows(table.shape[1])
+    n_columns, factors = count_product_columns(n_block_rows, dim), make_factors(betas)
+    rooms, outer = empty_rooms(factors, n_columns), empty_outer(factors, len(of_betas) > 0)
+    x, _, total = rooms
+    direction, of_x = empty_lines(n_columns), zero_lines(x.shape[1:])
+    slopes = np.empty(n_block_rows, np.float32)
+    stop = min(len(codes), (part + 1) * PART_ROWS)
+    for first in range(part * PART_ROWS, stop, n_block_rows):
+        last = min(stop, first + n_block_rows)
+        ask_for_both(codes[last : last + n_block_rows], offsets, table, linear, 1)
+        look_up(codes[first:last], offsets, table, dim, x[0])
+        sum_polynomials(factors, rooms)
+        # Of missing rows nothing is wanted.
+        fill_piece(direction, 0, np.float32(0), n_columns)
+        for b in range(first, last):
+            logit = bias[0] + sum_piece(total, (b - first) * dim, dim)
+            logit += sum_linear(codes[b], offsets, linear)
+            loss, slope = weighted_log_loss(logit, targets[b], row_weights[b], len(codes))
+            losses[part] += loss
+            fill_piece(direction, (b - first) * dim, slope, dim)
+            of_bias[part] += slope
+            slopes[b - first] = slope
+        direct(factors, direction, rooms)
+        if of_linear.size > 0:
+            store_rows(codes[first:last], offsets, first, rows)
+            store_slopes(slopes, first, last - first, of_linear)
+            descend_to_x(factors, direction, rooms, of_x)
+            store_lookups(of_x, dim, first, last - first, of_lookups)
+        if len(of_betas) > 0:
+            descend_to_betas(factors, direction, lowest, rooms, outer)
+    if len(of_betas) > 0:
+        finish_betas(factors, lowest, outer, of_betas[part])

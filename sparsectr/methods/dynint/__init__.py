@@ -1,0 +1,1 @@
+"""DynInt: see `classifier.py` for the estimator, `net.py` for the net."""

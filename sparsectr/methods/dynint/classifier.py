@@ -1,0 +1,349 @@
+"""DynInt: polynomial interactions whose weights depend on the instance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from scipy.stats import loguniform
+from torch import Tensor
+
+from sparsectr.base import BaseInteractionClassifier
+from sparsectr.encoding.field_encoder import FieldEncoder
+from sparsectr.methods.dynint.net import (
+    VARIANTS,
+    DynIntConfig,
+    DynIntNet,
+)
+from sparsectr.nn.contributions import strongest_crosses
+from sparsectr.parameters import ParameterCheck
+from sparsectr.training.descent import descend
+from sparsectr.training.loop import EpochRecord
+from sparsectr.training.losses import log_loss
+from sparsectr.training.optimizers import (
+    OPTIMIZERS,
+    continuing,
+    make_optimizers,
+    zero_row_share,
+)
+from sparsectr.training.prior import add_embedding_prior
+from sparsectr.training.task import TrainingTask
+
+# Crosses of higher orders exist in deeper nets, but are too many to list.
+LARGEST_LISTED_ORDER = 3
+# The paper has at most 4; thousands would take minutes to build and more to train.
+MOST_LAYERS = 100
+
+
+class DynIntClassifier(BaseInteractionClassifier):
+    """Classify rows of categorical fields by polynomial interactions of their embeddings.
+
+    Every layer multiplies the embeddings of a row by linear combinations of them, so that L
+    layers hold crosses of up to L + 1 fields. In the dynamic variants the combinations depend on
+    the row through small gate networks. See `DynIntNet` for the formulas.
+
+    The method weighs crosses but selects none: ``selected_interactions_`` is a ranking.
+
+    Parameters
+    ----------
+    variant : {"pin", "da", "dgp", "dwp"}, default="pin"
+        What depends on the row: nothing ("pin"), a gate per interaction row (dynamic activation,
+        "da"), the singular values of the weights (dynamic generated parameters, "dgp"), or a
+        low-rank factor on the weights (dynamic weighted parameters, "dwp").
+    n_layers : int, default=2
+        Number L of interaction layers.
+    n_subspaces : int, default=1
+        Number of parts that every embedding is cut into; crosses then run between parts. A
+        divisor of ``embedding_dim``.
+    rank : int or "auto", default="auto"
+        Rank of the generated weights. "auto": 1 for "dwp"; half the number of interaction
+        rows, but 2 to 16, for "dgp". At most the number of interaction rows.
+    reduction_ratio : int, default=8
+        Gate networks have ``n_fields * embedding_dim / reduction_ratio`` hidden units, at least 8.
+    orthogonal_penalty : float, default=1e-3
+        Weight of the absolute cosines between the rank's vectors ("dgp", "dwp").
+    optimizer : {"adagrad", "adam", "ftrl"}, default="adagrad"
+        What trains the embedding table: Adagrad with one step length per row, Adam on touched
+        rows, or FTRL with a group lasso on the rows, which sets the embeddings of uninformative
+        values to zero. The other weights follow Adam, with "ftrl" FTRL. Where ``partial_fit`` or
+        ``warm_start`` goes on with trained embeddings, "adagrad" gives way to "adam".
+    ftrl_l1 : float, default=0.1
+        Strength of the group lasso, only with ``optimizer="ftrl"``. An embedding is exactly zero
+        while its gradients, summed over all rows and epochs, and the pull towards its first value
+        have a norm of at most ``ftrl_l1 * sqrt(embedding_dim)``. The default zeroes next to
+        nothing; from about 1 on, values without information and rare values go.
+    ftrl_l2 : float, default=0.1
+        Weight of ``|e|^2 / 2``, once for the whole training and on the scale of the loss summed
+        over all rows, only with ``optimizer="ftrl"``. ``embedding_l2`` acts beside it.
+    ftrl_beta : float, default=1.0
+        How firmly embeddings hold on to their first values, only with ``optimizer="ftrl"``. Larger
+        values make the first steps shorter, and need a larger ``ftrl_l1`` for the same zeros.
+    embedding_dim : int, default=16
+        Length D of an embedding.
+    embedding_l2 : float, default=1e-3
+        Weight of ``|e|^2 / 2``, summed over all values, beside the mean log loss.
+    learning_rate : float, default=5e-3
+        Step size of the optimizers. Embeddings take steps 30 times as long under "adagrad". Under
+        "ftrl" all weights take steps 20 times as long.
+    weight_decay : float, default=1e-6
+        L2 penalty per step of the optimizers.
+    batch_size : int or "auto", default="auto"
+        Rows per step. "auto": the power of two that gives about 400 steps per epoch, from 32 to
+        4,096.
+    max_epochs : int, default=30
+        Maximum number of passes over the training rows.
+    early_stopping : bool or "auto", default="auto"
+        Whether training stops when the validation metric stops improving; the weights of the best
+        epoch are restored. "auto": if there are at least 500 rows, or validation rows are passed to
+        `fit`.
+    monitor : {"log_loss", "roc_auc"}, default="log_loss"
+        The validation metric that early stopping watches.
+    validation_fraction : float, default=0.1
+        Share of the rows set apart for early stopping, if no ``X_val`` is passed to `fit`.
+    n_iter_no_change : int, default=3
+        Number of epochs without improvement before training stops. Each of them lowers the learning
+        rate to a tenth.
+    n_interactions : int, default=50
+        Maximum number of crosses in ``selected_interactions_``.
+    class_weight : dict, "balanced" or None, default=None
+        Factor of every class in the loss; "balanced": the inverse of the summed weight of its rows.
+    encoder : FieldEncoder, FrozenEstimator or "auto", default="auto"
+        Turns columns into codes; "auto" is ``FieldEncoder()``. A given encoder is cloned and fitted
+        anew, a fitted one too; ``FrozenEstimator(fitted)`` keeps its vocabularies.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the fitted net, with the same vocabularies. Parameters that shape
+        the net must not have changed.
+    device : str, default="auto"
+        Where to train: "cpu", "cuda", ...; "auto" takes a GPU if there is one.
+    random_state : int, RandomState or None, default=None
+        Source of all random numbers: validation split, initial weights, order of the rows.
+    verbose : int, default=0
+        Whether to print one line per epoch (1) or nothing (0).
+
+    Attributes
+    ----------
+    selected_interactions_ : list of Interaction
+        The strongest crosses of two and three fields, strongest first. Strength is the standard
+        deviation, over training rows, of what all monomials of exactly these fields add to
+        the log-odds, with the gates of each row. For more than two classes: root mean square over
+        the classes' logits.
+    classes_ : ndarray of shape (n_classes,)
+        The class labels.
+    encoder_ : FieldEncoder
+        The fitted encoder.
+    history_ : list of dict
+        One record per epoch: phase, epoch, train_loss, validation_log_loss,
+        validation_roc_auc.
+    epoch_seconds_ : ndarray of float64, shape (n_iter_,)
+        Seconds that every epoch took; NaN for those before the estimator was copied or read from
+        a file. Files and copies hold none.
+    n_iter_ : int
+        Number of epochs.
+    n_parameters_ : dict of str to int
+        Number of weights by part: embedding, layers, gates, output.
+    rank_ : int
+        The rank used.
+    zero_row_share_ : float
+        Share of embeddings that are exactly zero. Only with ``optimizer="ftrl"``.
+    batch_size_ : int
+        The batch size used.
+    early_stopping_ : bool
+        Whether early stopping was used.
+    device_ : str
+        Where the net was trained.
+    n_features_in_ : int
+        Number of fields.
+    feature_names_in_ : ndarray of shape (n_fields,)
+        Names of the columns, if all are strings.
+    param_distributions : dict
+        A space of settings for a random search, the same for all objects of the class: lists, and
+        log-uniform distributions of scipy. Without ``max_epochs``, which may be the resource of a
+        successive halving.
+
+    See Also
+    --------
+    FieldEncoder : Turns columns into codes.
+
+    Notes
+    -----
+    Source: Y. Yan and L. Li, "DynInt: Dynamic Interaction Modeling for Large-scale
+    Click-Through Rate Prediction", DLP-KDD 2022. Beside the differences listed in `DynIntNet`:
+
+    * embeddings have a normal prior that counts every value once (``embedding_l2``);
+    * row-wise Adagrad is the default optimizer of embeddings and Adam that of all else, the paper's
+      FTRL is optional; its first proximal term is centred at the random initial weights instead of
+      at 0, which would forget them, and it updates only the rows of a batch;
+    * values that training never saw take the mean embedding of their field;
+    * at the end of `fit` the intercept alone goes to the minimum of the training loss, where the
+      mean prediction is the share of the class.
+
+    Examples
+    --------
+    >>> from sparsectr import DynIntClassifier
+    >>> from sparsectr.datasets import make_clicks
+    >>> clicks = make_clicks(5000, 4, 10, crosses=[(0, 2)], random_state=0)
+    >>> clf = DynIntClassifier(random_state=0).fit(clicks.X, clicks.y)
+    >>> clf.selected_interactions_[0].fields
+    ('f0', 'f2')
+    """
+
+    _net_class = DynIntNet
+    _net_parameters = (
+        *BaseInteractionClassifier._net_parameters,
+        "variant",
+        "n_layers",
+        "n_subspaces",
+        "rank",
+        "reduction_ratio",
+    )
+    param_distributions: ClassVar[dict[str, Any]] = {
+        "variant": VARIANTS,
+        "n_layers": [1, 2, 3],
+        "n_subspaces": [1, 2, 4],  # each divides every embedding_dim
+        "embedding_dim": [8, 16, 32],
+        "embedding_l2": loguniform(1e-5, 1e-1),
+        "learning_rate": loguniform(1e-3, 2e-2),
+    }
+
+    def __init__(
+        self,
+        *,
+        variant: str = "pin",
+        n_layers: int = 2,
+        n_subspaces: int = 1,
+        rank: int | str = "auto",
+        reduction_ratio: int = 8,
+        orthogonal_penalty: float = 1e-3,
+        optimizer: Literal["adagrad", "adam", "ftrl"] = "adagrad",
+        ftrl_l1: float = 0.1,
+        ftrl_l2: float = 0.1,
+        ftrl_beta: float = 1.0,
+        embedding_dim: int = 16,
+        embedding_l2: float = 1e-3,
+        learning_rate: float = 5e-3,
+        weight_decay: float = 1e-6,
+        batch_size: int | str = "auto",
+        max_epochs: int = 30,
+        early_stopping: bool | str = "auto",
+        monitor: str = "log_loss",
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 3,
+        n_interactions: int = 50,
+        class_weight: dict[Any, float] | str | None = None,
+        encoder: FieldEncoder | str = "auto",
+        warm_start: bool = False,
+        device: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
+        super().__init__(
+            embedding_dim=embedding_dim,
+            embedding_l2=embedding_l2,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            batch_size=batch_size,
+            max_epochs=max_epochs,
+            early_stopping=early_stopping,
+            monitor=monitor,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            n_interactions=n_interactions,
+            class_weight=class_weight,
+            encoder=encoder,
+            warm_start=warm_start,
+            device=device,
+            random_state=random_state,
+            verbose=verbose,
+        )
+        self.variant = variant
+        self.n_layers = n_layers
+        self.n_subspaces = n_subspaces
+        self.rank = rank
+        self.reduction_ratio = reduction_ratio
+        self.orthogonal_penalty = orthogonal_penalty
+        self.optimizer = optimizer
+        self.ftrl_l1 = ftrl_l1
+        self.ftrl_l2 = ftrl_l2
+        self.ftrl_beta = ftrl_beta
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check = ParameterCheck(self)
+        check.choice("variant", VARIANTS)
+        check.integer("n_layers", 1, MOST_LAYERS)
+        check.integer("n_subspaces", 1)
+        if self.embedding_dim % self.n_subspaces:
+            raise ValueError(
+                f"n_subspaces must divide embedding_dim = {self.embedding_dim}, "
+                f"got {self.n_subspaces}."
+            )
+        check.integer("rank", 1, or_auto=True)
+        check.integer("reduction_ratio", 1)
+        check.real("orthogonal_penalty", 0)
+        check.choice("optimizer", OPTIMIZERS)
+        check.real("ftrl_l1", 0)
+        check.real("ftrl_l2", 0)
+        check.real("ftrl_beta", 0, open_low=True)
+
+    def _train_net(
+        self, task: TrainingTask, net: DynIntNet | None
+    ) -> tuple[DynIntNet, list[EpochRecord]]:
+        going_on = net is not None
+        kind = continuing(self.optimizer) if going_on else self.optimizer
+        if net is None:
+            net = self._make_net(task)
+        optimizers = make_optimizers(
+            [net.embedding.weight],
+            [p for name, p in net.named_parameters() if not name.startswith("embedding.")],
+            kind,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            ftrl={"l1": self.ftrl_l1, "l2": self.ftrl_l2, "beta": self.ftrl_beta},
+            going_on=going_on,
+        )
+        add_embedding_prior(optimizers, net.embedding, task.train, self.embedding_l2)
+
+        def step(rows: Tensor) -> Tensor:
+            batch = task.train.take(rows)
+            penalty = self.orthogonal_penalty if self.variant in ("dgp", "dwp") else 0.0
+            loss = net.loss_in_one_pass(batch.codes, batch.targets, batch.weights, penalty)
+            if loss is None:
+                embeddings = net.embedding(batch.codes)
+                gates = net.compute_gates(embeddings)
+                loss = log_loss(net.combine(embeddings, gates), batch)
+                if penalty:
+                    loss = loss + penalty * net.penalty(gates)
+            descend(loss, optimizers, len(rows))
+            return loss.detach()
+
+        # FTRL shortens its steps itself.
+        annealed = optimizers if self.optimizer != "ftrl" else ()
+        history = task.run(net, step, annealed=annealed)
+        self.rank_ = net.config.rank
+        if self.optimizer == "ftrl":
+            self.zero_row_share_ = zero_row_share(net.embedding.weight)
+        return net, history
+
+    def _make_net(self, task: TrainingTask) -> DynIntNet:
+        n_rows = len(task.vocabulary_sizes) * self.n_subspaces
+        if isinstance(self.rank, str):
+            rank = 1 if self.variant == "dwp" else min(16, max(2, n_rows // 2))
+        else:
+            rank = self.rank
+        n_inputs = len(task.vocabulary_sizes) * self.embedding_dim
+        config = DynIntConfig(
+            self.variant,
+            self.n_layers,
+            self.n_subspaces,
+            rank=min(rank, n_rows),  # a larger rank adds parameters but no freedom
+            hidden_units=max(8, n_inputs // self.reduction_ratio),
+        )
+        net = DynIntNet(task.vocabulary_sizes, self.embedding_dim, task.n_outputs, config)
+        net = net.to(task.device)
+        net.reset_parameters(task.new_generator(), task.prior_logits())
+        return net
+
+    def _list_crosses(self, net: DynIntNet, codes: Tensor) -> Iterable[tuple[int, ...]]:
+        max_order = min(self.n_layers + 1, LARGEST_LISTED_ORDER)
+        return strongest_crosses(net.restricted_logits, codes, max_order, self.n_interactions)

@@ -1,0 +1,379 @@
+"""Polynomial interaction layers, with static and with instance-dependent weights.
+
+All layers work on embeddings turned on their side: ``x`` has shape (..., d, n), n interaction
+rows with d coordinates each, so that a layer is one matrix product over the last axis. With
+``rows`` (P, r), a layer is restricted to P sets of r of its rows; ``x`` is then (P, B, d, r).
+That is how the contribution of single crosses is computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sparsectr.kernels.fused import fused_version
+from sparsectr.kernels.pin import polynomial_sums
+from sparsectr.nn.embedding import FieldEmbedding
+from sparsectr.nn.linear import UndrawnLinear, undrawn
+from sparsectr.nn.views import TensorViews
+
+# Standard deviation of fresh interaction weights, as a share of their mean.
+INITIAL_SPREAD = 0.1
+
+
+class PinLayer(nn.Module):
+    """Multiply every row by a linear combination of all rows: ``A = W x``.
+
+    Layer l of a polynomial interaction network is ``x_l = x_{l-1} * (1 + A)``.
+
+    Parameters
+    ----------
+    n_rows : int
+        Number n of interaction rows.
+    """
+
+    gate_size = 0
+
+    def __init__(self, n_rows: int) -> None:
+        super().__init__()
+        self.weight = undrawn(n_rows, n_rows)
+
+    @torch.no_grad()
+    def reset_parameters(self, generator: torch.Generator) -> None:
+        """Draw the weights around ``n^(-1/2)``, the size of Glorot's, all with one sign."""
+        # NOTE[DIFF] not zero-mean: a cross whose weight starts near zero learns late, and one
+        # with a head start takes its place. So all start alike, as in a factorization machine.
+        mean = self.weight.shape[0] ** -0.5
+        self.weight.normal_(mean, INITIAL_SPREAD * mean, generator=generator)
+
+    def forward(self, x: Tensor, gate: Tensor | None, rows: Tensor | None = None) -> Tensor:
+        """Return the factor A, of the shape of x."""
+        return _mix(x, _block(self.weight, rows))
+
+    def vectors(self, gate: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+        """Return the vectors u and v around W as `polynomial_sums` takes them; None for ones."""
+        return None, None
+
+    def penalty(self, gate: Tensor | None) -> Tensor:
+        """Return the orthogonality penalty: none here."""
+        return self.weight.new_zeros(())
+
+
+class DynamicActivationLayer(PinLayer):
+    """Scale every row of ``W x`` by a gate of the instance: ``A = G * (W x)``.
+
+    ``G = 2 sigmoid(gate)`` has one number per row (B, n) and starts at 1.
+    """
+
+    def __init__(self, n_rows: int) -> None:
+        super().__init__(n_rows)
+        self.gate_size = n_rows
+
+    def forward(self, x: Tensor, gate: Tensor | None, rows: Tensor | None = None) -> Tensor:
+        """Return the factor A, of the shape of x."""
+        # NOTE[DIFF] one gate per row, broadcast over the coordinates; the equation's
+        # element-wise product leaves that open.
+        return 2 * torch.sigmoid(_columns(gate, rows)) * super().forward(x, None, rows)
+
+    def vectors(self, gate: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+        """Return the gates (B, 1, n) as u, and no v."""
+        return 2 * torch.sigmoid(_columns(gate, None)), None
+
+
+class GeneratedLayer(nn.Module):
+    """Generate the singular values of a low-rank W: ``A = U diag(s) V^T x``.
+
+    Parameters
+    ----------
+    n_rows : int
+        Number n of interaction rows.
+    rank : int
+        Number K of singular values.
+    """
+
+    def __init__(self, n_rows: int, rank: int) -> None:
+        super().__init__()
+        self.gate_size = rank
+        self.left = undrawn(n_rows, rank)
+        self.right = undrawn(n_rows, rank)
+
+    @torch.no_grad()
+    def reset_parameters(self, generator: torch.Generator) -> None:
+        """Draw both factors so that the product lies around ``n^(-1/2)``, see `PinLayer`."""
+        n_rows, rank = self.left.shape
+        mean = (n_rows**-0.5 / rank) ** 0.5
+        for factor in (self.left, self.right):
+            factor.normal_(mean, INITIAL_SPREAD * mean, generator=generator)
+
+    def forward(self, x: Tensor, gate: Tensor | None, rows: Tensor | None = None) -> Tensor:
+        """Return the factor A, of the shape of x."""
+        # NOTE[DIFF] s = 1 + network, so that the layer starts as a static one.
+        values = 1 + _columns(gate, None if rows is None else slice(None))
+        left, right = (
+            (self.left, self.right) if rows is None else (self.left[rows], self.right[rows])
+        )
+        return _mix(_mix(x, right.mT) * values, left)
+
+    def penalty(self, gate: Tensor | None) -> Tensor:
+        """Return the summed absolute cosines between the columns of U, and of V."""
+        return column_cosines(self.left.mT) + column_cosines(self.right.mT)
+
+
+class WeightedLayer(PinLayer):
+    """Weigh W by a low-rank matrix of the instance: ``A = sum_p u_p * (W (v_p * x))``.
+
+    Parameters
+    ----------
+    n_rows : int
+        Number n of interaction rows.
+    rank : int
+        Number K of terms.
+    """
+
+    def __init__(self, n_rows: int, rank: int) -> None:
+        super().__init__(n_rows)
+        self.rank = rank
+        self.gate_size = 2 * rank * n_rows
+
+    def forward(self, x: Tensor, gate: Tensor | None, rows: Tensor | None = None) -> Tensor:
+        """Return the factor A, of the shape of x."""
+        u, v = self.vectors(gate)
+        weight = _block(self.weight, rows)
+        terms = [
+            _columns(u[:, p], rows) * _mix(_columns(v[:, p], rows) * x, weight)
+            for p in range(self.rank)
+        ]
+        return torch.stack(terms).sum(0) if self.rank > 1 else terms[0]
+
+    def penalty(self, gate: Tensor | None) -> Tensor:
+        """Return the absolute cosines between the u_p, and the v_p, averaged over rows."""
+        u, v = self.vectors(gate)
+        return (column_cosines(u) + column_cosines(v)) / u.shape[0]
+
+    def vectors(self, gate: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Split a gate (B, 2 K n) into u and v, each (B, K, n)."""
+        if gate is None:
+            raise ValueError("this layer needs the output of its gate network, got None.")
+        # NOTE[DIFF] an offset of 1/sqrt(K), not 1/K: only then is sum_p u_p v_p^T a
+        # matrix of ones when the network's output is zero.
+        vectors = gate.unflatten(1, (2, self.rank, -1)) + self.rank**-0.5
+        return vectors[:, 0], vectors[:, 1]
+
+
+def split_subspaces(embeddings: Tensor, n_subspaces: int) -> Tensor:
+    """Cut embeddings (B, F, D) into h subspaces: (B, d, n), row s * F + f of n.
+
+    d = D / h coordinates, n = F * h interaction rows.
+    """
+    parts = embeddings.unflatten(2, (n_subspaces, -1))  # (B, F, h, d)
+    return parts.permute(0, 3, 2, 1).flatten(2)
+
+
+def sum_fields(
+    layers: Sequence[PinLayer | GeneratedLayer],
+    embeddings: Tensor,
+    gates: Sequence[Tensor | None],
+    n_subspaces: int,
+) -> Tensor:
+    """Run ``x_l = x_{l-1} * (1 + A_l)`` through all layers, and sum every field over x.
+
+    Parameters
+    ----------
+    layers : sequence of L layers
+        All of one class.
+    embeddings : Tensor of shape (B, F, D)
+        Become x_0, cut into subspaces.
+    gates : sequence of L tensors of shape (B, gate_size) or None
+        Output of every layer's gate network.
+    n_subspaces : int
+        Number of subspaces.
+
+    Returns
+    -------
+    Tensor of shape (B, F)
+    """
+    if isinstance(layers[0], GeneratedLayer):
+        x0 = split_subspaces(embeddings, n_subspaces)
+        x = x0
+        for layer, gate in zip(layers, gates, strict=True):
+            x = torch.addcmul(x, x, layer(x0, gate))
+        # (B, d, n) -> (B, n) -> (B, h, F) -> (B, F): the sum over all D coordinates.
+        return x.sum(1).unflatten(1, (n_subspaces, -1)).sum(1)
+    around = cast("Sequence[PinLayer]", layers)
+    vectors = [layer.vectors(gate) for layer, gate in zip(around, gates, strict=True)]
+    left, right = (
+        None if side[0] is None else torch.stack(cast("list[Tensor]", side))
+        for side in zip(*vectors, strict=True)
+    )
+    weights = torch.stack([layer.weight for layer in around])
+    return polynomial_sums(embeddings, weights, left, right, n_subspaces)
+
+
+def polynomial_logits(
+    embedding: FieldEmbedding, views: TensorViews, codes: Tensor, n_subspaces: int
+) -> NDArray[np.float32] | None:
+    """Return the logits (B, K) of codes (B, F) in one pass; None where that is not possible.
+
+    ``views`` are of offsets and weight of the embedding, weight and bias of the output, and the
+    weights of the layers.
+    """
+    fused = fused_version("pin", embedding.weight)
+    if fused is None:
+        return None
+    logits: NDArray[np.float32] = fused.polynomial_logits(
+        codes, *views.arrays(), n_subspaces=n_subspaces
+    )
+    return logits
+
+
+def gated_logits(
+    variant: str,
+    layers: Sequence[PinLayer | GeneratedLayer],
+    gates: Sequence[GateNetwork],
+    embedding: FieldEmbedding,
+    output: nn.Linear,
+    codes: Tensor,
+    n_subspaces: int,
+) -> NDArray[np.float32] | None:
+    """Return the logits of `polynomial_logits` for layers with gates."""
+    fused = fused_version("gated_logits", embedding.weight)
+    if fused is None:
+        return None
+    logits: NDArray[np.float32] = fused.gated_logits(
+        codes,
+        embedding.offsets,
+        embedding.weight,
+        variant,
+        *_parameters_of(layers, gates),
+        output.weight,
+        output.bias,
+        n_subspaces,
+    )
+    return logits
+
+
+def polynomial_loss(
+    layers: Sequence[PinLayer],
+    embedding: FieldEmbedding,
+    output: nn.Linear,
+    rows: tuple[Tensor, Tensor, Tensor],
+    n_subspaces: int,
+) -> Tensor | None:
+    """Return the log loss of codes, targets and weights in one pass; None where that is not built.
+
+    See `sparsectr.training.losses.log_loss`; the gradients are computed in the same pass.
+    """
+    fused = fused_version("pin_loss", embedding.weight)
+    if fused is None or len(output.bias) > 1 or not embedding.sparse:
+        return None
+    return fused.polynomial_loss(  # type: ignore[no-any-return]
+        *rows,
+        embedding.offsets,
+        embedding.weight,
+        [layer.weight for layer in layers],
+        output.weight,
+        output.bias,
+        n_subspaces,
+    )
+
+
+def gated_loss(
+    variant: str,
+    layers: Sequence[PinLayer | GeneratedLayer],
+    gates: Sequence[GateNetwork],
+    embedding: FieldEmbedding,
+    output: nn.Linear,
+    rows: tuple[Tensor, Tensor, Tensor],
+    n_subspaces: int,
+    penalty: float,
+) -> Tensor | None:
+    """Return the loss of `polynomial_loss` for layers with gates, plus their penalty."""
+    fused = fused_version("gated_loss", embedding.weight)
+    if fused is None or len(output.bias) > 1 or not embedding.sparse:
+        return None
+    loss: Tensor = fused.gated_loss(
+        *rows,
+        embedding.offsets,
+        embedding.weight,
+        variant,
+        *_parameters_of(layers, gates),
+        output.weight,
+        output.bias,
+        n_subspaces,
+        penalty,
+    )
+    if variant == "dgp" and penalty:
+        loss = loss + penalty * torch.stack([layer.penalty(None) for layer in layers]).sum()
+    return loss
+
+
+def _parameters_of(*modules: Sequence[nn.Module]) -> list[list[tuple[Tensor, ...]]]:
+    return [[tuple(module.parameters()) for module in group] for group in modules]
+
+
+def column_cosines(vectors: Tensor) -> Tensor:
+    """Sum abs(cos) over all pairs of the K vectors (..., K, n), and over the leading axes."""
+    unit = functional.normalize(vectors, dim=-1)
+    cosines = (unit @ unit.mT).abs()
+    # Every pair stands twice beside the diagonal.
+    return (cosines.sum() - cosines.diagonal(dim1=-2, dim2=-1).sum()) / 2
+
+
+class GateNetwork(nn.Module):
+    """Compute gates from the embeddings of an instance: Linear, ReLU, Linear.
+
+    Parameters
+    ----------
+    n_inputs : int
+        Length of the flattened embeddings, F * D.
+    hidden_units : int
+        Width of the hidden layer.
+    gate_size : int
+        Number of outputs.
+    """
+
+    def __init__(self, n_inputs: int, hidden_units: int, gate_size: int) -> None:
+        super().__init__()
+        self.hidden = UndrawnLinear(n_inputs, hidden_units)
+        self.output = UndrawnLinear(hidden_units, gate_size)
+
+    @torch.no_grad()
+    def reset_parameters(self, generator: torch.Generator) -> None:
+        """Draw the weights; the last layer a tenth as large, so that gates start neutral."""
+        for layer, gain in ((self.hidden, 1.0), (self.output, 0.1)):
+            nn.init.xavier_uniform_(layer.weight, gain=gain, generator=generator)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, flat: Tensor) -> Tensor:
+        """Return gates (B, gate_size) of flattened embeddings (B, F * D)."""
+        return self.output(self.hidden(flat).relu())
+
+
+def _mix(x: Tensor, weight: Tensor) -> Tensor:
+    """Multiply the last axis of x by weight: one matrix (m, n), or one per set (P, m, n)."""
+    if weight.dim() == 2:
+        return functional.linear(x, weight)
+    # The set's own axis is short, so it comes first: (P, m, n) times (P, n, B * d).
+    return torch.bmm(weight, x.flatten(1, 2).mT).mT.unflatten(1, x.shape[1:3])
+
+
+def _block(weight: Tensor, rows: Tensor | None) -> Tensor:
+    """Return weight (n, n), or its blocks (P, r, r) at the given rows."""
+    return weight if rows is None else weight[rows[:, :, None], rows[:, None, :]]
+
+
+def _columns(gate: Tensor | None, rows: Tensor | slice | None) -> Tensor:
+    """Bring a gate (B, n) to (B, 1, n), or to (P, B, 1, r) at the given rows."""
+    if gate is None:
+        raise ValueError("this layer needs the output of its gate network, got None.")
+    if rows is None:
+        return gate[:, None]
+    if isinstance(rows, slice):
+        return gate[None, :, None]
+    return gate[:, rows].transpose(0, 1)[:, :, None]

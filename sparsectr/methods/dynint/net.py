@@ -1,0 +1,272 @@
+"""The net of DynInt: polynomial interactions whose weights may depend on the instance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from sparsectr.methods.dynint.layers import (
+    DynamicActivationLayer,
+    GateNetwork,
+    GeneratedLayer,
+    PinLayer,
+    WeightedLayer,
+    gated_logits,
+    gated_loss,
+    polynomial_logits,
+    polynomial_loss,
+    split_subspaces,
+    sum_fields,
+)
+from sparsectr.nn.contributions import contributions_of
+from sparsectr.nn.embedding import FieldEmbedding
+from sparsectr.nn.linear import UndrawnLinear
+from sparsectr.nn.views import TensorViews
+
+VARIANTS = ("pin", "da", "dgp", "dwp")
+# Standard deviation of a fresh embedding, times sqrt(D); start of the output weights.
+EMBEDDING_SCALE = 0.4
+OUTPUT_START = 0.3
+
+
+@dataclass(frozen=True)
+class DynIntConfig:
+    """Fix the shape of a `DynIntNet`.
+
+    Attributes
+    ----------
+    variant : {"pin", "da", "dgp", "dwp"}
+        Which weights depend on the instance; see `DynIntNet`.
+    n_layers : int
+        Number L of interaction layers; crosses reach order L + 1.
+    n_subspaces : int
+        Number h of parts that an embedding is cut into; divides the embedding dimension.
+    rank : int
+        Rank K of the generated weights ("dgp") or of the generated gates ("dwp").
+    hidden_units : int
+        Width of the hidden layer of every gate network.
+    """
+
+    variant: str = "pin"
+    n_layers: int = 2
+    n_subspaces: int = 1
+    rank: int = 1
+    hidden_units: int = 8
+
+    def make_layer(self, n_rows: int) -> PinLayer | GeneratedLayer:
+        """Build one interaction layer over n interaction rows."""
+        if self.variant == "dgp":
+            return GeneratedLayer(n_rows, self.rank)
+        if self.variant == "dwp":
+            return WeightedLayer(n_rows, self.rank)
+        return DynamicActivationLayer(n_rows) if self.variant == "da" else PinLayer(n_rows)
+
+
+class DynIntNet(nn.Module):
+    """Turn codes into logits through residual interaction layers.
+
+    With X0 the embeddings of a row, cut into h subspaces (n = F * h interaction rows):
+
+        X_l = X_{l-1} * A_l + X_{l-1},    logit = sum_f w_f sum_d X_L[f, d] + b
+
+    ========  ==============================================================  ==============
+    variant   A_l                                                             depends on row
+    ========  ==============================================================  ==============
+    "pin"     W_l X0                                                          nothing
+    "da"      G_l * (W_l X0),  G_l = 2 sigmoid(DNN_l(X0))                     G (n,)
+    "dgp"     U_l diag(s_l) V_l^T X0,  s_l = 1 + DNN_l(X0)                    s (K,)
+    "dwp"     sum_p u_p * (W_l (v_p * X0)),  (u, v)_l = DNN_l(X0) + K^-1/2    u, v (K, n)
+    ========  ==============================================================  ==============
+
+    The gate networks see X0 through a stopped gradient.
+
+    Parameters
+    ----------
+    vocabulary_sizes : sequence of int
+        Number of codes of every field, length F.
+    embedding_dim : int
+        Length D of an embedding.
+    n_outputs : int
+        Number K of logits.
+    config : DynIntConfig
+        Variant and shape of the layers.
+
+    Notes
+    -----
+    Shapes: codes (B, F) to logits (B, K). Source: Y. Yan and L. Li, "DynInt: Dynamic
+    Interaction Modeling for Large-scale Click-Through Rate Prediction", DLP-KDD 2022, equations
+    2 to 12; for subspaces "xDeepInt: a hybrid architecture for modeling the vector-wise and
+    bit-wise feature interactions", equations of section 3. Differences:
+
+    * the D additions of the scalar b are folded into one bias;
+    * gates are one number per interaction row, singular values are 1 + DNN, and the offset of
+      "dwp" is 1/sqrt(K), so that every variant starts as a static net.
+    """
+
+    def __init__(
+        self,
+        vocabulary_sizes: Sequence[int],
+        embedding_dim: int,
+        n_outputs: int,
+        config: DynIntConfig,
+    ) -> None:
+        super().__init__()
+        self.arguments = {
+            "vocabulary_sizes": tuple(vocabulary_sizes),
+            "embedding_dim": embedding_dim,
+            "n_outputs": n_outputs,
+            "config": config,
+        }
+        self.config = config
+        self.n_fields = len(vocabulary_sizes)
+        self.n_subspaces = config.n_subspaces
+        self.embedding = FieldEmbedding(vocabulary_sizes, embedding_dim)
+        n_rows = self.n_fields * config.n_subspaces
+        layers = [config.make_layer(n_rows) for _ in range(config.n_layers)]
+        self.layers = nn.ModuleList(layers)
+        self.gates = nn.ModuleList(
+            GateNetwork(self.n_fields * embedding_dim, config.hidden_units, layer.gate_size)
+            for layer in layers
+            if layer.gate_size
+        )
+        self.output = UndrawnLinear(self.n_fields, n_outputs)
+        self._views = TensorViews(
+            [
+                (self.embedding, "offsets"),
+                (self.embedding, "weight"),
+                (self.output, "weight"),
+                (self.output, "bias"),
+                *((layer, "weight") for layer in layers if config.variant == "pin"),
+            ]
+        )
+
+    @torch.no_grad()
+    def reset_parameters(
+        self, generator: torch.Generator, prior_logits: Tensor | float = 0.0
+    ) -> None:
+        """Draw all weights; a net without interactions then predicts about the prior."""
+        embedding_dim = self.embedding.weight.shape[1]
+        self.embedding.reset_parameters(generator, std=EMBEDDING_SCALE * embedding_dim**-0.5)
+        for module in (*self.layers, *self.gates):
+            module.reset_parameters(generator)
+        # Positive weights: a zero or mixed start leaves fields without gradient for long.
+        self.output.weight.fill_(OUTPUT_START)
+        self.output.bias[:] = prior_logits
+
+    @property
+    def intercept(self) -> Tensor:
+        """What is added to the logits of all rows, (K,)."""
+        return self.output.bias
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Return logits (B, K) of codes (B, F)."""
+        embeddings = self.embedding(codes)
+        return self.combine(embeddings, self.compute_gates(embeddings))
+
+    def logits_by_row(self, codes: Tensor) -> NDArray[np.float32] | None:
+        """Return logits (B, K), every row by itself in one pass; None where that is not built."""
+        if self.config.variant == "pin":
+            return polynomial_logits(self.embedding, self._views, codes, self.n_subspaces)
+        return gated_logits(
+            self.config.variant,
+            cast("Sequence[PinLayer | GeneratedLayer]", self.layers),
+            cast("Sequence[GateNetwork]", self.gates),
+            self.embedding,
+            self.output,
+            codes,
+            self.n_subspaces,
+        )
+
+    def loss_in_one_pass(
+        self, codes: Tensor, targets: Tensor, weights: Tensor, penalty: float = 0.0
+    ) -> Tensor | None:
+        """Return the log loss of a batch plus ``penalty`` times the orthogonality penalty.
+
+        The gradients are computed with it. None where that is not built.
+        """
+        rows = codes, targets, weights
+        if self.config.variant == "pin":
+            layers = cast("Sequence[PinLayer]", self.layers)
+            return polynomial_loss(layers, self.embedding, self.output, rows, self.n_subspaces)
+        return gated_loss(
+            self.config.variant,
+            cast("Sequence[PinLayer | GeneratedLayer]", self.layers),
+            cast("Sequence[GateNetwork]", self.gates),
+            self.embedding,
+            self.output,
+            rows,
+            self.n_subspaces,
+            penalty,
+        )
+
+    def compute_gates(self, embeddings: Tensor) -> list[Tensor | None]:
+        """Return the output of every layer's gate network, (B, gate_size) or None."""
+        if not self.gates:
+            return [None] * len(self.layers)
+        # The networks must not train the embeddings (section 3.1, stop-gradient).
+        flat = embeddings.detach().flatten(1)
+        return [network(flat) for network in self.gates]
+
+    def combine(self, embeddings: Tensor, gates: Sequence[Tensor | None]) -> Tensor:
+        """Return logits (B, K) of embeddings (B, F, D) and gates."""
+        layers = cast("Sequence[PinLayer | GeneratedLayer]", self.layers)
+        return self.output(sum_fields(layers, embeddings, gates, self.n_subspaces))
+
+    def penalty(self, gates: Sequence[Tensor | None]) -> Tensor:
+        """Return the orthogonality penalty, summed over layers; shape ()."""
+        layers = cast("Iterable[PinLayer | GeneratedLayer]", self.layers)
+        return torch.stack(
+            [layer.penalty(gate) for layer, gate in zip(layers, gates, strict=True)]
+        ).sum()
+
+    def restricted_logits(self, codes: Tensor, sets: Tensor) -> Tensor:
+        """Return the logits, without bias, when only the fields of a set have embeddings.
+
+        The gates stay those of the whole row, so that the logits of all sets belong to one
+        polynomial per row.
+
+        Parameters
+        ----------
+        codes : Tensor of shape (B, F)
+            Rows.
+        sets : Tensor of shape (P, o), int64
+            P sets of o distinct fields.
+
+        Returns
+        -------
+        Tensor of shape (P, B, K)
+        """
+        embeddings = self.embedding(codes)
+        gates = self.compute_gates(embeddings)
+        subspaces = torch.arange(self.n_subspaces, dtype=torch.int64, device=sets.device)
+        firsts = self.n_fields * subspaces[None, :, None]
+        rows = (firsts + sets[:, None, :]).flatten(1)  # (P, h * o)
+        parts = split_subspaces(embeddings, self.n_subspaces)  # (B, d, n)
+        x0 = parts.permute(2, 0, 1).contiguous()[rows].permute(0, 2, 3, 1)  # (P, B, d, h * o)
+        x = x0
+        for layer, gate in zip(self.layers, gates, strict=True):
+            x = torch.addcmul(x, x, layer(x0, gate, rows))
+        field_sums = x.sum(2).unflatten(2, (self.n_subspaces, -1)).sum(2)  # (P, B, o)
+        return field_sums @ self.output.weight.T[sets]
+
+    def cross_effects(self, codes: Tensor, crosses: Sequence[tuple[int, ...]]) -> Tensor:
+        """Return what the monomials of exactly these fields add to the logits, (Q, B, K).
+
+        Parameters
+        ----------
+        codes : Tensor of shape (B, F)
+            Rows.
+        crosses : sequence of tuples of int
+            Field numbers of Q crosses, of any orders.
+        """
+        return contributions_of(self.restricted_logits, codes, crosses)
+
+    def main_effects(self, codes: Tensor) -> Tensor:
+        """Return what every field adds to the logits by itself, (F, B, K)."""
+        return self.cross_effects(codes, [(field,) for field in range(self.n_fields)])

@@ -1,0 +1,1 @@
+"""OptFeature: see `classifier.py` for the estimator, `net.py` for the net."""

@@ -1,0 +1,378 @@
+"""The net of OptFeature: embeddings and gated crosses into an MLP."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from math import comb
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from sparsectr.kernels.fused import fused_version
+from sparsectr.methods.optfeature.crosses import (
+    OuterCrosses,
+    inner_crosses,
+    take_columns,
+    upper_triangle,
+)
+from sparsectr.methods.optfeature.gates import Selection, spread_vectors, start_vectors
+from sparsectr.nn.embedding import FieldEmbedding
+from sparsectr.nn.interplay import PairsBehindMLP, hide, joint_effects
+from sparsectr.nn.mlp import MLP
+
+# Standard deviation of a fresh embedding, times sqrt(D).
+EMBEDDING_SCALE = 0.4
+
+
+@dataclass(frozen=True)
+class OptFeatureConfig:
+    """Fix the shape of an `OptFeatureNet`.
+
+    Attributes
+    ----------
+    granularity : {"field", "value", "hybrid"}
+        What a gate depends on.
+    combine : {"paper", "raw"}
+        How a hybrid gate mixes; see `sparsectr.methods.optfeature.gates.Selection`.
+    orders : tuple of int
+        Orders of the crosses: 2, 3 or both.
+    operator : {"inner", "outer"}
+        What a cross computes from its embeddings.
+    selection_dim : int
+        Length of the selection embeddings.
+    selection_rank : int
+        Rank of the selection tensors.
+    hidden_units : tuple of int
+        Widths of the hidden layers.
+    dropout : float
+        Share of the hidden units dropped in training.
+    """
+
+    granularity: str = "hybrid"
+    combine: str = "paper"
+    orders: tuple[int, ...] = (2,)
+    operator: str = "inner"
+    selection_dim: int = 8
+    selection_rank: int = 32
+    hidden_units: tuple[int, ...] = (256, 128)
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True)
+class ChosenGates:
+    """Say which crosses a net still has after the search.
+
+    Attributes
+    ----------
+    kept : tuple of int
+        Positions of the crosses whose gate is open for at least some values.
+    by_value : bool
+        Whether any of their gates depends on the values of a row.
+    """
+
+    kept: tuple[int, ...]
+    by_value: bool
+
+
+class OptFeatureNet(nn.Module):
+    """Feed embeddings and gated crosses to an MLP.
+
+        logits = MLP([e_1, ..., e_F, (a_C(x) * v_C)_C]),   v_C = sum_d prod_{f in C} e_f[d]
+
+    with one gate a_C per cross C of `Selection`. With all gates open and order 2 this is IPNN.
+
+    Parameters
+    ----------
+    vocabulary_sizes : sequence of int
+        Number of codes of every field, length F.
+    embedding_dim : int
+        Length D of an embedding.
+    n_outputs : int
+        Number K of logits.
+    config : OptFeatureConfig
+        Everything else about the shape.
+    chosen : ChosenGates, optional
+        The outcome of the search; None while searching.
+
+    Notes
+    -----
+    Shapes: codes (B, F) to logits (B, K).
+
+    Source: F. Lyu et al., "Towards Hybrid-grained Feature Interaction Selection for Deep Sparse
+    Network", NeurIPS 2023, equations 5 to 12. Differences:
+
+    * crosses and scores come from Gram products of the fields, never from gathered pairs;
+    * every order has selection tensors of its own over one selection embedding per value;
+    * the gates of fields and those of values have a selection network each;
+    * selection starts from orthogonal field vectors, shared by the values of a field and
+      varied little, so that a value gate starts as the gate of its field.
+    """
+
+    kept: Tensor
+
+    def __init__(
+        self,
+        vocabulary_sizes: Sequence[int],
+        embedding_dim: int,
+        n_outputs: int,
+        config: OptFeatureConfig,
+        chosen: ChosenGates | None = None,
+    ) -> None:
+        super().__init__()
+        self.arguments: dict[str, Any] = {
+            "vocabulary_sizes": tuple(vocabulary_sizes),
+            "embedding_dim": embedding_dim,
+            "n_outputs": n_outputs,
+            "config": config,
+            "chosen": chosen,
+        }
+        n_fields = len(vocabulary_sizes)
+        selection_dim = 0 if config.granularity == "field" else config.selection_dim
+        self.widths = (embedding_dim, selection_dim)
+        self.config = config
+        self.chosen = chosen
+        # One row per value: its embedding, then its selection embedding. One look-up gets both.
+        self.embedding = FieldEmbedding(vocabulary_sizes, embedding_dim + selection_dim)
+        self.selections = nn.ModuleList(
+            Selection(
+                n_fields,
+                order,
+                config.granularity,
+                config.combine,
+                config.selection_dim,
+                config.selection_rank,
+            )
+            for order in config.orders
+        )
+        self.outer = OuterCrosses(n_fields, embedding_dim) if config.operator == "outer" else None
+        self.n_crosses = sum(comb(n_fields, order) for order in config.orders)
+        kept = range(self.n_crosses) if chosen is None else chosen.kept
+        places = torch.tensor(kept, dtype=torch.int64, device="cpu")
+        self.register_buffer("kept", places, persistent=False)
+        # Fields of the crosses that the net has, where it has nothing but inner products of pairs.
+        self.pairs: NDArray[np.int64] | None = None
+        if config.orders == (2,) and self.outer is None:
+            self.pairs = np.array(list(combinations(range(n_fields), 2)), np.int64)[list(kept)]
+        self.mlp = MLP(
+            n_fields * embedding_dim + len(kept), config.hidden_units, n_outputs, config.dropout
+        )
+
+    @property
+    def _selections(self) -> list[Selection]:
+        return [cast(Selection, selection) for selection in self.selections]
+
+    @torch.no_grad()
+    def reset_weights(self, generator: torch.Generator, prior_logits: Tensor | float = 0.0) -> None:
+        """Draw the embeddings and the predictor."""
+        width = self.widths[0]
+        self.embedding.weight[:, :width].normal_(
+            0, EMBEDDING_SCALE * width**-0.5, generator=generator
+        )
+        if self.outer is not None:
+            self.outer.reset_parameters(generator)
+        self.mlp.reset_parameters(generator, prior_logits)
+
+    @torch.no_grad()
+    def reset_selection(self, generator: torch.Generator) -> None:
+        """Draw the selection embeddings; all gates are open."""
+        for selection in self._selections:
+            selection.reset_parameters(generator)
+        if self.widths[1]:
+            centres = start_vectors(len(self.embedding.vocabulary_sizes), self.widths[1], generator)
+            rows = self.embedding.weight[:, self.widths[0] :]
+            for part, centre in zip(
+                rows.split(self.embedding.vocabulary_sizes), centres, strict=True
+            ):
+                part.copy_(spread_vectors(centre, len(part), generator))
+
+    @property
+    def intercept(self) -> Tensor:
+        """What is added to the logits of all rows, (K,)."""
+        *_, last = self.mlp.linear_layers()
+        return last.bias
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Return logits (B, K) of codes (B, F)."""
+        embeddings, vectors = self.look_up(codes)
+        return self.predict(embeddings, self.gates(vectors))
+
+    def look_up(self, codes: Tensor) -> tuple[Tensor, Tensor]:
+        """Return embeddings (B, F, D) and selection embeddings (B, F, d) of codes (B, F)."""
+        embeddings, vectors = self.embedding(codes).split(self.widths, -1)
+        return embeddings, vectors
+
+    def loss_in_one_pass(
+        self,
+        codes: Tensor,
+        targets: Tensor,
+        weights: Tensor,
+        gates: Tensor | None,
+        *,
+        of_gates: bool = False,
+    ) -> Tensor | None:
+        """Return the log loss of a batch, its gradients with it; None where that is not built.
+
+        Parameters
+        ----------
+        codes : Tensor of shape (B, F)
+        targets, weights : Tensor of shape (B,)
+        gates : Tensor of shape (P') or (B, P'), or None
+            What the crosses are multiplied by; ones if None.
+        of_gates : bool, default=False
+            Whether the gradient is that of gates (B, P'), or that of embeddings and predictor.
+        """
+        fused = fused_version("perceptron_loss", self.embedding.weight)
+        if fused is None or self.pairs is None or not self.embedding.sparse:
+            return None
+        layers = [(layer.weight, layer.bias) for layer in self.mlp.linear_layers()]
+        if self.mlp.dropout.rate > 0 or len(layers[-1][1]) > 1:
+            return None
+        return fused.perceptron_loss(  # type: ignore[no-any-return]
+            codes,
+            targets,
+            weights,
+            self.embedding.offsets,
+            self.embedding.weight,
+            self.widths[0],
+            self.pairs,
+            gates,
+            layers,
+            of_scales=of_gates,
+        )
+
+    def gates(self, vectors: Tensor) -> Tensor | None:
+        """Return the gates of the net's crosses, (B, P') or (P',); None if all are open."""
+        if self.chosen is None:
+            return _join([selection(vectors) for selection in self._selections])
+        if not self.chosen.by_value:
+            return None
+        return take_columns(self.chosen_gates(vectors), self.kept).to(vectors.dtype)
+
+    def chosen_gates(self, vectors: Tensor, others: Tensor | None = None) -> Tensor:
+        """Return whether the chosen gates of all crosses are open, bool, (B, P)."""
+        return self.chosen_scores(vectors, others) > 0
+
+    def chosen_scores(self, vectors: Tensor, others: Tensor | None = None) -> Tensor:
+        """Return the scores behind the chosen gates of all crosses, (B, P): open if > 0.
+
+        The second field of a pair has its vector in ``others``, if given.
+        """
+        scores = [selection.chosen_scores(vectors, others) for selection in self._selections]
+        return _join(scores).expand(len(vectors), -1)
+
+    @torch.no_grad()
+    def follows_fields(self) -> Tensor:
+        """Return for every cross whether its chosen gate follows the fields, (P,) bool."""
+        return torch.cat([selection.follows_fields() for selection in self._selections])
+
+    def alphas(self) -> Tensor:
+        """Return the learnt choice of every cross, (P,); NaN where there is none."""
+        return torch.cat(
+            [
+                selection.alpha.detach()
+                if selection.granularity == "hybrid"
+                else self.embedding.weight.new_full((selection.n_crosses,), torch.nan)
+                for selection in self._selections
+            ]
+        )
+
+    def selection_parameters(self) -> tuple[list[nn.Parameter], ...]:
+        """Return what the search trains beside the table: field vectors, alphas, networks."""
+        kinds: dict[str, list[nn.Parameter]] = {"field_vectors": [], "alpha": [], "": []}
+        for name, parameter in self.selections.named_parameters():
+            last = name.split(".")[-1]
+            kinds[last if last in kinds else ""].append(parameter)
+        return tuple(kinds.values())
+
+    def pair_inputs(self, codes: Tensor, others: Tensor) -> Tensor:
+        """Return the inputs that are crosses of a net of pairs, (B, P').
+
+        The first field of a pair has its code in ``codes`` (B, F), the second in ``others`` (B, F).
+        """
+        embeddings, vectors = self.look_up(codes)
+        other_embeddings, other_vectors = self.look_up(others)
+        if self.outer is not None:
+            crosses = self.outer(embeddings, other_embeddings)
+        else:
+            crosses = upper_triangle(embeddings @ other_embeddings.mT)
+        crosses = take_columns(crosses, self.kept)
+        if self.chosen is not None and self.chosen.by_value:
+            crosses *= take_columns(self.chosen_gates(vectors, other_vectors), self.kept)
+        return crosses
+
+    def predict(self, embeddings: Tensor, gates: Tensor | None) -> Tensor:
+        """Return logits (B, K) of embeddings (B, F, D) and gates."""
+        logits: Tensor = self.mlp(self.inputs(embeddings, gates))
+        return logits
+
+    def inputs(self, embeddings: Tensor, gates: Tensor | None) -> Tensor:
+        """Return the inputs of the predictor: embeddings, gated crosses, in training the fill."""
+        if self.outer is not None:
+            crosses = self.outer(embeddings)
+        else:
+            crosses = _join([inner_crosses(embeddings, order) for order in self.config.orders])
+        if len(self.kept) < self.n_crosses:
+            crosses = take_columns(crosses, self.kept)
+        if gates is not None:
+            crosses = crosses * gates
+        fill = crosses.new_zeros(len(crosses), self.mlp.n_fill(len(crosses)))
+        return torch.cat([embeddings.flatten(1), crosses, fill], 1)
+
+    def crosses(self) -> list[tuple[int, ...]]:
+        """List the fields of all crosses, in the order of their positions."""
+        fields = range(len(self.embedding.vocabulary_sizes))
+        return [cross for order in self.config.orders for cross in combinations(fields, order)]
+
+    def kept_crosses(self) -> list[tuple[int, ...]]:
+        """List the fields of the crosses that the net has, in the order of its inputs."""
+        crosses = self.crosses()
+        return [crosses[position] for position in self.kept.tolist()]
+
+    def cross_effects(self, codes: Tensor, crosses: Sequence[tuple[int, ...]]) -> Tensor:
+        """Return what the fields of a cross do to the logits together, (Q, B, K).
+
+        Gated products and hidden units both count; see `sparsectr.nn.interplay`.
+
+        Parameters
+        ----------
+        codes : Tensor of shape (B, F)
+            Rows.
+        crosses : sequence of tuples of int
+            Rising field numbers of Q crosses, with open gates or not.
+        """
+        if self.config.orders != (2,) or self.chosen is None:
+            return joint_effects(lambda fields: self(hide(codes, fields)), crosses)
+        pairs = self.kept_crosses()
+        behind = PairsBehindMLP(
+            self.mlp, lambda codes: self.look_up(codes)[0], self.pair_inputs, pairs, codes
+        )
+        return behind.effects(crosses)
+
+    def main_effects(self, codes: Tensor) -> Tensor:
+        """Return nothing, (0, B, K): through a perceptron, fields have no effect of their own."""
+        return self.embedding.weight.new_zeros(0, len(codes), self.arguments["n_outputs"])
+
+    @torch.no_grad()
+    def prune(self) -> OptFeatureNet:
+        """Choose the gates, and return a net without the crosses that are closed for good."""
+        closed = torch.cat([selection.closed_for_good() for selection in self._selections])
+        follows = self.follows_fields()
+        kept = (~closed).nonzero()[:, 0]
+        chosen = ChosenGates(tuple(kept.tolist()), not bool(follows[kept].all()))
+        net = OptFeatureNet(**(self.arguments | {"chosen": chosen})).to(kept.device)
+        net.embedding, net.selections, net.outer = self.embedding, self.selections, self.outer
+        n_embedded = self.mlp.first.in_features - self.n_crosses
+        embedded = torch.arange(n_embedded, dtype=torch.int64, device=kept.device)
+        columns = torch.cat([embedded, n_embedded + kept])
+        net.mlp = self.mlp.without_inputs(columns)
+        return net
+
+
+def _join(blocks: Sequence[Tensor]) -> Tensor:
+    """Put blocks (..., n) of several orders side by side; one alone is not copied."""
+    return torch.cat(list(blocks), -1) if len(blocks) > 1 else blocks[0]

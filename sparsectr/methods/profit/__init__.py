@@ -1,0 +1,1 @@
+"""PROFIT: see `classifier.py` for the estimator, `net.py` for the net."""

@@ -1,0 +1,95 @@
+"""From embeddings and weighted crosses to logits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from sparsectr.methods.profit.search_net import FieldLinear, Readout
+from sparsectr.nn.mlp import MLP
+
+
+class LinearPredictor(nn.Module):
+    """Add the linear term and the sum of the crosses.
+
+    Parameters
+    ----------
+    vocabulary_sizes : sequence of int
+        Number of codes of every field.
+    embedding_dim : int
+        Length D of an embedding.
+    n_outputs : int
+        Number K of logits.
+
+    Notes
+    -----
+    Shapes: codes (B, F), embeddings (B, F, D), weighted crosses (N, B, D) to logits (B, K).
+    """
+
+    def __init__(self, vocabulary_sizes: Sequence[int], embedding_dim: int, n_outputs: int) -> None:
+        super().__init__()
+        self.linear = FieldLinear(vocabulary_sizes, n_outputs)
+        self.readout = Readout(embedding_dim, n_outputs)
+
+    def reset_parameters(
+        self, generator: torch.Generator, prior_logits: Tensor | float = 0.0
+    ) -> None:
+        """Draw the weights; the linear term starts at the prior."""
+        self.linear.reset_parameters(prior_logits)
+        self.readout.reset_parameters(generator)
+
+    def seed(self, generator: torch.Generator) -> None:
+        """Do nothing: training draws no random numbers here."""
+
+    def forward(self, codes: Tensor, embeddings: Tensor, crosses: Tensor) -> Tensor:
+        """Return logits (B, K)."""
+        return self.add_up(codes, crosses.sum(0))
+
+    def add_up(self, codes: Tensor, crossed: Tensor) -> Tensor:
+        """Return logits (B, K) of the sum of all crosses (B, D)."""
+        return self.linear(codes) + self.readout(crossed)
+
+
+class MLPPredictor(nn.Module):
+    """Add the linear term and a perceptron over embeddings and crosses, side by side.
+
+    Parameters
+    ----------
+    vocabulary_sizes : sequence of int
+        Number of codes of every field.
+    n_outputs : int
+        Number K of logits.
+    mlp : MLP
+        Takes (F + N) D inputs, returns K outputs.
+
+    Notes
+    -----
+    Shapes: as for `LinearPredictor`.
+    """
+
+    def __init__(self, vocabulary_sizes: Sequence[int], n_outputs: int, mlp: MLP) -> None:
+        super().__init__()
+        self.linear = FieldLinear(vocabulary_sizes, n_outputs)
+        self.mlp = mlp
+
+    def reset_parameters(
+        self, generator: torch.Generator, prior_logits: Tensor | float = 0.0
+    ) -> None:
+        """Draw the weights; the linear term starts at the prior."""
+        self.linear.reset_parameters(prior_logits)
+        self.mlp.reset_parameters(generator)
+
+    def seed(self, generator: torch.Generator) -> None:
+        """Draw the dropout from a generator."""
+        self.mlp.seed_dropout(generator)
+
+    def forward(self, codes: Tensor, embeddings: Tensor, crosses: Tensor) -> Tensor:
+        """Return logits (B, K)."""
+        return self.linear(codes) + self.mlp(self._inputs(embeddings, crosses))
+
+    @staticmethod
+    def _inputs(embeddings: Tensor, crosses: Tensor) -> Tensor:
+        """Put (B, F, D) and (N, B, D) side by side: (B, (F + N) D)."""
+        return torch.cat([embeddings, crosses.transpose(0, 1)], 1).flatten(1)

@@ -12,7 +12,7 @@ from sparsectr import base
 # docstrings.
 collect_ignore_glob = [
     f"sparsectr/kernels/{folder}/*"
-    for folder, package in (("compiled", "numba"), ("gpu", "triton"))
+    for folder, package in (("cpu", "numba"), ("gpu", "triton"))
     if not find_spec(package)
 ]
 # Without a GPU, Triton interprets its kernels; it is told before they are imported.

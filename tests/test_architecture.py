@@ -81,6 +81,10 @@ FUSED = {
     "sparsectr/kernels/gpu/": {"triton"},
 }
 TORCH_ONLY = {"kernels", "nn", "training"}
+# In the folder of a method, what alone knows scikit-learn, pandas and the estimator contract. The
+# rest is torch, and imports what a net and its training are made of.
+CLASSIFIER = "classifier"
+BELOW_CLASSIFIER = {"nn", "training", "kernels"}
 WITHOUT_TORCH = {
     "encoding",
     "interactions",
@@ -121,6 +125,18 @@ class Module(NamedTuple):
     def layer(self) -> str:
         """First name below the package; empty for the package root."""
         return self.name.partition(".")[2].split(".")[0]
+
+    @property
+    def method(self) -> str:
+        """Name of the method that the module belongs to; empty outside ``methods``."""
+        parts = self.name.split(".")
+        return parts[2] if self.layer == "methods" and len(parts) > 2 else ""
+
+    @property
+    def is_inside_method(self) -> bool:
+        """Whether the module lies in the folder of a method and is not its classifier."""
+        parts = self.name.split(".")
+        return bool(self.method) and len(parts) > 3 and parts[3] != CLASSIFIER
 
 
 def parse(files: dict[str, str]) -> dict[str, Module]:
@@ -178,7 +194,11 @@ def check_layer(module: Module, modules: dict[str, Module]) -> Iterator[Violatio
     for line, name in imports_of_ours(module, modules):
         layer = modules[name].layer
         if layer == module.layer == "methods":
-            yield Violation(module.path, line, f"a method must not import another ({name})")
+            if modules[name].method != module.method:
+                yield Violation(module.path, line, f"a method must not import another ({name})")
+        elif module.is_inside_method and layer not in BELOW_CLASSIFIER:
+            rule = f"only {CLASSIFIER}.py of a method may import {layer} ({name})"
+            yield Violation(module.path, line, rule)
         elif layer not in {"", module.layer} | LAYERS[module.layer]:
             yield Violation(module.path, line, f"{module.layer} must not import {layer} ({name})")
     for node in ast.walk(module.tree):
@@ -190,7 +210,8 @@ def check_layer(module: Module, modules: dict[str, Module]) -> Iterator[Violatio
             for folder, packages in FUSED.items():
                 if module.path.startswith(folder):
                     known |= packages
-            if module.layer in TORCH_ONLY and top not in known:
+            is_torch_only = module.layer in TORCH_ONLY or module.is_inside_method
+            if is_torch_only and top not in known:
                 rule = f"{module.layer} may use torch and numpy only, not {top}"
                 yield Violation(module.path, node.lineno, rule)
 
@@ -303,8 +324,9 @@ def check_classes(module: Module, module_classes: set[str]) -> Iterator[Violatio
         for node in classes
         if not (node.name.startswith("_") or node.name.endswith("Net") or is_record(node))
     ]
-    # nn/ holds families: the variants of a layer stand side by side.
-    for node in public[1:] if module.layer != "nn" else []:
+    # nn/ and the nets of methods hold families: the variants of a layer stand side by side.
+    may_hold_families = module.layer == "nn" or module.is_inside_method
+    for node in public[1:] if not may_hold_families else []:
         rule = f"one public class per module: {node.name} comes after {public[0].name}"
         yield Violation(module.path, node.lineno, rule)
 
@@ -389,6 +411,18 @@ CLEAN = {
         "class AClassifier:\n    def __init__(self, a, b, c, d, e, f, g): pass\n"
     ),
     "sparsectr/methods/b.py": "",
+    "sparsectr/methods/c/classifier.py": (
+        "import pandas\n"
+        "from sparsectr.base import fit\n"
+        "from sparsectr.methods.c.net import CNet\n"
+        "class CClassifier: pass\n"
+    ),
+    "sparsectr/methods/c/net.py": (
+        "import torch\n"
+        "from sparsectr.training.loop import run\n"
+        "class CNet: pass\n"
+        "class Part: pass\n"
+    ),
     "sparsectr/nn/mlp.py": "from torch import nn\nclass MLP(nn.Module): pass\n",
     "sparsectr/training/loop.py": "from sparsectr.nn.mlp import MLP\n",
 }
@@ -411,6 +445,10 @@ def test_checker_accepts_a_clean_package():
         ("training/x.py", "from sparsectr.nn import mlp\nimport sparsectr.base", 2, "import base"),
         ("base.py", "from sparsectr.methods import b", 1, "base must not import methods"),
         ("methods/b.py", "from sparsectr.methods.a import ANet", 1, "must not import another"),
+        ("methods/c/net.py", "import pandas", 1, "may use torch and numpy only, not pandas"),
+        ("methods/c/net.py", "from sparsectr.base import fit", 1, "only classifier.py of a method"),
+        ("methods/c/net.py", "from sparsectr.methods.b import f", 1, "must not import another"),
+        ("methods/b.py", "from sparsectr.methods.c.net import CNet", 1, "must not import another"),
         ("folder/x.py", "", 1, "folder is none of the known layers"),
         ("nn/x.py", "\nfrom .mlp import MLP", 2, "imports must be absolute"),
         ("nn/x.py", "from sparsectr import AClassifier", 1, "package root must not be imported"),

@@ -20,6 +20,22 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
+# Where the fused versions of a kernel are: below `cpu` and below `gpu`.
+_CPU = {
+    "adam": "optimizers.adam",
+    "ftrl": "optimizers.ftrl",
+    "rows": "optimizers.rows",
+    "pin": "dynint.pin",
+    "pin_loss": "dynint.pin_loss",
+    "gated_logits": "dynint.gated_logits",
+    "gated_loss": "dynint.gated_loss",
+    "symmetric": "profit.symmetric",
+    "symmetric_loss": "profit.symmetric_loss",
+    "crosses": "profit.crosses",
+    "crosses_loss": "profit.crosses_loss",
+    "perceptron_loss": "optfeature.perceptron_loss",
+}
+
 _switch = {"on": os.environ.get("SPARSECTR_FUSED", "1") != "0"}
 
 
@@ -45,7 +61,7 @@ def fused_version(name: str, *tensors: Tensor) -> ModuleType | None:
                 return None
             n_on_gpu += 1
     if n_on_gpu == 0:
-        return _load("compiled", name)
+        return _load("cpu", _CPU.get(name, name))
     # Triton launches on the current device.
     device = torch.cuda.current_device()
     return _load("gpu", name) if all(t.get_device() == device for t in tensors) else None

@@ -1,7 +1,7 @@
 """Fused version of `sparsectr.kernels.pin`.
 
-A few batch rows at a time, turned on their side (`sparsectr.kernels.cpu.machine.blocks`), go through
-all layers: a layer is one product of matrices that lie in the cache. What happens to a batch row
+A few batch rows at a time, transposed (`sparsectr.kernels.cpu.machine.blocks`), go through all
+layers: a layer is one product of matrices that lie in the cache. What happens to a batch row
 does not depend on the others of its block.
 """
 

@@ -1,7 +1,8 @@
 """Power sums of a block and the polynomials they make, within compiled functions.
 
 A block has a row for every field and component, and a column for every coordinate of every batch
-row, see `sparsectr.kernels.cpu.profit.symmetric`. All of this is done a vector of columns at a time.
+row, see `sparsectr.kernels.cpu.profit.symmetric`. All of this is computed on one vector of columns
+at a time.
 """
 
 from __future__ import annotations

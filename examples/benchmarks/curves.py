@@ -24,6 +24,7 @@ from scipy.optimize import nnls
 from sparsectr.methods.dynint.net import DynIntConfig, DynIntNet
 from sparsectr.methods.profit.search_net import CrossSearchNet
 from sparsectr.methods.profit.search_spaces import SymmetricSpace
+from sparsectr.training.batches import LabelledRows
 from sparsectr.training.descent import descend
 from sparsectr.training.optimizers import make_optimizers
 
@@ -77,7 +78,7 @@ class Steps:
         clock = time.process_time if self.n_threads == 1 else time.perf_counter
         started = clock()
         for codes, targets in zip(self.codes, self.targets, strict=True):
-            loss = self.net.loss_in_one_pass(codes, targets, self.weights, **self.options)
+            loss = self.net.loss(LabelledRows(codes, targets, self.weights), **self.options)
             descend(loss, self.optimizers, len(codes))
         return 1e3 * (clock() - started) / N_STEPS
 

@@ -24,7 +24,6 @@ from speed import SHAPES, fastest_epochs, make_table
 from sparsectr import DynIntClassifier, OptFeatureClassifier, ProfitClassifier
 from sparsectr.methods.dynint.net import VARIANTS, DynIntConfig, DynIntNet
 from sparsectr.training.batches import LabelledRows
-from sparsectr.training.losses import log_loss
 from sparsectr.training.recording import WARM_UP_CALLS
 
 EMBEDDING_DIM = 16
@@ -73,9 +72,7 @@ def compute_gradients(net, codes, labels, device, dtype):
     net = copy.deepcopy(net).to(device, dtype)
     labels = labels.to(device, dtype)
     rows = LabelledRows(codes.to(device), labels, torch.ones_like(labels))
-    loss = net.loss_in_one_pass(rows.codes, rows.targets, rows.weights)
-    if loss is None:  # not built for this type or device
-        loss = log_loss(net(rows.codes), rows)
+    loss = net.loss(rows)
     loss.backward()
     gradients = [p.grad.to_dense() if p.grad.is_sparse else p.grad for p in net.parameters()]
     return [x.detach().cpu().double() for x in (loss, *gradients)]

@@ -23,7 +23,6 @@ from sparsectr.methods.profit.search_spaces import SymmetricSpace
 from sparsectr.methods.profit.symmetric import symmetric_sums
 from sparsectr.nn.cross_products import WeightedCrosses
 from sparsectr.training.batches import LabelledRows
-from sparsectr.training.losses import log_loss
 
 B, F, D, V, ROUNDS = 4096, 39, 16, 1_000_000, 15
 
@@ -72,11 +71,7 @@ def make_cases():
 def loss_of(net, rows, **options):
     """Return a function that gives the loss of a net on a batch, and the net's parameters."""
 
-    def loss(*_):
-        found = net.loss_in_one_pass(rows.codes, rows.targets, rows.weights, **options)
-        return log_loss(net(rows.codes), rows) if found is None else found
-
-    return loss, [p for p in net.parameters() if p.requires_grad]
+    return lambda *_: net.loss(rows, **options), [p for p in net.parameters() if p.requires_grad]
 
 
 def time_case(function, inputs):

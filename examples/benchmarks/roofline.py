@@ -25,7 +25,6 @@ from sparsectr.methods.profit.net import ProfitConfig, ProfitNet
 from sparsectr.methods.profit.search_net import CrossSearchNet
 from sparsectr.methods.profit.search_spaces import SymmetricSpace
 from sparsectr.training.batches import LabelledRows
-from sparsectr.training.losses import log_loss
 from sparsectr.training.optimizers import make_optimizers, set_batch_rows
 
 B, F, D, V = 4096, 39, 16, 1_000_000
@@ -61,14 +60,12 @@ def make_nets():
 
 
 def loss_of(net, rows, options):
-    """Return the loss in one pass, or where there is none, as the estimators compute it."""
+    """Return the loss as the estimators compute it."""
     if options is None:
-        embeddings, vectors = net.look_up(rows.codes)
         with torch.no_grad():
-            gates = net.gates(vectors)
-        return log_loss(net.predict(embeddings, gates), rows)
-    loss = net.loss_in_one_pass(rows.codes, rows.targets, rows.weights, **options)
-    return log_loss(net(rows.codes), rows) if loss is None else loss
+            gates = net.gates_of(rows.codes)
+        return net.loss(rows, gates)
+    return net.loss(rows, **options)
 
 
 def find_limits(rows):

@@ -19,7 +19,6 @@ import torch
 from sparsectr.methods.dynint.net import DynIntConfig, DynIntNet
 from sparsectr.training.batches import LabelledRows
 from sparsectr.training.descent import descend
-from sparsectr.training.losses import log_loss
 from sparsectr.training.optimizers import make_optimizers
 from sparsectr.training.prior import add_embedding_prior
 
@@ -59,10 +58,7 @@ class Training:
     def run_step(self):
         first = self.n_steps % N_BATCHES * self.batch_size
         batch = self.rows.take(torch.arange(first, first + self.batch_size))
-        loss = self.net.loss_in_one_pass(batch.codes, batch.targets, batch.weights)
-        if loss is None:
-            loss = log_loss(self.net(batch.codes), batch)
-        descend(loss, self.optimizers, len(batch))
+        descend(self.net.loss(batch), self.optimizers, len(batch))
         self.n_steps += 1
 
     def bytes_per_row(self):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from torch import Tensor
 
-from sparsectr.kernels.fused import fused_version
+from sparsectr.kernels.fused import fused
 
 
 class DenseTensors(NamedTuple):
@@ -19,6 +20,20 @@ class DenseTensors(NamedTuple):
     gradient: Tensor
 
 
+def corrections(step: int, lr: float, betas: tuple[float, float]) -> tuple[float, float]:
+    """Return step size and scale of a step, both corrected for moments that start at zero."""
+    return lr / (1 - betas[0] ** step), (1 - betas[1] ** step) ** -0.5
+
+
+def _tensors(parameters: Sequence[DenseTensors], **_: object) -> Iterator[Tensor]:
+    return chain.from_iterable(parameters)
+
+
+def _lie_in_order(parameters: Sequence[DenseTensors], **_: object) -> bool:
+    return all(tensor.is_contiguous() for tensors in parameters for tensor in tensors[:3])
+
+
+@fused(cpu="optimizers.adam", numbers=_tensors, covers=_lie_in_order)
 def adam_(
     parameters: Sequence[DenseTensors],
     *,
@@ -39,12 +54,7 @@ def adam_(
     lr, betas, eps, weight_decay : float or pair of float
         As in `sparsectr.training.optimizers.DenseAdam`.
     """
-    rate = lr / (1 - betas[0] ** step)
-    scale = (1 - betas[1] ** step) ** -0.5
-    fused = fused_version("adam", *(tensor for tensors in parameters for tensor in tensors))
-    if fused and all(t.is_contiguous() for tensors in parameters for t in tensors[:3]):
-        fused.adam_(parameters, rate, scale, betas, eps, weight_decay)
-        return
+    rate, scale = corrections(step, lr, betas)
     for weights, exp_avg, exp_avg_sq, gradient in parameters:
         gradient = gradient.add(weights, alpha=weight_decay)
         exp_avg.lerp_(gradient, 1 - betas[0])

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sparsectr.kernels.fused import fused_version
+from sparsectr.kernels.fused import fused
 from sparsectr.kernels.rows import decay_lookups, touched_rows
 
 
@@ -50,6 +50,7 @@ def ftrl_(
     weights.copy_(functional.softshrink(linear, l1).div_(curvature).neg_())
 
 
+@fused(cpu="optimizers.ftrl", numbers=lambda *tensors, **_: (*tensors[:3], tensors[4]))
 def group_ftrl_rows_(
     table: Tensor,
     linear: Tensor,
@@ -82,22 +83,6 @@ def group_ftrl_rows_(
     lookup_decay, n_rows
         As in `sparsectr.kernels.rows.decay_lookups`.
     """
-    if fused := fused_version("ftrl", table, linear, accumulator, values):
-        fused.group_ftrl_rows_(
-            table,
-            linear,
-            accumulator,
-            rows,
-            values,
-            lr=lr,
-            beta=beta,
-            l1=l1,
-            l2=l2,
-            gradient_scale=gradient_scale,
-            lookup_decay=lookup_decay,
-            n_rows=n_rows,
-        )
-        return
     values = decay_lookups(table, rows, values, lookup_decay, n_rows)
     rows, gradient = touched_rows(rows, values)
     n = accumulator.index_select(0, rows)

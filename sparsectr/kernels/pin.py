@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
-from sparsectr.kernels.fused import fused_version
+from sparsectr.kernels.fused import fused
 
 
+def _tensors(*arguments: object) -> Iterator[Tensor]:
+    return (argument for argument in arguments if isinstance(argument, Tensor))
+
+
+@fused(cpu="dynint.pin", numbers=_tensors)
 def polynomial_sums(
     embeddings: Tensor,
     weights: Tensor,
@@ -43,9 +50,6 @@ def polynomial_sums(
     embeddings is read from memory, and nothing is kept for the backward pass, which computes the
     layers again.
     """
-    tensors = [t for t in (embeddings, weights, left, right) if t is not None]
-    if fused := fused_version("pin", *tensors):
-        return fused.polynomial_sums(embeddings, weights, left, right, n_subspaces)  # type: ignore[no-any-return]
     n_fields = embeddings.shape[1]
     parts = embeddings.unflatten(2, (n_subspaces, -1))  # (B, F, h, d)
     x0 = parts.permute(0, 3, 2, 1).flatten(2)  # (B, d, n): a layer is one matrix product

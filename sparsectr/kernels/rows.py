@@ -8,14 +8,14 @@ look-ups N, never the number V of rows in the table. Row numbers must be below 2
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sparsectr.kernels.fused import fused_version
+from sparsectr.kernels.fused import fused
 
 # Look-ups of one row that a GPU sums in one thread.
 LONGEST_PIECE = 32
@@ -62,6 +62,8 @@ class AdagradTable(NamedTuple):
     lookup_decay: Tensor | None = None
 
 
+# On a CPU torch's own is fused.
+@fused(gpu="rows", numbers=lambda table, rows: (table,))
 def look_up(table: Tensor, rows: Tensor) -> Tensor:
     """Look rows of a table up; the gradient of the table is sparse.
 
@@ -75,9 +77,6 @@ def look_up(table: Tensor, rows: Tensor) -> Tensor:
     -------
     Tensor of shape (..., D)
     """
-    # On a CPU torch's own is fused.
-    if table.is_cuda and (fused := fused_version("rows", table)):
-        return fused.look_up(table, rows)  # type: ignore[no-any-return]
     return functional.embedding(rows, table, sparse=True)
 
 
@@ -257,6 +256,11 @@ def decay_lookups(
     return values + shares.unsqueeze(1) * table.index_select(0, rows)
 
 
+def _adam_tensors(tables: Sequence[AdamTable], *_: object, **__: object) -> Iterator[Tensor]:
+    return (tensor for table in tables for tensor in (*table[:3], table.values))
+
+
+@fused(cpu="optimizers.rows", gpu="rows", numbers=_adam_tensors)
 def adam_rows_(
     tables: Sequence[AdamTable],
     rows: Tensor,
@@ -280,12 +284,6 @@ def adam_rows_(
     n_rows : int, default=1
         As in `decay_lookups`.
     """
-    numbers = [t for table in tables for t in (*table[:3], table.values)]
-    if fused := fused_version("rows", *numbers):
-        fused.adam_rows_(
-            tables, rows, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, n_rows=n_rows
-        )
-        return
     for table in tables:
         _adam_rows_(table, rows, lr, betas, eps, weight_decay, n_rows)
 
@@ -319,6 +317,11 @@ def _adam_rows_(
     table.weights.index_copy_(0, rows, weights)
 
 
+def _adagrad_tensors(tables: Sequence[AdagradTable], *_: object, **__: object) -> Iterator[Tensor]:
+    return (tensor for table in tables for tensor in table[:3])
+
+
+@fused(cpu="optimizers.rows", gpu="rows", numbers=_adagrad_tensors)
 def adagrad_rows_(
     tables: Sequence[AdagradTable],
     rows: Tensor,
@@ -341,10 +344,6 @@ def adagrad_rows_(
     n_rows : int, default=1
         As in `decay_lookups`.
     """
-    numbers = [t for table in tables for t in table[:3]]
-    if fused := fused_version("rows", *numbers):
-        fused.adagrad_rows_(tables, rows, lr=lr, eps=eps, weight_decay=weight_decay, n_rows=n_rows)
-        return
     for table in tables:
         values = decay_lookups(table.weights, rows, table.values, table.lookup_decay, n_rows)
         distinct, gradient = touched_rows(rows, values)

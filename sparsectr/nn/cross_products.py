@@ -8,7 +8,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor, nn
 
-from sparsectr.kernels.fused import fused_version
+from sparsectr.kernels.fused import fused
 from sparsectr.nn.linear import undrawn
 
 Cross = tuple[int, ...]
@@ -110,7 +110,23 @@ class WeightedCrosses(nn.Module):
 
     def sum(self, embeddings: Tensor) -> Tensor:
         """Return the weighted products, summed over the crosses: (B, D)."""
-        if fused := fused_version("crosses", embeddings, self.weight):
-            return fused.sum_crosses(embeddings, self.weight, *self.products.listed)  # type: ignore[no-any-return]
-        products = self.products(embeddings)
-        return (self.weight @ products.flatten(1)).view(products.shape[1:])
+        return sum_crosses(embeddings, self.weight, self.products)
+
+
+@fused(cpu="profit.crosses", numbers=lambda embeddings, weights, _: (embeddings, weights))
+def sum_crosses(embeddings: Tensor, weights: Tensor, products: CrossProducts) -> Tensor:
+    """Sum the weighted products of crosses.
+
+    Parameters
+    ----------
+    embeddings : Tensor of shape (B, F, D)
+    weights : Tensor of shape (N,)
+    products : CrossProducts
+        The N crosses.
+
+    Returns
+    -------
+    Tensor of shape (B, D)
+    """
+    found = products(embeddings)
+    return (weights @ found.flatten(1)).view(found.shape[1:])

@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.nn import functional
 
-from sparsectr.kernels.fused import fused_version
+from sparsectr.kernels.fused import fused
 from sparsectr.training.batches import LabelledRows
 
 
@@ -27,12 +27,24 @@ def log_loss(logits: Tensor, rows: LabelledRows) -> Tensor:
         Nats per row.
     """
     if logits.shape[1] == 1:
-        # On a CPU torch's own is as fast.
-        numbers = logits[:, 0], rows.targets, rows.weights
-        if logits.is_cuda and (fused := fused_version("log_loss", *numbers)):
-            return fused.log_loss(*numbers)  # type: ignore[no-any-return]
-        return functional.binary_cross_entropy_with_logits(
-            logits[:, 0], rows.targets, weight=rows.weights
-        )
+        return binary_log_loss(logits[:, 0], rows.targets, rows.weights)
     losses = functional.cross_entropy(logits, rows.targets, reduction="none")
     return (losses * rows.weights).mean()
+
+
+# On a CPU torch's own is as fast.
+@fused(gpu="log_loss", numbers=lambda *tensors: tensors)
+def binary_log_loss(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    """Compute the log loss of two classes.
+
+    Parameters
+    ----------
+    logits, targets, weights : Tensor of shape (B,)
+        Log-odds, 0.0 or 1.0, and the weight of every row.
+
+    Returns
+    -------
+    Tensor of shape ()
+        The sum of the weighted losses over the number of rows.
+    """
+    return functional.binary_cross_entropy_with_logits(logits, targets, weight=weights)

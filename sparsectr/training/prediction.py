@@ -25,8 +25,8 @@ def predict_logits(net: nn.Module, codes: Tensor) -> npt.NDArray[np.float64]:
     Parameters
     ----------
     net : nn.Module
-        Codes (B, F) to logits (B, K). Left in evaluation mode. A method ``logits_by_row``, if it
-        has one and that does not return None, gives an array with no batches at all.
+        Codes (B, F) to logits (B, K). Left in evaluation mode. Asked for ``logits_by_row(codes)``
+        if it has such a method, which may be fused.
     codes : Tensor of shape (n_rows, n_fields)
         Codes on the net's device.
 
@@ -37,12 +37,16 @@ def predict_logits(net: nn.Module, codes: Tensor) -> npt.NDArray[np.float64]:
     if net.training:
         net.eval()
     by_row = getattr(net, "logits_by_row", None)
-    if by_row and (logits := by_row(codes)) is not None:
-        return np.asarray(logits, np.float64)
+    logits = by_row(codes) if by_row else logits_in_batches(net, codes)
+    return np.asarray(logits, np.float64)
+
+
+def logits_in_batches(net: nn.Module, codes: Tensor) -> npt.NDArray[np.float32]:
+    """Compute logits (n_rows, K) of codes (n_rows, F) in batches of one size."""
     if codes.device.type != "cpu":
         return _predict_batches(net, codes, DEVICE_BATCH)
     parts = codes.split(BATCHES_AT_ONCE * CPU_BATCH)
-    results: dict[int, npt.NDArray[np.float64]] = {}
+    results: dict[int, npt.NDArray[np.float32]] = {}
 
     def predict_part(part: int) -> None:
         # The threads of the pool know nothing of the caller's contexts.
@@ -54,10 +58,10 @@ def predict_logits(net: nn.Module, codes: Tensor) -> npt.NDArray[np.float64]:
 
 
 @torch.inference_mode()
-def _predict_batches(net: nn.Module, codes: Tensor, size: int) -> npt.NDArray[np.float64]:
+def _predict_batches(net: nn.Module, codes: Tensor, size: int) -> npt.NDArray[np.float32]:
     """Return the logits (n, K) of codes (n, F), computed in batches of the same size."""
     logits = torch.cat([net(_fill_up(batch, size)) for batch in codes.split(size)])
-    return logits[: len(codes)].cpu().numpy().astype(np.float64)
+    return logits[: len(codes)].cpu().numpy()  # type: ignore[no-any-return]
 
 
 def _fill_up(codes: Tensor, size: int) -> Tensor:

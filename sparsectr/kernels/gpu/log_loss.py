@@ -14,7 +14,7 @@ from sparsectr.kernels.gpu.launch import count_warps
 ROWS = 512
 
 
-def log_loss(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+def binary_log_loss(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
     """Return the weighted mean log loss, shape (), of log-odds, targets and weights, all (B,)."""
     return _LogLoss.apply(logits, targets, weights)  # type: ignore[no-any-return,no-untyped-call]
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from sparsectr.kernels.gpu.launch import MOST_WARPS, count_programs
 from sparsectr.kernels.gpu.log_loss import log_losses
+from sparsectr.kernels.nets import Batch, PolynomialNet
 from sparsectr.kernels.one_pass import one_pass_loss
 from sparsectr.kernels.rows import lookup_gradient
 
@@ -24,27 +25,31 @@ TILE_NUMBERS, MOST_NUMBERS = 2048, 8192
 PROGRAMS = 4
 
 
-def polynomial_loss(
-    codes: Tensor,
-    targets: Tensor,
-    row_weights: Tensor,
-    offsets: Tensor,
-    table: Tensor,
-    weights: list[Tensor],
-    readout: Tensor,
-    bias: Tensor,
-    n_subspaces: int,
-) -> Tensor | None:
-    """Compute the mean log loss of a batch and all its gradients.
+def polynomial_loss(net: PolynomialNet, batch: Batch) -> Tensor:
+    """Compute the mean log loss of a batch and all gradients.
 
-    Parameters and result are those of `sparsectr.kernels.cpu.dynint.pin_loss.polynomial_loss`; None
-    for several subspaces and for long embeddings of many fields.
+    NotImplemented for several subspaces and for long embeddings of many fields.
+
+    Parameters
+    ----------
+    net : PolynomialNet
+        Of variant "pin", with one logit.
+    batch : Batch
+        B rows.
+
+    Returns
+    -------
+    Tensor of shape ()
     """
+    codes, targets, row_weights = batch.codes, batch.targets, batch.weights
+    offsets, table = net.embedding.offsets, net.embedding.weight
+    weights = [weight for (weight,) in net.layer_weights()]
+    readout, bias = net.output.weight, net.output.bias
     (n_rows, n_fields), dim, n_layers = codes.shape, table.shape[1], len(weights)
     padded_fields, padded_dim = triton.next_power_of_2(n_fields), triton.next_power_of_2(dim)
     numbers = padded_fields * padded_dim
-    if n_subspaces > 1 or numbers > MOST_NUMBERS or n_rows == 0:
-        return None
+    if net.n_subspaces > 1 or numbers > MOST_NUMBERS or n_rows == 0:
+        return NotImplemented
     tile_rows = max(1, TILE_NUMBERS // numbers)
     n_tiles = triton.cdiv(n_rows, tile_rows)
     shape = {

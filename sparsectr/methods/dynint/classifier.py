@@ -20,7 +20,6 @@ from sparsectr.nn.contributions import strongest_crosses
 from sparsectr.parameters import ParameterCheck
 from sparsectr.training.descent import descend
 from sparsectr.training.loop import EpochRecord
-from sparsectr.training.losses import log_loss
 from sparsectr.training.optimizers import (
     OPTIMIZERS,
     continuing,
@@ -307,13 +306,7 @@ class DynIntClassifier(BaseInteractionClassifier):
         def step(rows: Tensor) -> Tensor:
             batch = task.train.take(rows)
             penalty = self.orthogonal_penalty if self.variant in ("dgp", "dwp") else 0.0
-            loss = net.loss_in_one_pass(batch.codes, batch.targets, batch.weights, penalty)
-            if loss is None:
-                embeddings = net.embedding(batch.codes)
-                gates = net.compute_gates(embeddings)
-                loss = log_loss(net.combine(embeddings, gates), batch)
-                if penalty:
-                    loss = loss + penalty * net.penalty(gates)
+            loss = net.loss(batch, penalty)
             descend(loss, optimizers, len(rows))
             return loss.detach()
 

@@ -11,17 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sparsectr.kernels.fused import fused_version
 from sparsectr.kernels.pin import polynomial_sums
-from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.nn.linear import UndrawnLinear, undrawn
-from sparsectr.nn.views import TensorViews
 
 # Standard deviation of fresh interaction weights, as a share of their mean.
 INITIAL_SPREAD = 0.1
@@ -213,108 +208,6 @@ def sum_fields(
     )
     weights = torch.stack([layer.weight for layer in around])
     return polynomial_sums(embeddings, weights, left, right, n_subspaces)
-
-
-def polynomial_logits(
-    embedding: FieldEmbedding, views: TensorViews, codes: Tensor, n_subspaces: int
-) -> NDArray[np.float32] | None:
-    """Return the logits (B, K) of codes (B, F) in one pass; None where that is not possible.
-
-    ``views`` are of offsets and weight of the embedding, weight and bias of the output, and the
-    weights of the layers.
-    """
-    fused = fused_version("pin", embedding.weight)
-    if fused is None:
-        return None
-    logits: NDArray[np.float32] = fused.polynomial_logits(
-        codes, *views.arrays(), n_subspaces=n_subspaces
-    )
-    return logits
-
-
-def gated_logits(
-    variant: str,
-    layers: Sequence[PinLayer | GeneratedLayer],
-    gates: Sequence[GateNetwork],
-    embedding: FieldEmbedding,
-    output: nn.Linear,
-    codes: Tensor,
-    n_subspaces: int,
-) -> NDArray[np.float32] | None:
-    """Return the logits of `polynomial_logits` for layers with gates."""
-    fused = fused_version("gated_logits", embedding.weight)
-    if fused is None:
-        return None
-    logits: NDArray[np.float32] = fused.gated_logits(
-        codes,
-        embedding.offsets,
-        embedding.weight,
-        variant,
-        *_parameters_of(layers, gates),
-        output.weight,
-        output.bias,
-        n_subspaces,
-    )
-    return logits
-
-
-def polynomial_loss(
-    layers: Sequence[PinLayer],
-    embedding: FieldEmbedding,
-    output: nn.Linear,
-    rows: tuple[Tensor, Tensor, Tensor],
-    n_subspaces: int,
-) -> Tensor | None:
-    """Return the log loss of codes, targets and weights in one pass; None where that is not built.
-
-    See `sparsectr.training.losses.log_loss`; the gradients are computed in the same pass.
-    """
-    fused = fused_version("pin_loss", embedding.weight)
-    if fused is None or len(output.bias) > 1 or not embedding.sparse:
-        return None
-    return fused.polynomial_loss(  # type: ignore[no-any-return]
-        *rows,
-        embedding.offsets,
-        embedding.weight,
-        [layer.weight for layer in layers],
-        output.weight,
-        output.bias,
-        n_subspaces,
-    )
-
-
-def gated_loss(
-    variant: str,
-    layers: Sequence[PinLayer | GeneratedLayer],
-    gates: Sequence[GateNetwork],
-    embedding: FieldEmbedding,
-    output: nn.Linear,
-    rows: tuple[Tensor, Tensor, Tensor],
-    n_subspaces: int,
-    penalty: float,
-) -> Tensor | None:
-    """Return the loss of `polynomial_loss` for layers with gates, plus their penalty."""
-    fused = fused_version("gated_loss", embedding.weight)
-    if fused is None or len(output.bias) > 1 or not embedding.sparse:
-        return None
-    loss: Tensor = fused.gated_loss(
-        *rows,
-        embedding.offsets,
-        embedding.weight,
-        variant,
-        *_parameters_of(layers, gates),
-        output.weight,
-        output.bias,
-        n_subspaces,
-        penalty,
-    )
-    if variant == "dgp" and penalty:
-        loss = loss + penalty * torch.stack([layer.penalty(None) for layer in layers]).sum()
-    return loss
-
-
-def _parameters_of(*modules: Sequence[nn.Module]) -> list[list[tuple[Tensor, ...]]]:
-    return [[tuple(module.parameters()) for module in group] for group in modules]
 
 
 def column_cosines(vectors: Tensor) -> Tensor:

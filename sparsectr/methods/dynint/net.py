@@ -11,23 +11,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sparsectr.kernels.arrays import TensorViews
+from sparsectr.kernels.fused import fused
 from sparsectr.methods.dynint.layers import (
     DynamicActivationLayer,
     GateNetwork,
     GeneratedLayer,
     PinLayer,
     WeightedLayer,
-    gated_logits,
-    gated_loss,
-    polynomial_logits,
-    polynomial_loss,
     split_subspaces,
     sum_fields,
 )
 from sparsectr.nn.contributions import contributions_of
 from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.nn.linear import UndrawnLinear
-from sparsectr.nn.views import TensorViews
+from sparsectr.training.batches import LabelledRows
+from sparsectr.training.losses import log_loss
+from sparsectr.training.prediction import logits_in_batches
 
 VARIANTS = ("pin", "da", "dgp", "dwp")
 # Standard deviation of a fresh embedding, times sqrt(D); start of the output weights.
@@ -136,7 +136,7 @@ class DynIntNet(nn.Module):
             if layer.gate_size
         )
         self.output = UndrawnLinear(self.n_fields, n_outputs)
-        self._views = TensorViews(
+        self.views = TensorViews(
             [
                 (self.embedding, "offsets"),
                 (self.embedding, "weight"),
@@ -169,41 +169,33 @@ class DynIntNet(nn.Module):
         embeddings = self.embedding(codes)
         return self.combine(embeddings, self.compute_gates(embeddings))
 
-    def logits_by_row(self, codes: Tensor) -> NDArray[np.float32] | None:
-        """Return logits (B, K), every row by itself in one pass; None where that is not built."""
-        if self.config.variant == "pin":
-            return polynomial_logits(self.embedding, self._views, codes, self.n_subspaces)
-        return gated_logits(
-            self.config.variant,
-            cast("Sequence[PinLayer | GeneratedLayer]", self.layers),
-            cast("Sequence[GateNetwork]", self.gates),
-            self.embedding,
-            self.output,
-            codes,
-            self.n_subspaces,
-        )
+    @property
+    def variant(self) -> str:
+        """What depends on the row; see `DynIntConfig`."""
+        return self.config.variant
 
-    def loss_in_one_pass(
-        self, codes: Tensor, targets: Tensor, weights: Tensor, penalty: float = 0.0
-    ) -> Tensor | None:
-        """Return the log loss of a batch plus ``penalty`` times the orthogonality penalty.
+    def layer_weights(self) -> list[tuple[Tensor, ...]]:
+        """Return the tensors of every layer."""
+        return [tuple(layer.parameters()) for layer in self.layers]
 
-        The gradients are computed with it. None where that is not built.
-        """
-        rows = codes, targets, weights
-        if self.config.variant == "pin":
-            layers = cast("Sequence[PinLayer]", self.layers)
-            return polynomial_loss(layers, self.embedding, self.output, rows, self.n_subspaces)
-        return gated_loss(
-            self.config.variant,
-            cast("Sequence[PinLayer | GeneratedLayer]", self.layers),
-            cast("Sequence[GateNetwork]", self.gates),
-            self.embedding,
-            self.output,
-            rows,
-            self.n_subspaces,
-            penalty,
-        )
+    def gate_weights(self) -> list[tuple[Tensor, ...]]:
+        """Return the tensors of every gate network."""
+        return [tuple(network.parameters()) for network in self.gates]
+
+    def loss(self, batch: LabelledRows, penalty: float = 0.0) -> Tensor:
+        """Return the log loss of a batch plus ``penalty`` times the orthogonality penalty, ()."""
+        if self.variant == "pin":
+            return polynomial_loss(self, batch)
+        loss = gated_loss(self, batch, penalty if self.variant == "dwp" else 0.0)
+        if penalty and self.variant == "dgp":  # a penalty of the weights alone
+            loss = loss + penalty * self.penalty([None] * len(self.layers))
+        return loss
+
+    def logits_by_row(self, codes: Tensor) -> NDArray[np.float32]:
+        """Return logits (B, K) of codes (B, F), every row by itself."""
+        if self.variant == "pin":
+            return polynomial_logits(self, codes)
+        return gated_logits(self, codes)
 
     def compute_gates(self, embeddings: Tensor) -> list[Tensor | None]:
         """Return the output of every layer's gate network, (B, gate_size) or None."""
@@ -270,3 +262,38 @@ class DynIntNet(nn.Module):
     def main_effects(self, codes: Tensor) -> Tensor:
         """Return what every field adds to the logits by itself, (F, B, K)."""
         return self.cross_effects(codes, [(field,) for field in range(self.n_fields)])
+
+
+def _table(net: DynIntNet, *_: object) -> tuple[Tensor]:
+    return (net.embedding.weight,)
+
+
+def _has_one_logit(net: DynIntNet, *_: object) -> bool:
+    return len(net.output.bias) == 1 and net.embedding.sparse
+
+
+@fused(cpu="dynint.pin_loss", gpu="pin_loss", numbers=_table, covers=_has_one_logit)
+def polynomial_loss(net: DynIntNet, batch: LabelledRows) -> Tensor:
+    """Return the log loss of a net without gates, shape ()."""
+    return log_loss(net(batch.codes), batch)
+
+
+@fused(cpu="dynint.gated_loss", numbers=_table, covers=_has_one_logit)
+def gated_loss(net: DynIntNet, batch: LabelledRows, penalty: float) -> Tensor:
+    """Return the log loss of a net with gates plus ``penalty`` times the penalty of gates, ()."""
+    embeddings = net.embedding(batch.codes)
+    gates = net.compute_gates(embeddings)
+    loss = log_loss(net.combine(embeddings, gates), batch)
+    return loss + penalty * net.penalty(gates) if penalty else loss
+
+
+@fused(cpu="dynint.pin", numbers=_table)
+def polynomial_logits(net: DynIntNet, codes: Tensor) -> NDArray[np.float32]:
+    """Return the logits (B, K) of a net without gates for codes (B, F)."""
+    return logits_in_batches(net, codes)
+
+
+@fused(cpu="dynint.gated_logits", numbers=_table)
+def gated_logits(net: DynIntNet, codes: Tensor) -> NDArray[np.float32]:
+    """Return the logits (B, K) of a net with gates for codes (B, F)."""
+    return logits_in_batches(net, codes)

@@ -423,16 +423,11 @@ class OptFeatureClassifier(BaseInteractionClassifier):
 
         def train_gates(rows: Tensor) -> None:
             batch = search_rows.take(rows)
-            embeddings, vectors = net.look_up(batch.codes)
-            gates = cast(Tensor, net.gates(vectors))
+            gates = cast(Tensor, net.gates_of(batch.codes))
             # NOTE[DIFF] every cross is scaled by a random level in [0, 1), see Notes.
             levels = gates.new_empty(len(batch), net.n_crosses).uniform_(generator=noise)
             levelled = gates + (levels - 1) * gates.detach()
-            loss = net.loss_in_one_pass(
-                batch.codes, batch.targets, batch.weights, levelled, of_gates=True
-            )
-            if loss is None:
-                loss = log_loss(net.predict(embeddings.detach(), levelled), batch)
+            loss = net.loss(batch, levelled, of_gates=True)
             # NOTE[DIFF] the source has no price.
             descend(loss + price * gates.sum(-1).mean(), optimizers, len(batch))
 
@@ -476,14 +471,12 @@ class OptFeatureClassifier(BaseInteractionClassifier):
                 for some_rows in gate_rows:
                     before(some_rows)
             batch = task.train.take(rows)
-            embeddings, vectors = net.look_up(batch.codes)
-            with torch.set_grad_enabled(bool(selection)):
-                gates = net.gates(vectors)
-            loss = None
-            if not selection:
-                loss = net.loss_in_one_pass(batch.codes, batch.targets, batch.weights, gates)
-            if loss is None:
-                loss = log_loss(net.predict(embeddings, gates), batch)
+            if selection:  # gates and weights follow one gradient
+                loss = log_loss(net(batch.codes), batch)
+            else:
+                with torch.no_grad():
+                    gates = net.gates_of(batch.codes)
+                loss = net.loss(batch, gates)
             descend(loss, optimizers, len(rows))
             return loss.detach()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import combinations
 from math import comb
@@ -13,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sparsectr.kernels.fused import fused_version
+from sparsectr.kernels.fused import fused
 from sparsectr.methods.optfeature.crosses import (
     OuterCrosses,
     inner_crosses,
@@ -24,6 +25,8 @@ from sparsectr.methods.optfeature.gates import Selection, spread_vectors, start_
 from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.nn.interplay import PairsBehindMLP, hide, joint_effects
 from sparsectr.nn.mlp import MLP
+from sparsectr.training.batches import LabelledRows
+from sparsectr.training.losses import log_loss
 
 # Standard deviation of a fresh embedding, times sqrt(D).
 EMBEDDING_SCALE = 0.4
@@ -206,44 +209,29 @@ class OptFeatureNet(nn.Module):
         embeddings, vectors = self.embedding(codes).split(self.widths, -1)
         return embeddings, vectors
 
-    def loss_in_one_pass(
-        self,
-        codes: Tensor,
-        targets: Tensor,
-        weights: Tensor,
-        gates: Tensor | None,
-        *,
-        of_gates: bool = False,
-    ) -> Tensor | None:
-        """Return the log loss of a batch, its gradients with it; None where that is not built.
+    def mlp_layers(self) -> list[tuple[Tensor, Tensor]]:
+        """Return weight and bias of every layer of the MLP."""
+        return [(layer.weight, layer.bias) for layer in self.mlp.linear_layers()]
+
+    def loss(self, batch: LabelledRows, gates: Tensor | None, *, of_gates: bool = False) -> Tensor:
+        """Return the log loss of a batch, shape ().
 
         Parameters
         ----------
-        codes : Tensor of shape (B, F)
-        targets, weights : Tensor of shape (B,)
+        batch : LabelledRows
+            B rows.
         gates : Tensor of shape (P') or (B, P'), or None
             What the crosses are multiplied by; ones if None.
         of_gates : bool, default=False
-            Whether the gradient is that of gates (B, P'), or that of embeddings and predictor.
+            Whether the gradient is that of gates (B, P') alone.
         """
-        fused = fused_version("perceptron_loss", self.embedding.weight)
-        if fused is None or self.pairs is None or not self.embedding.sparse:
+        return perceptron_loss(self, batch, gates, of_gates=of_gates)
+
+    def gates_of(self, codes: Tensor) -> Tensor | None:
+        """Return the gates of the net's crosses for codes (B, F); see `gates`."""
+        if self.chosen is not None and not self.chosen.by_value:
             return None
-        layers = [(layer.weight, layer.bias) for layer in self.mlp.linear_layers()]
-        if self.mlp.dropout.rate > 0 or len(layers[-1][1]) > 1:
-            return None
-        return fused.perceptron_loss(  # type: ignore[no-any-return]
-            codes,
-            targets,
-            weights,
-            self.embedding.offsets,
-            self.embedding.weight,
-            self.widths[0],
-            self.pairs,
-            gates,
-            layers,
-            of_scales=of_gates,
-        )
+        return self.gates(self.look_up(codes)[1])
 
     def gates(self, vectors: Tensor) -> Tensor | None:
         """Return the gates of the net's crosses, (B, P') or (P',); None if all are open."""
@@ -371,6 +359,31 @@ class OptFeatureNet(nn.Module):
         columns = torch.cat([embedded, n_embedded + kept])
         net.mlp = self.mlp.without_inputs(columns)
         return net
+
+
+def _table(net: OptFeatureNet, *_: object, **__: object) -> tuple[Tensor]:
+    return (net.embedding.weight,)
+
+
+def _adds_pairs(net: OptFeatureNet, *_: object, **__: object) -> bool:
+    """Tell whether there are inner products of pairs alone, one logit, and no dropout."""
+    has_one_logit = net.arguments["n_outputs"] == 1
+    return (
+        net.pairs is not None
+        and has_one_logit
+        and net.embedding.sparse
+        and net.mlp.dropout.rate == 0
+    )
+
+
+@fused(cpu="optfeature.perceptron_loss", numbers=_table, covers=_adds_pairs)
+def perceptron_loss(
+    net: OptFeatureNet, batch: LabelledRows, gates: Tensor | None, *, of_gates: bool = False
+) -> Tensor:
+    """Return the log loss of a batch, shape (); see `OptFeatureNet.loss`."""
+    with torch.no_grad() if of_gates else nullcontext():
+        embeddings, _ = net.look_up(batch.codes)
+    return log_loss(net.predict(embeddings, gates), batch)
 
 
 def _join(blocks: Sequence[Tensor]) -> Tensor:

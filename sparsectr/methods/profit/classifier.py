@@ -478,7 +478,7 @@ class ProfitClassifier(BaseInteractionClassifier):
 
         def step(rows: Tensor) -> Tensor:
             batch = task.train.take(rows)
-            loss = net.loss_in_one_pass(batch.codes, batch.targets, batch.weights)
+            loss = net.loss(batch)
             if loss is None:
                 loss = log_loss(net(batch.codes), batch)
             descend(loss, optimizers, len(rows))

@@ -10,14 +10,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sparsectr.kernels.fused import fused_version
+from sparsectr.kernels.arrays import TensorViews
+from sparsectr.kernels.fused import fused
 from sparsectr.methods.profit.predictors import LinearPredictor, MLPPredictor
-from sparsectr.methods.profit.search_net import EMBEDDING_STD, CrossSearchNet
-from sparsectr.nn.cross_products import Cross, WeightedCrosses
+from sparsectr.methods.profit.search_net import EMBEDDING_STD, CrossSearchNet, FieldLinear
+from sparsectr.nn.cross_products import Cross, CrossProducts, WeightedCrosses
 from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.nn.interplay import hide, joint_effects
 from sparsectr.nn.mlp import MLP
-from sparsectr.nn.views import TensorViews
+from sparsectr.training.batches import LabelledRows
+from sparsectr.training.losses import log_loss
+from sparsectr.training.prediction import logits_in_batches
 
 
 @dataclass(frozen=True)
@@ -99,10 +102,10 @@ class ProfitNet(nn.Module):
                 config.dropout,
             )
             self.predictor = MLPPredictor(vocabulary_sizes, n_outputs, mlp)
-        self._views = self._make_views()
+        self.views = self._make_views()
 
     def _make_views(self) -> TensorViews | None:
-        """Return what `logits_by_row` reads, or None where it is not built."""
+        """Return what fused logits read, or None where they are not built."""
         if not isinstance(self.predictor, LinearPredictor):
             return None
         linear = self.predictor.linear
@@ -155,32 +158,28 @@ class ProfitNet(nn.Module):
             return self.predictor.add_up(codes, self.architecture.sum(embeddings))
         return self.predictor(codes, embeddings, self.architecture(embeddings))
 
-    def logits_by_row(self, codes: Tensor) -> NDArray[np.float32] | None:
-        """Return logits (B, K), every row by itself in one pass; None where that is not built."""
-        fused = fused_version("crosses", self.embedding.weight)
-        if self._views is None or fused is None:
-            return None
-        logits: NDArray[np.float32] = fused.linear_logits(codes, *self._views.arrays())
-        return logits
+    @property
+    def linear(self) -> FieldLinear:
+        """The linear term."""
+        return self.predictor.linear
 
-    def loss_in_one_pass(self, codes: Tensor, targets: Tensor, weights: Tensor) -> Tensor | None:
-        """Return the log loss of a batch, its gradients with it; None where that is not built."""
-        fused = fused_version("crosses_loss", self.embedding.weight)
-        if fused is None or not isinstance(self.predictor, LinearPredictor):
-            return None
-        linear = self.predictor.linear
-        if len(linear.bias) > 1:
-            return None
-        return fused.crosses_loss(  # type: ignore[no-any-return]
-            codes,
-            targets,
-            weights,
-            self.embedding.offsets,
-            (self.embedding.weight, linear.table.weight),
-            self.architecture.weight,
-            *self.architecture.products.listed,
-            linear.bias,
-        )
+    @property
+    def crosses(self) -> CrossProducts:
+        """The kept crosses."""
+        return self.architecture.products
+
+    @property
+    def cross_weights(self) -> Tensor:
+        """Weights of the kept crosses, (N,)."""
+        return self.architecture.weight
+
+    def loss(self, batch: LabelledRows) -> Tensor:
+        """Return the log loss of a batch, shape ()."""
+        return crosses_loss(self, batch)
+
+    def logits_by_row(self, codes: Tensor) -> NDArray[np.float32]:
+        """Return logits (B, K) of codes (B, F), every row by itself."""
+        return linear_logits(self, codes)
 
     def cross_effects(self, codes: Tensor, crosses: Sequence[Cross]) -> Tensor:
         """Return what crosses do to the logits, (Q, B, K).
@@ -207,6 +206,26 @@ class ProfitNet(nn.Module):
         """
         effects: Tensor = self.predictor.linear.table(codes).transpose(0, 1)
         return effects if self.config.predictor == "linear" else effects[:0]
+
+
+def _table(net: ProfitNet, *_: object) -> tuple[Tensor]:
+    return (net.embedding.weight,)
+
+
+def _has_one_logit(net: ProfitNet, *_: object) -> bool:
+    return net.views is not None and len(net.linear.bias) == 1
+
+
+@fused(cpu="profit.crosses_loss", numbers=_table, covers=_has_one_logit)
+def crosses_loss(net: ProfitNet, batch: LabelledRows) -> Tensor:
+    """Return the log loss of a batch, shape ()."""
+    return log_loss(net(batch.codes), batch)
+
+
+@fused(cpu="profit.crosses", numbers=_table, covers=lambda net, _: net.views is not None)
+def linear_logits(net: ProfitNet, codes: Tensor) -> NDArray[np.float32]:
+    """Return the logits (B, K) of codes (B, F)."""
+    return logits_in_batches(net, codes)
 
 
 def without_crosses(searched: CrossSearchNet) -> ProfitNet:

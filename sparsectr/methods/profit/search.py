@@ -298,19 +298,12 @@ class _SearchStep:
         """Follow the gradient of the loss on unseen rows; all other weights stay."""
         for parameter in self.architecture:
             parameter.requires_grad_(True)
-        loss = self.net.loss_in_one_pass(batch.codes, batch.targets, batch.weights, of_space=True)
-        if loss is None:
-            with torch.no_grad():
-                linear, embeddings = self.net.linear(batch.codes), self.net.embedding(batch.codes)
-            loss = log_loss(self.net.combine(linear, embeddings), batch)
-        descend(loss, [self.architecture_optimizer], len(batch))
+        descend(self.net.loss(batch, of_space=True), [self.architecture_optimizer], len(batch))
         for parameter in self.architecture:
             parameter.requires_grad_(False)
 
     def step_weights(self, batch: LabelledRows) -> Tensor:
         """Follow the gradient of the training loss; the architecture stays."""
-        loss = self.net.loss_in_one_pass(batch.codes, batch.targets, batch.weights, of_space=False)
-        if loss is None:
-            loss = log_loss(self.net(batch.codes), batch)
+        loss = self.net.loss(batch, of_space=False)
         descend(loss, self.optimizers, len(batch))
         return loss.detach()

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import ModuleType
+from contextlib import nullcontext
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sparsectr.kernels.fused import fused_version
+from sparsectr.kernels.fused import fused
 from sparsectr.methods.profit.search_spaces import SearchSpace
 from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.nn.linear import apply_evenly, undrawn
+from sparsectr.training.batches import LabelledRows
+from sparsectr.training.losses import log_loss
+from sparsectr.training.prediction import logits_in_batches
 
 # Embeddings start at 0.1, not at the usual 0.01 to 0.05: the gradient of a cross of order o
 # falls with the (o - 1)-th power of it. Powers up to order 6 stay far above denormal numbers.
@@ -148,52 +151,25 @@ class CrossSearchNet(nn.Module):
         """Return logits (B, K) of the linear term (B, K) and embeddings (B, F, D)."""
         return linear + self.readout(self.space.sum_orders(embeddings, self.order))
 
-    def _one_pass(self) -> tuple[ModuleType | None, list[Tensor] | None]:
-        """Return the kernels from codes to logits and losses, None if not built, and the betas."""
-        betas = self.space.symmetric_betas(self.order)
-        if betas is None or len(self.linear.bias) > 1:
-            return None, None
-        return fused_version("symmetric_loss", self.embedding.weight), betas
+    def betas(self) -> list[Tensor]:
+        """Return the betas (R, F) of all orders; none where the space is of another kind."""
+        return self.space.symmetric_betas(self.order) or []
 
-    def logits_by_row(self, codes: Tensor) -> NDArray[np.float32] | None:
-        """Return logits (B, 1), every row by itself in one pass; None where that is not built."""
-        fused, betas = self._one_pass()
-        if fused is None:
-            return None
-        logits: NDArray[np.float32] = fused.symmetric_logits(
-            codes,
-            self.embedding.offsets,
-            (self.embedding.weight, self.linear.table.weight),
-            self.linear.bias,
-            betas,
-        )
-        return logits
-
-    def loss_in_one_pass(
-        self, codes: Tensor, targets: Tensor, weights: Tensor, *, of_space: bool
-    ) -> Tensor | None:
-        """Return the log loss of a batch, its gradients with it; None where that is not built.
+    def loss(self, batch: LabelledRows, *, of_space: bool) -> Tensor:
+        """Return the log loss of a batch, shape ().
 
         Parameters
         ----------
-        codes : Tensor of shape (B, F)
-        targets, weights : Tensor of shape (B,)
+        batch : LabelledRows
+            B rows.
         of_space : bool
             Whether the gradient is that of the space, or that of everything else.
         """
-        fused, betas = self._one_pass()
-        if fused is None:
-            return None
-        return fused.symmetric_loss(  # type: ignore[no-any-return]
-            codes,
-            targets,
-            weights,
-            self.embedding.offsets,
-            (self.embedding.weight, self.linear.table.weight),
-            self.linear.bias,
-            betas,
-            of_betas=of_space,
-        )
+        return symmetric_loss(self, batch, of_space=of_space)
+
+    def logits_by_row(self, codes: Tensor) -> NDArray[np.float32]:
+        """Return logits (B, K) of codes (B, F), every row by itself."""
+        return symmetric_logits(self, codes)
 
     @torch.no_grad()
     def fold_first_order(self) -> Tensor:
@@ -203,3 +179,25 @@ class CrossSearchNet(nn.Module):
         # Of every row of the table, (V, 1).
         of_rows = self.space.set_weights(fields).repeat_interleave(sizes)[:, None]
         return self.linear.table.weight + of_rows * self.readout(self.embedding.weight)
+
+
+def _table(net: CrossSearchNet, *_: object, **__: object) -> tuple[Tensor]:
+    return (net.embedding.weight,)
+
+
+def _has_betas(net: CrossSearchNet, *_: object, **__: object) -> bool:
+    return len(net.linear.bias) == 1 and net.space.is_symmetric
+
+
+@fused(cpu="profit.symmetric_loss", numbers=_table, covers=_has_betas)
+def symmetric_loss(net: CrossSearchNet, batch: LabelledRows, *, of_space: bool) -> Tensor:
+    """Return the log loss of a batch, shape (), with gradients for the space or for the rest."""
+    with torch.no_grad() if of_space else nullcontext():
+        linear, embeddings = net.linear(batch.codes), net.embedding(batch.codes)
+    return log_loss(net.combine(linear, embeddings), batch)
+
+
+@fused(cpu="profit.symmetric_loss", numbers=_table, covers=_has_betas)
+def symmetric_logits(net: CrossSearchNet, codes: Tensor) -> NDArray[np.float32]:
+    """Return the logits (B, K) of codes (B, F)."""
+    return logits_in_batches(net, codes)

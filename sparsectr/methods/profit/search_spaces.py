@@ -67,6 +67,11 @@ class SearchSpace(nn.Module):
             total = total + self(embeddings, order)
         return total  # type: ignore[no-any-return]
 
+    @property
+    def is_symmetric(self) -> bool:
+        """Whether the space has betas as `symmetric_sums` takes them."""
+        return False
+
     def symmetric_betas(self, max_order: int) -> list[Tensor] | None:
         """Return the betas (R, F) of the orders 1 to ``max_order``, see `symmetric_sums`.
 
@@ -125,6 +130,11 @@ class SymmetricSpace(SearchSpace):
             return super().sum_orders(embeddings, max_order)
         return symmetric_sums(embeddings, betas)
 
+    @property
+    def is_symmetric(self) -> bool:
+        """Whether products hold distinct fields."""
+        return not self.repeats
+
     def symmetric_betas(self, max_order: int) -> list[Tensor] | None:
         """Return the betas of the orders 1 to ``max_order``; None if products repeat fields."""
         return None if self.repeats else list(self.architecture)[:max_order]
@@ -160,6 +170,11 @@ class StackedSpace(SymmetricSpace):
         if not self.repeats:
             return stacked_symmetric(embeddings, betas)
         return reduce(torch.mul, [beta @ embeddings for beta in betas]).sum(1)
+
+    @property
+    def is_symmetric(self) -> bool:
+        """Return False: a set's weight takes betas of several orders."""
+        return False
 
     def symmetric_betas(self, max_order: int) -> None:
         """Return None: a set's weight takes betas of several orders."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
-from sparsectr.kernels.fused import fused_version
+from sparsectr.kernels.fused import fused
 
 # Embedding coordinates (rows times D) per block on a CPU: 39 fields of a block fill about a
 # megabyte, so that all powers of a block are taken in the cache.
@@ -90,6 +90,9 @@ class _ElementarySymmetric(torch.autograd.Function):
         )
 
 
+@fused(
+    cpu="profit.symmetric", gpu="symmetric", numbers=lambda embeddings, betas: (embeddings, *betas)
+)
 def symmetric_sums(embeddings: Tensor, betas: list[Tensor]) -> Tensor:
     """Sum `elementary_symmetric` over the orders 1, 2, ..., with a beta of its own for each.
 
@@ -107,8 +110,6 @@ def symmetric_sums(embeddings: Tensor, betas: list[Tensor]) -> Tensor:
     -----
     The fused version lets the polynomials of all orders grow field by field, in registers.
     """
-    if fused := fused_version("symmetric", embeddings, *betas):
-        return fused.symmetric_sums(embeddings, betas)  # type: ignore[no-any-return]
     total = elementary_symmetric(embeddings, betas[0], 1)
     for order, beta in enumerate(betas[1:], 2):
         total = total + elementary_symmetric(embeddings, beta, order)

@@ -6,10 +6,10 @@ from sparsectr.training.optimizers.factory import (
     continuing,
     make_adam,
     make_optimizers,
-    set_batch_rows,
 )
 from sparsectr.training.optimizers.ftrl import FTRL
 from sparsectr.training.optimizers.group_ftrl import GroupFTRL, zero_row_share
+from sparsectr.training.optimizers.per_parameter import set_batch_rows
 from sparsectr.training.optimizers.row_adagrad import RowAdagrad
 from sparsectr.training.optimizers.row_adam import RowAdam
 

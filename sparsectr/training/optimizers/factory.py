@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,7 +12,6 @@ from torch.optim import Optimizer
 from sparsectr.training.optimizers.dense_adam import DenseAdam
 from sparsectr.training.optimizers.ftrl import FTRL
 from sparsectr.training.optimizers.group_ftrl import GroupFTRL
-from sparsectr.training.optimizers.per_parameter import PerParameterOptimizer
 from sparsectr.training.optimizers.row_adagrad import RowAdagrad
 from sparsectr.training.optimizers.row_adam import RowAdam
 
@@ -111,25 +110,3 @@ def continuing(kind: str) -> str:
     # The sums of Adagrad do not outlive a fit. Without them its steps would be those of fresh
     # embeddings again, too long for trained ones.
     return "adam" if kind == "adagrad" else kind
-
-
-def set_batch_rows(optimizers: Iterable[Optimizer], n_rows: int) -> None:
-    """Tell our optimizers how many rows the mean loss of the next step is a mean of.
-
-    FTRL multiplies the gradient by it, so its penalties keep the scale of the sum loss for any
-    batch size; those that have a decay per look-up divide it by that number. Other optimizers are
-    left alone.
-
-    Parameters
-    ----------
-    optimizers : iterable of Optimizer
-        As returned by `make_optimizers`.
-    n_rows : int
-        Number of rows of the batch.
-    """
-    for optimizer in optimizers:
-        if isinstance(optimizer, PerParameterOptimizer):
-            optimizer.n_rows = n_rows
-        for group in optimizer.param_groups:
-            if "gradient_scale" in group:
-                group["gradient_scale"] = float(n_rows)

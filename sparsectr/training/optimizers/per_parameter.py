@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from inspect import unwrap
 from typing import Any, overload
 
@@ -89,6 +89,28 @@ class PerParameterOptimizer(Optimizer):
     ) -> None:
         """Take one step on one parameter; ``state`` is empty the first time."""
         raise NotImplementedError
+
+
+def set_batch_rows(optimizers: Iterable[Optimizer], n_rows: int) -> None:
+    """Tell our optimizers how many rows the mean loss of the next step is a mean of.
+
+    FTRL multiplies the gradient by it, so its penalties keep the scale of the sum loss for any
+    batch size; those that have a decay per look-up divide it by that number. Other optimizers are
+    left alone.
+
+    Parameters
+    ----------
+    optimizers : iterable of Optimizer
+        As returned by `make_optimizers`.
+    n_rows : int
+        Number of rows of the batch.
+    """
+    for optimizer in optimizers:
+        if isinstance(optimizer, PerParameterOptimizer):
+            optimizer.n_rows = n_rows
+        for group in optimizer.param_groups:
+            if "gradient_scale" in group:
+                group["gradient_scale"] = float(n_rows)
 
 
 def require_positive(**values: float) -> None:

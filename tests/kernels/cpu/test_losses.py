@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from sparsectr.kernels.fused import fused_kernels
+from sparsectr.kernels.fused import KERNELS, fused_kernels
 from sparsectr.methods.dynint.net import VARIANTS, DynIntConfig, DynIntNet
 from sparsectr.methods.profit.net import ProfitConfig, ProfitNet
 from sparsectr.methods.profit.search_net import CrossSearchNet
@@ -31,11 +31,11 @@ def draw_batch(generator, sizes, n_rows):
 
 
 def assert_exact(net, rows, find_loss=None, floor=1e-9, **options):
-    """Compare loss and gradients of ``net.loss_in_one_pass`` with those of autograd."""
+    """Compare loss and gradients of ``net.loss`` with those of autograd."""
     exact = copy.deepcopy(net).double()
     doubled = LabelledRows(rows.codes, rows.targets.double(), rows.weights.double())
     expected = (find_loss or plain_loss)(exact, doubled)
-    loss = net.loss_in_one_pass(rows.codes, rows.targets, rows.weights, **options)
+    loss = net.loss(rows, **options)
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
     loss.backward()
     expected.backward()
@@ -121,7 +121,7 @@ def test_vectors_without_a_direction_pay_no_penalty():
     gate.output.weight.data.zero_()
     gate.output.bias.data.fill_(-(2**-0.5))
     codes, ones = torch.zeros(3, 2, dtype=torch.int32), torch.ones(3)
-    plain, penalised = (net.loss_in_one_pass(codes, ones, ones, factor) for factor in (0.0, 1.0))
+    plain, penalised = (net.loss(LabelledRows(codes, ones, ones), factor) for factor in (0.0, 1.0))
     assert plain.item() == penalised.item()
     penalised.backward()
     assert all(p.grad.to_dense().isfinite().all() for p in net.parameters())
@@ -198,7 +198,7 @@ def test_the_gradient_of_a_multiple_of_the_loss_is_that_multiple():
     codes, ones = torch.tensor([[1, 2], [3, 4]], dtype=torch.int32), torch.ones(2)
     weights = list(net.layers.parameters())
     plain, twice = (
-        torch.autograd.grad(factor * net.loss_in_one_pass(codes, ones, ones), weights)
+        torch.autograd.grad(factor * net.loss(LabelledRows(codes, ones, ones)), weights)
         for factor in (1, 2)
     )
     for one, two in zip(plain, twice, strict=True):
@@ -214,32 +214,36 @@ def make_nets(n_outputs=1):
     ]
 
 
-def is_in_one_pass(net, options):
+def is_fused(net, options):
+    """Whether the loss of a net would be computed by a fused version."""
     codes, ones = torch.zeros(2, 2, dtype=torch.int32), torch.ones(2)
-    return net.loss_in_one_pass(codes, ones, ones, **options) is not None
+    name = {ProfitNet: "crosses_loss", CrossSearchNet: "symmetric_loss"}.get(type(net))
+    if name is None:
+        name, options = ("polynomial_loss", {}) if net.variant == "pin" else ("gated_loss", options)
+    return KERNELS[name].fused_version(net, LabelledRows(codes, ones, ones), **options) is not None
 
 
-def test_the_nets_of_these_tests_are_in_one_pass():
-    assert all(is_in_one_pass(*case) for case in make_nets())
+def test_the_losses_of_these_nets_are_fused():
+    assert all(is_fused(*case) for case in make_nets())
 
 
-def test_several_logits_are_not_in_one_pass():
-    assert not any(is_in_one_pass(*case) for case in make_nets(3))
+def test_losses_of_several_logits_are_not_fused():
+    assert not any(is_fused(*case) for case in make_nets(3))
 
 
-def test_without_fused_versions_nothing_is_in_one_pass():
+def test_the_switch_holds_for_losses():
     with fused_kernels(False):
-        assert not any(is_in_one_pass(*case) for case in make_nets())
+        assert not any(is_fused(*case) for case in make_nets())
 
 
-def test_perceptrons_and_other_spaces_are_not_in_one_pass():
+def test_losses_of_mlps_and_other_spaces_are_not_fused():
     perceptron = ProfitConfig(((0, 1),), predictor="mlp", hidden_units=(4,))
     spaces = [FullSpace(2, 2), StackedSpace(2, 2, 1), SymmetricSpace(2, 2, 1, repeats=True)]
     others = [
         (ProfitNet([4, 5], 8, 1, perceptron), {}),
         *((CrossSearchNet([4, 5], 8, 1, space), {"of_space": True}) for space in spaces),
     ]
-    assert not any(is_in_one_pass(*case) for case in others)
+    assert not any(is_fused(*case) for case in others)
 
 
 @pytest.mark.parametrize("kind", range(6))
@@ -252,7 +256,7 @@ def test_gradients_have_the_same_bits_with_any_number_of_threads(kind):
     try:
         for n_threads in (1, 2, 3):
             torch.set_num_threads(n_threads)
-            loss = net.loss_in_one_pass(rows.codes, rows.targets, rows.weights, **options)
+            loss = net.loss(rows, **options)
             net.zero_grad()
             loss.backward()
             grads = [p.grad.to_dense() for p in net.parameters() if p.grad is not None]

@@ -20,7 +20,7 @@ def test_loss_and_slopes_agree_with_float64(n_rows):
     expected = functional.binary_cross_entropy_with_logits(exact, targets, weight=weights)
     expected.backward()
     ours = logits.float().to(DEVICE).requires_grad_()
-    loss = fused.log_loss(ours, targets.float().to(DEVICE), weights.float().to(DEVICE))
+    loss = fused.binary_log_loss(ours, targets.float().to(DEVICE), weights.float().to(DEVICE))
     (3 * loss).backward()
     torch.testing.assert_close(loss.detach().cpu().double(), expected.detach(), rtol=1e-5, atol=0)
     slopes = ours.grad.cpu().double() / 3

@@ -28,19 +28,11 @@ def draw_rows(sizes, n_rows):
     generator = torch.Generator().manual_seed(1)
     codes = [torch.randint(size, (n_rows,), generator=generator) for size in sizes]
     targets, weights = torch.rand((2, n_rows), generator=generator)
-    return torch.stack(codes, 1).int(), (targets < 0.4).float(), 2 * weights
+    return LabelledRows(torch.stack(codes, 1).int(), (targets < 0.4).float(), 2 * weights)
 
 
-def loss_of(net, rows):
-    return fused.polynomial_loss(
-        *rows,
-        net.embedding.offsets,
-        net.embedding.weight,
-        [layer.weight for layer in net.layers],
-        net.output.weight,
-        net.output.bias,
-        net.n_subspaces,
-    )
+def move(rows):
+    return LabelledRows(*(x.to(DEVICE) for x in (rows.codes, rows.targets, rows.weights)))
 
 
 def gradients_of(net):
@@ -61,13 +53,14 @@ def gradients_of(net):
 )
 def test_loss_and_gradients_agree_with_float64(sizes, dim, n_layers, n_rows):
     net = make_net(sizes, dim, n_layers)
-    codes, targets, weights = draw_rows(sizes, n_rows)
+    rows = draw_rows(sizes, n_rows)
+    doubled = LabelledRows(rows.codes, rows.targets.double(), rows.weights.double())
     exact = copy.deepcopy(net).double()
     with fused_kernels(False):
-        expected = log_loss(exact(codes), LabelledRows(codes, targets.double(), weights.double()))
+        expected = log_loss(exact(rows.codes), doubled)
     expected.backward()
     net = net.to(DEVICE)
-    loss = loss_of(net, [x.to(DEVICE) for x in (codes, targets, weights)])
+    loss = fused.polynomial_loss(net, move(rows))
     loss.backward()
     torch.testing.assert_close(loss.detach().cpu().double(), expected.detach(), rtol=1e-5, atol=0)
     for ours, theirs in zip(gradients_of(net), gradients_of(exact), strict=True):
@@ -76,8 +69,8 @@ def test_loss_and_gradients_agree_with_float64(sizes, dim, n_layers, n_rows):
 
 def test_what_does_not_fit_is_left_to_the_reference():
     sizes = [3] * 8
-    rows = [x.to(DEVICE) for x in draw_rows(sizes, 4)]
-    assert loss_of(make_net(sizes, 4, 2, n_subspaces=2).to(DEVICE), rows) is None
+    net, rows = make_net(sizes, 4, 2, n_subspaces=2).to(DEVICE), move(draw_rows(sizes, 4))
+    assert fused.polynomial_loss(net, rows) is NotImplemented
     many = [2] * 600
-    rows = [x.to(DEVICE) for x in draw_rows(many, 4)]
-    assert loss_of(make_net(many, 16, 1).to(DEVICE), rows) is None
+    net, rows = make_net(many, 16, 1).to(DEVICE), move(draw_rows(many, 4))
+    assert fused.polynomial_loss(net, rows) is NotImplemented

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from sparsectr.kernels.arrays import as_array
 from sparsectr.kernels.cpu.dynint.instances import instance_factor
 from sparsectr.kernels.cpu.dynint.layers import generated_factor, scaled_factor
 from sparsectr.kernels.cpu.dynint.pin import stack_up
-from sparsectr.kernels.cpu.machine.arrays import as_array
 from sparsectr.kernels.cpu.machine.jit import compiled
 from sparsectr.kernels.cpu.machine.matrix import TILE_ROWS
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
+from sparsectr.kernels.arrays import as_array
 from sparsectr.kernels.cpu.dynint.gated import (
     GENERATED,
     KINDS,
@@ -22,7 +22,6 @@ from sparsectr.kernels.cpu.dynint.gated import (
 from sparsectr.kernels.cpu.dynint.gates import compute_gates, gather, pack_networks
 from sparsectr.kernels.cpu.dynint.instances import make_instance_rooms
 from sparsectr.kernels.cpu.dynint.pin import count_block_rows
-from sparsectr.kernels.cpu.machine.arrays import as_array
 from sparsectr.kernels.cpu.machine.blocks import (
     copy,
     grow,
@@ -32,41 +31,27 @@ from sparsectr.kernels.cpu.machine.blocks import (
 )
 from sparsectr.kernels.cpu.machine.jit import compiled
 from sparsectr.kernels.cpu.machine.pieces import zero_lines
+from sparsectr.kernels.nets import PolynomialNet
 from sparsectr.kernels.threads import run_parts
 
 
-def gated_logits(
-    codes: Tensor,
-    offsets: Tensor,
-    table: Tensor,
-    variant: str,
-    layers: Sequence[Sequence[Tensor]],
-    networks: Sequence[tuple[Tensor, Tensor, Tensor, Tensor]],
-    readout: Tensor,
-    bias: Tensor,
-    n_subspaces: int,
-) -> Any:
-    """Compute logits from codes in one pass.
+def gated_logits(net: PolynomialNet, codes: Tensor) -> Any:
+    """Return the logits of codes.
 
     Parameters
     ----------
+    net : PolynomialNet
+        With gates and K logits.
     codes : Tensor of shape (B, F)
-    offsets : Tensor of shape (F,)
-        First row of every field.
-    table : Tensor of shape (V, D)
-    variant : {"da", "dwp", "dgp"}
-    layers : sequence of L sequences of Tensor
-        W (n, n); for "dgp" U and V (n, K).
-    networks : sequence of L tuples of Tensor
-        See `pack_networks`.
-    readout : Tensor of shape (K, F)
-    bias : Tensor of shape (K,)
-    n_subspaces : int
 
     Returns
     -------
     ndarray of shape (B, K), float32
     """
+    offsets, table = net.embedding.offsets, net.embedding.weight
+    readout, bias = net.output.weight, net.output.bias
+    variant, n_subspaces = net.variant, net.n_subspaces
+    layers, networks = net.layer_weights(), net.gate_weights()
     kind, logits = KINDS[variant], np.empty((len(codes), len(bias)), np.float32)
     rank = find_rank(kind, networks[0][2].shape[0], codes.shape[1] * n_subspaces)
     run_parts(

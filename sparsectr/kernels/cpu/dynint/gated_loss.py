@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sparsectr.kernels.arrays import as_array
 from sparsectr.kernels.cpu.dynint.gated import (
     ACTIVATION,
     GENERATED,
@@ -30,7 +31,6 @@ from sparsectr.kernels.cpu.dynint.instances import (
 from sparsectr.kernels.cpu.dynint.layers import generated_backward, scaled_backward
 from sparsectr.kernels.cpu.dynint.penalty import penalise
 from sparsectr.kernels.cpu.dynint.pin import count_block_rows
-from sparsectr.kernels.cpu.machine.arrays import as_array
 from sparsectr.kernels.cpu.machine.blocks import (
     add,
     clear,
@@ -53,51 +53,33 @@ from sparsectr.kernels.cpu.machine.matrix import add_up
 from sparsectr.kernels.cpu.machine.pieces import zero_lines
 from sparsectr.kernels.cpu.machine.vectors import SHORT_WIDTH
 from sparsectr.kernels.memory import empty
+from sparsectr.kernels.nets import Batch, PolynomialNet
 from sparsectr.kernels.one_pass import one_pass_loss
 from sparsectr.kernels.rows import lookup_gradient
 from sparsectr.kernels.threads import run_parts
 
 
-def gated_loss(
-    codes: Tensor,
-    targets: Tensor,
-    row_weights: Tensor,
-    offsets: Tensor,
-    table: Tensor,
-    variant: str,
-    layers: Sequence[Sequence[Tensor]],
-    networks: Sequence[tuple[Tensor, Tensor, Tensor, Tensor]],
-    readout: Tensor,
-    bias: Tensor,
-    n_subspaces: int,
-    penalty: float,
-) -> Tensor:
+def gated_loss(net: PolynomialNet, batch: Batch, penalty: float) -> Tensor:
     """Compute the mean log loss of a batch, a penalty, and all gradients in one pass.
 
     Parameters
     ----------
-    codes : Tensor of shape (B, F)
-    targets, row_weights : Tensor of shape (B,)
-        0 or 1; weight in the sum of the losses, which is divided by B.
-    offsets : Tensor of shape (F,)
-        First row of every field.
-    table : Tensor of shape (V, D)
-        Its gradient is sparse.
-    variant : {"da", "dwp", "dgp"}
-    layers : sequence of L sequences of Tensor
-        W (n, n); for "dgp" U and V (n, K).
-    networks : sequence of L tuples of Tensor
-        See `pack_networks`.
-    readout : Tensor of shape (1, F)
-    bias : Tensor of shape (1,)
-    n_subspaces : int
+    net : PolynomialNet
+        With gates and one logit.
+    batch : Batch
+        B rows.
     penalty : float
-        Of the mean over rows of the absolute cosines between the u_p, and the v_p, of "dwp".
+        Weight of the penalty of instances beside the mean loss; 0 for layers without one.
 
     Returns
     -------
     Tensor of shape ()
     """
+    codes, targets, row_weights = batch.codes, batch.targets, batch.weights
+    offsets, table = net.embedding.offsets, net.embedding.weight
+    readout, bias = net.output.weight, net.output.bias
+    variant, n_subspaces = net.variant, net.n_subspaces
+    layers, networks = net.layer_weights(), net.gate_weights()
     kind, n_layers, n_factors = KINDS[variant], len(layers), len(layers[0])
     packed_layers, packed = pack_layers(kind, layers), pack_networks(networks)
     rank = find_rank(kind, networks[0][2].shape[0], codes.shape[1] * n_subspaces)

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from sparsectr.kernels.cpu.machine.arrays import as_array
+from sparsectr.kernels.arrays import as_array
 from sparsectr.kernels.cpu.machine.jit import compiled, prefetch_to_read
 from sparsectr.kernels.cpu.machine.matrix import TILE_COLUMNS, add_transposed_product, set_product
 from sparsectr.kernels.cpu.machine.pieces import add_piece, copy_piece, zero_lines
 
 
-def pack_networks(networks: Sequence[tuple[Tensor, Tensor, Tensor, Tensor]]) -> tuple[Any, ...]:
+def pack_networks(networks: Sequence[tuple[Tensor, ...]]) -> tuple[Any, ...]:
     """Lay the weights of L networks out for the functions below.
 
     Parameters

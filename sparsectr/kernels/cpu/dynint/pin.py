@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 from torch.nn import functional
 
+from sparsectr.kernels.arrays import as_array
 from sparsectr.kernels.cpu.dynint.instances import (
     instance_backward,
     instance_factor,
@@ -23,7 +24,6 @@ from sparsectr.kernels.cpu.dynint.instances import (
     make_instance_rooms,
 )
 from sparsectr.kernels.cpu.dynint.layers import scaled_backward, scaled_factor
-from sparsectr.kernels.cpu.machine.arrays import as_array
 from sparsectr.kernels.cpu.machine.blocks import (
     add,
     ask_for,
@@ -51,6 +51,7 @@ from sparsectr.kernels.cpu.machine.matrix import (
 )
 from sparsectr.kernels.cpu.machine.pieces import zero_lines
 from sparsectr.kernels.cpu.machine.vectors import SHORT_WIDTH
+from sparsectr.kernels.nets import PolynomialNet
 from sparsectr.kernels.threads import run_parts
 
 # Numbers of an interaction row in a block: with 39 fields, X_0 is then 20 KB and stays in the
@@ -64,9 +65,9 @@ PART_ROWS = 256
 def polynomial_sums(
     embeddings: Tensor,
     weights: Tensor,
-    left: Tensor | None,
-    right: Tensor | None,
-    n_subspaces: int,
+    left: Tensor | None = None,
+    right: Tensor | None = None,
+    n_subspaces: int = 1,
 ) -> Tensor:
     """Run all layers; see the reference."""
     # The kernels know "no vectors" by a length of zero.
@@ -80,32 +81,20 @@ def polynomial_sums(
     )
 
 
-def polynomial_logits(
-    codes: Tensor,
-    offsets: Any,
-    table: Any,
-    readout: Any,
-    bias: Any,
-    *weights: Any,
-    n_subspaces: int,
-) -> Any:
-    """Compute logits from codes in one pass, every row by itself.
+def polynomial_logits(net: PolynomialNet, codes: Tensor) -> Any:
+    """Return the logits of codes.
 
     Parameters
     ----------
+    net : PolynomialNet
+        Of variant "pin", with K logits.
     codes : Tensor of shape (B, F)
-    offsets : ndarray of shape (F,)
-        First row of every field.
-    table : ndarray of shape (V, D)
-    readout : ndarray of shape (K, F)
-    bias : ndarray of shape (K,)
-    *weights : L arrays of shape (n, n)
-    n_subspaces : int
 
     Returns
     -------
     ndarray of shape (B, K), float32
     """
+    offsets, table, readout, bias, *weights = net.views.arrays()
     logits = np.empty((len(codes), len(bias)), np.float32)
     run_parts(
         _logits_part,
@@ -116,7 +105,7 @@ def polynomial_logits(
         stack_up(weights),
         readout,
         bias,
-        n_subspaces,
+        net.n_subspaces,
         logits,
     )
     return logits

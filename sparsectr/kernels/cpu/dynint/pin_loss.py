@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sparsectr.kernels.arrays import as_array
 from sparsectr.kernels.cpu.dynint.pin import PART_ROWS, count_block_rows, stack_up
-from sparsectr.kernels.cpu.machine.arrays import as_array
 from sparsectr.kernels.cpu.machine.blocks import (
     add,
     ask_for,
@@ -33,44 +33,30 @@ from sparsectr.kernels.cpu.machine.matrix import add_outer, add_product, add_up,
 from sparsectr.kernels.cpu.machine.pieces import zero_lines
 from sparsectr.kernels.cpu.machine.vectors import SHORT_WIDTH
 from sparsectr.kernels.memory import empty
+from sparsectr.kernels.nets import Batch, PolynomialNet
 from sparsectr.kernels.one_pass import one_pass_loss
 from sparsectr.kernels.rows import lookup_gradient
 from sparsectr.kernels.threads import run_parts
 
 
-def polynomial_loss(
-    codes: Tensor,
-    targets: Tensor,
-    row_weights: Tensor,
-    offsets: Tensor,
-    table: Tensor,
-    weights: list[Tensor],
-    readout: Tensor,
-    bias: Tensor,
-    n_subspaces: int,
-) -> Tensor:
-    """Compute the mean log loss of a batch and all its gradients in one pass.
-
-    Every block of rows goes from its embeddings to its loss and back while it lies in the cache.
+def polynomial_loss(net: PolynomialNet, batch: Batch) -> Tensor:
+    """Compute the mean log loss of a batch and all gradients in one pass.
 
     Parameters
     ----------
-    codes : Tensor of shape (B, F)
-    targets, row_weights : Tensor of shape (B,)
-        0 or 1; weight in the sum of the losses, which is divided by B.
-    offsets : Tensor of shape (F,)
-        First row of every field.
-    table : Tensor of shape (V, D)
-        Its gradient is sparse.
-    weights : list of L tensors of shape (n, n)
-    readout : Tensor of shape (1, F)
-    bias : Tensor of shape (1,)
-    n_subspaces : int
+    net : PolynomialNet
+        Of variant "pin", with one logit.
+    batch : Batch
+        B rows.
 
     Returns
     -------
     Tensor of shape ()
     """
+    codes, targets, row_weights = batch.codes, batch.targets, batch.weights
+    offsets, table = net.embedding.offsets, net.embedding.weight
+    weights = [weight for (weight,) in net.layer_weights()]
+    readout, bias = net.output.weight, net.output.bias
     filled = stack_up([as_array(weight) for weight in weights])
     n_parts, (n_rows, n_fields), dim = -(-len(codes) // PART_ROWS), codes.shape, table.shape[1]
     losses, rows = np.zeros(n_parts), empty_rows(n_fields, n_rows)
@@ -81,7 +67,7 @@ def polynomial_loss(
         _loss_part,
         n_parts,
         *(as_array(t) for t in (codes, targets, row_weights, offsets, table)),
-        n_subspaces,
+        net.n_subspaces,
         filled,
         np.ascontiguousarray(filled.swapaxes(1, 2)),
         as_array(readout),

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sparsectr.kernels.cpu.machine.arrays import as_array
+from sparsectr.kernels.arrays import as_array
 from sparsectr.kernels.cpu.machine.blocks import clear
 from sparsectr.kernels.cpu.machine.jit import compiled
 from sparsectr.kernels.cpu.machine.losses import weighted_log_loss

@@ -6,13 +6,13 @@ times a scale: a gate, perhaps.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
-from sparsectr.kernels.cpu.machine.arrays import as_array
+from sparsectr.kernels.arrays import as_array
 from sparsectr.kernels.cpu.machine.blocks import ask_for, store_rows
 from sparsectr.kernels.cpu.machine.jit import compiled
 from sparsectr.kernels.cpu.machine.losses import empty_rows
@@ -31,6 +31,7 @@ from sparsectr.kernels.cpu.optfeature.perceptron import (
     unpack,
 )
 from sparsectr.kernels.memory import empty
+from sparsectr.kernels.nets import Batch, PairsNet
 from sparsectr.kernels.one_pass import one_pass_loss
 from sparsectr.kernels.rows import lookup_gradient
 from sparsectr.kernels.threads import run_parts
@@ -44,58 +45,43 @@ NO_SCALES = np.empty((0, 0), np.float32)
 
 
 def perceptron_loss(
-    codes: Tensor,
-    targets: Tensor,
-    row_weights: Tensor,
-    offsets: Tensor,
-    table: Tensor,
-    dim: int,
-    pairs: Any,
-    scales: Tensor | None,
-    layers: Sequence[tuple[Tensor, Tensor]],
-    *,
-    of_scales: bool = False,
-) -> Tensor | None:
-    """Compute the mean log loss of a batch, and gradients, in one pass from codes to gradients.
+    net: PairsNet, batch: Batch, gates: Tensor | None, *, of_gates: bool = False
+) -> Tensor:
+    """Compute the mean log loss of a batch and gradients in one pass.
+
+    NotImplemented for MLPs of more than `MOST_WEIGHTS` weights.
 
     Parameters
     ----------
-    codes : Tensor of shape (B, F)
-    targets, row_weights : Tensor of shape (B,)
-        0 or 1; weight in the sum of the losses, which is divided by B.
-    offsets : Tensor of shape (F,)
-        First row of every field.
-    table : Tensor of shape (V, length)
-        Its first columns are embeddings; its gradient is sparse.
-    dim : int
-        Length D of an embedding.
-    pairs : ndarray of shape (P, 2), int64
-        Fields of every pair.
-    scales : Tensor of shape (P,) or (B, P) or None
-        What products are multiplied by; ones if None.
-    layers : sequence of pairs of Tensor
-        Weights (m, n) and biases (m,) of all layers, with a ReLU between them; the last has one
-        output.
-    of_scales : bool, default=False
-        Whether the gradient is that of scales (B, P), or that of everything else.
+    net : PairsNet
+        With one logit and P' pairs, without dropout.
+    batch : Batch
+        B rows.
+    gates : Tensor of shape (P') or (B, P'), or None
+        What the products are multiplied by; ones if None.
+    of_gates : bool, default=False
+        Whether the gradient is that of gates (B, P'), or that of embeddings and MLP.
 
     Returns
     -------
-    Tensor of shape (), or None
-        None for a perceptron that is too large for this.
+    Tensor of shape ()
     """
+    layers = net.mlp_layers()
     if sum(weight.numel() for weight, _ in layers) > MOST_WEIGHTS:
-        return None
+        return NotImplemented
+    codes, targets, row_weights = batch.codes, batch.targets, batch.weights
+    offsets, table = net.embedding.offsets, net.embedding.weight
+    dim, pairs = net.widths[0], cast("NDArray[np.int64]", net.pairs)
     n_rows, n_fields = codes.shape
     n_parts = min(MOST_PARTS, -(-n_rows // PART_ROWS))
     widths = np.array([weight.shape[1] for weight, _ in layers])
     weights, vectors = pack(layers)
     losses, of_vectors = np.zeros(n_parts), np.zeros((n_parts, len(vectors)), np.float32)
-    n_wanted = 0 if of_scales else n_rows
+    n_wanted = 0 if of_gates else n_rows
     rows, of_lookups = empty_rows(n_fields, n_wanted), empty(n_fields, n_wanted, table.shape[1])
-    n_numbers = 0 if of_scales else start_of_gradient(widths, len(widths) - 1)
+    n_numbers = 0 if of_gates else start_of_gradient(widths, len(widths) - 1)
     of_weights = empty(n_parts, n_numbers).numpy()
-    of_pairs = empty(n_rows if of_scales else 0, len(pairs))
+    of_pairs = empty(n_rows if of_gates else 0, len(pairs))
     # As large as weights: a part would get it from the system in every step.
     rooms = empty(n_parts, 3, start_of_activations(widths, len(widths))).numpy()
     run_parts(
@@ -105,7 +91,7 @@ def perceptron_loss(
         *(as_array(t) for t in (codes, targets, row_weights, offsets, table)),
         dim,
         pairs,
-        NO_SCALES if scales is None else as_array(scales).reshape(-1, len(pairs)),
+        NO_SCALES if gates is None else as_array(gates).reshape(-1, len(pairs)),
         widths,
         weights,
         vectors,
@@ -117,8 +103,8 @@ def perceptron_loss(
         of_vectors,
         of_pairs.numpy(),
     )
-    if of_scales:
-        return one_pass_loss(losses.sum(), [scales], [of_pairs])  # type: ignore[list-item]
+    if of_gates:
+        return one_pass_loss(losses.sum(), [gates], [of_pairs])  # type: ignore[list-item]
     total = of_weights[0] if n_parts == 1 else of_weights.sum(0)
     gradients = [
         lookup_gradient(rows, of_lookups, table.shape),

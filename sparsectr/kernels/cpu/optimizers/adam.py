@@ -7,23 +7,22 @@ from typing import Any
 
 import numpy as np
 
-from sparsectr.kernels.adam import DenseTensors
-from sparsectr.kernels.cpu.machine.arrays import as_array
+from sparsectr.kernels.adam import DenseTensors, corrections
+from sparsectr.kernels.arrays import as_array
 from sparsectr.kernels.cpu.machine.jit import compiled
 
 
 def adam_(
     parameters: Sequence[DenseTensors],
-    rate: float,
-    scale: float,
+    *,
+    step: int,
+    lr: float,
     betas: tuple[float, float],
     eps: float,
     weight_decay: float,
 ) -> None:
-    """Take one Adam step on every number of some tensors; see the reference.
-
-    The arguments rate and scale hold the corrections of both moments for their start at zero.
-    """
+    """Take one Adam step on every number of some tensors; see the reference."""
+    rate, scale = corrections(step, lr, betas)
     # 1 - beta needs its own rounding: that of 0.999 is 1e-5 of 0.001.
     options = np.array([rate, scale, 1 - betas[0], 1 - betas[1], eps, weight_decay], np.float32)
     for tensors in parameters:

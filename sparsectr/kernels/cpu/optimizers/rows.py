@@ -17,8 +17,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from torch import Tensor
 
+from sparsectr.kernels.arrays import as_array
 from sparsectr.kernels.cpu.machine import vectors
-from sparsectr.kernels.cpu.machine.arrays import as_array
 from sparsectr.kernels.cpu.machine.jit import compiled, prefetch_to_read, prefetch_to_write
 from sparsectr.kernels.cpu.machine.pieces import add_piece, add_scaled_piece, copy_piece, dot_piece
 from sparsectr.kernels.cpu.machine.vectors import SHORT_WIDTH

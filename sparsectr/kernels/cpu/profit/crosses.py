@@ -18,8 +18,8 @@ from numba.extending import intrinsic
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
+from sparsectr.kernels.arrays import as_array
 from sparsectr.kernels.cpu.machine import vectors
-from sparsectr.kernels.cpu.machine.arrays import as_array
 from sparsectr.kernels.cpu.machine.blocks import (
     STEP_COLUMNS,
     ask_for_both,
@@ -33,6 +33,7 @@ from sparsectr.kernels.cpu.machine.blocks import (
 )
 from sparsectr.kernels.cpu.machine.jit import compiled
 from sparsectr.kernels.cpu.machine.pieces import copy_piece, dot_piece, empty_lines, fill_piece
+from sparsectr.kernels.nets import KeptCrossesNet, ListedCrosses
 from sparsectr.kernels.threads import run_parts
 
 # Batch rows of a part, over which gradients of weights are summed first.
@@ -42,68 +43,32 @@ PART_ROWS = 512
 STEP = ir.VectorType(ir.FloatType(), STEP_COLUMNS)
 
 
-def sum_crosses(embeddings: Tensor, weights: Tensor, fields: Tensor, starts: Tensor) -> Tensor:
-    """Sum ``w_c prod_{m in c} e_m`` over the crosses.
+def sum_crosses(embeddings: Tensor, weights: Tensor, products: ListedCrosses) -> Tensor:
+    """Sum the weighted products of crosses; see the reference."""
+    return _SumCrosses.apply(embeddings, weights, *products.listed)  # type: ignore[no-any-return,no-untyped-call]
+
+
+def linear_logits(net: KeptCrossesNet, codes: Tensor) -> Any:
+    """Return the logits of codes.
 
     Parameters
     ----------
-    embeddings : Tensor of shape (B, F, D)
-    weights : Tensor of shape (N,)
-    fields : Tensor of int, shape (sum of orders,)
-        Field numbers of all crosses, one cross after the other.
-    starts : Tensor of int, shape (N + 1,)
-        Where each cross starts in ``fields``, and the end.
-
-    Returns
-    -------
-    Tensor of shape (B, D)
-    """
-    return _SumCrosses.apply(embeddings, weights, fields, starts)  # type: ignore[no-any-return,no-untyped-call]
-
-
-def linear_logits(
-    codes: Tensor,
-    offsets: Any,
-    embeddings: Any,
-    linear: Any,
-    weights: Any,
-    fields: Any,
-    starts: Any,
-    readout: Any,
-    bias: Any,
-) -> Any:
-    """Compute logits from codes in one pass, every row by itself.
-
-    Parameters
-    ----------
+    net : KeptCrossesNet
+        With K logits.
     codes : Tensor of shape (B, F)
-    offsets : ndarray of shape (F,)
-        First row of every field.
-    embeddings : ndarray of shape (V, D)
-    linear : ndarray of shape (V, K)
-        Linear term of every value.
-    weights, fields, starts : ndarray
-        As in `sum_crosses`.
-    readout : ndarray of shape (K, D)
-    bias : ndarray of shape (K,)
 
     Returns
     -------
     ndarray of shape (B, K), float32
     """
+    arrays = net.views.arrays()
+    bias = arrays[-1]
     logits = np.empty((len(codes), len(bias)), np.float32)
     run_parts(
         _logits_part,
         -(-len(codes) // PART_ROWS),
         as_array(codes),
-        offsets,
-        embeddings,
-        linear,
-        weights,
-        fields,
-        starts,
-        readout,
-        bias,
+        *arrays,
         logits,
     )
     return logits

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from sparsectr.kernels.cpu.machine.arrays import as_array
+from sparsectr.kernels.arrays import as_array
 from sparsectr.kernels.cpu.machine.blocks import (
     ask_for_both,
     clear,
@@ -35,44 +35,32 @@ from sparsectr.kernels.cpu.profit.crosses import (
     total_of_weights,
 )
 from sparsectr.kernels.memory import empty
+from sparsectr.kernels.nets import Batch, KeptCrossesNet
 from sparsectr.kernels.one_pass import one_pass_loss
 from sparsectr.kernels.rows import lookup_gradient
 from sparsectr.kernels.threads import run_parts
 
 
-def crosses_loss(
-    codes: Tensor,
-    targets: Tensor,
-    row_weights: Tensor,
-    offsets: Tensor,
-    tables: tuple[Tensor, Tensor],
-    weights: Tensor,
-    fields: Tensor,
-    starts: Tensor,
-    bias: Tensor,
-) -> Tensor:
-    """Compute the mean log loss of a batch, and all gradients, in one pass from codes on.
+def crosses_loss(net: KeptCrossesNet, batch: Batch) -> Tensor:
+    """Compute the mean log loss of a batch and all gradients in one pass.
 
     The logit of a row is its linear term and the sum of `sum_crosses` over the coordinates.
 
     Parameters
     ----------
-    codes : Tensor of shape (B, F)
-    targets, row_weights : Tensor of shape (B,)
-        0 or 1; weight in the sum of the losses, which is divided by B.
-    offsets : Tensor of shape (F,)
-        First row of every field.
-    tables : pair of tensors of shapes (V, D) and (V, 1)
-        Embeddings and linear term; their gradients are sparse.
-    weights, fields, starts
-        As in `sum_crosses`.
-    bias : Tensor of shape (1,)
+    net : KeptCrossesNet
+        With one logit.
+    batch : Batch
+        B rows.
 
     Returns
     -------
     Tensor of shape ()
     """
-    table, linear = tables
+    codes, targets, row_weights = batch.codes, batch.targets, batch.weights
+    offsets, table = net.embedding.offsets, net.embedding.weight
+    linear, bias = net.linear.table.weight, net.linear.bias
+    weights, (fields, starts) = net.cross_weights, net.crosses.listed
     n_parts, (n_rows, n_fields), dim = -(-len(codes) // PART_ROWS), codes.shape, table.shape[1]
     losses, of_bias = np.zeros((2, n_parts))
     rows = empty_rows(n_fields, n_rows)

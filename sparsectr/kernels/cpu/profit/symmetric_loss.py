@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from sparsectr.kernels.cpu.machine.arrays import as_array
+from sparsectr.kernels.arrays import as_array
 from sparsectr.kernels.cpu.machine.blocks import (
     ask_for_both,
     count_product_columns,
@@ -40,19 +40,27 @@ from sparsectr.kernels.cpu.profit.symmetric import (
     sum_polynomials,
 )
 from sparsectr.kernels.memory import empty
+from sparsectr.kernels.nets import AllCrossesNet, Batch
 from sparsectr.kernels.one_pass import one_pass_loss
 from sparsectr.kernels.rows import lookup_gradient
 from sparsectr.kernels.threads import run_parts
 
 
-def symmetric_logits(
-    codes: Tensor,
-    offsets: Tensor,
-    tables: tuple[Tensor, Tensor],
-    bias: Tensor,
-    betas: list[Tensor],
-) -> Any:
-    """Compute the logits that `symmetric_loss` is the loss of, (B, 1), float32."""
+def symmetric_logits(net: AllCrossesNet, codes: Tensor) -> Any:
+    """Return the logits of codes.
+
+    Parameters
+    ----------
+    net : AllCrossesNet
+        With one logit.
+    codes : Tensor of shape (B, F)
+
+    Returns
+    -------
+    ndarray of shape (B, 1), float32
+    """
+    offsets, bias, betas = net.embedding.offsets, net.linear.bias, net.betas()
+    tables = net.embedding.weight, net.linear.table.weight
     logits = np.empty((len(codes), 1), np.float32)
     run_parts(
         _logits_part,
@@ -68,45 +76,29 @@ def symmetric_logits(
     return logits
 
 
-def symmetric_loss(
-    codes: Tensor,
-    targets: Tensor,
-    row_weights: Tensor,
-    offsets: Tensor,
-    tables: tuple[Tensor, Tensor],
-    bias: Tensor,
-    betas: list[Tensor],
-    *,
-    of_betas: bool,
-) -> Tensor:
-    """Compute the mean log loss of a batch, and gradients, in one pass from codes to gradients.
-
-    The logit of a row is its linear term and the sum of `symmetric_sums` over the coordinates.
+def symmetric_loss(net: AllCrossesNet, batch: Batch, *, of_space: bool) -> Tensor:
+    """Compute the mean log loss of a batch and gradients in one pass.
 
     Parameters
     ----------
-    codes : Tensor of shape (B, F)
-    targets, row_weights : Tensor of shape (B,)
-        0 or 1; weight in the sum of the losses, which is divided by B.
-    offsets : Tensor of shape (F,)
-        First row of every field.
-    tables : pair of tensors of shapes (V, D) and (V, 1)
-        Embeddings and linear term; their gradients are sparse.
-    bias : Tensor of shape (1,)
-    betas : list of tensors of shape (R, F)
-        One per order, from 1 on.
-    of_betas : bool
-        Whether the gradient is that of the betas that require one, or that of everything else.
+    net : AllCrossesNet
+        With one logit.
+    batch : Batch
+        B rows.
+    of_space : bool
+        Whether the gradient is that of the betas, or that of everything else.
 
     Returns
     -------
     Tensor of shape ()
     """
-    table, linear = tables
+    codes, targets, row_weights = batch.codes, batch.targets, batch.weights
+    offsets, table = net.embedding.offsets, net.embedding.weight
+    linear, bias, betas = net.linear.table.weight, net.linear.bias, net.betas()
     n_parts = -(-len(codes) // PART_ROWS)
     losses, of_bias = np.zeros((2, n_parts))
-    for_betas = [of_betas and beta.requires_grad for beta in betas]
-    n_fields, n_rows = codes.shape[1], 0 if of_betas else len(codes)
+    for_betas = [of_space and beta.requires_grad for beta in betas]
+    n_fields, n_rows = codes.shape[1], 0 if of_space else len(codes)
     rows, of_lookups = empty_rows(n_fields, n_rows), empty(n_fields, n_rows, table.shape[1])
     of_linear = empty(n_fields, n_rows)
     of_architecture = start_of_betas(n_parts, betas, for_betas)
@@ -126,7 +118,7 @@ def symmetric_loss(
         of_architecture,
     )
     of_others: list[Tensor | None] = [None, None, None]
-    if not of_betas:
+    if not of_space:
         of_others = [
             lookup_gradient(rows, of_lookups, table.shape),
             lookup_gradient(rows, of_linear, linear.shape),

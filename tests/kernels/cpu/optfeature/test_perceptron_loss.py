@@ -7,7 +7,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from sparsectr.kernels.fused import fused_kernels
+from sparsectr.kernels.fused import KERNELS, fused_kernels
 from sparsectr.methods.optfeature.net import ChosenGates, OptFeatureConfig, OptFeatureNet
 from sparsectr.training.batches import LabelledRows
 from sparsectr.training.losses import log_loss
@@ -32,7 +32,7 @@ def draw_rows(n_rows, n_fields):
     generator = torch.Generator().manual_seed(1)
     codes = torch.randint(6, (n_rows, n_fields), generator=generator).int()
     targets, weights = torch.rand((2, n_rows), generator=generator)
-    return codes, (targets < 0.4).float(), 2 * weights
+    return LabelledRows(codes, (targets < 0.4).float(), 2 * weights)
 
 
 def draw_gates(kind, n_rows, n_crosses):
@@ -52,7 +52,7 @@ def dense(gradient):
 def leave_kinks_out(net, rows, gates):
     """Drop the rows with an input to a ReLU so near 0 that rounding may turn its sign."""
     net = copy.deepcopy(net).double()
-    embeddings, _ = net.look_up(rows[0])
+    embeddings, _ = net.look_up(rows.codes)
     *hidden, _ = net.mlp.linear_layers()
     x, smooth = net.inputs(embeddings, gates), torch.ones(len(embeddings), dtype=torch.bool)
     for layer in hidden:
@@ -62,18 +62,17 @@ def leave_kinks_out(net, rows, gates):
     smooth[0] = True  # one row at least; far from a kink with this seed
     if gates is not None and gates.ndim > 1:
         gates = gates[smooth]
-    return tuple(x[smooth] for x in rows), gates
+    return rows.take(smooth.nonzero()[:, 0]), gates
 
 
 def reference(net, rows, gates, of_gates):
     """Loss and gradients in float64."""
     net = copy.deepcopy(net).double()
-    codes, targets, weights = rows
+    exact = LabelledRows(rows.codes, rows.targets.double(), rows.weights.double())
     gates = None if gates is None else gates.detach().double().requires_grad_(of_gates)
     with fused_kernels(False):
-        embeddings, _ = net.look_up(codes)
-        logits = net.predict(embeddings, gates)
-        loss = log_loss(logits, LabelledRows(codes, targets.double(), weights.double()))
+        embeddings, _ = net.look_up(rows.codes)
+        loss = log_loss(net.predict(embeddings, gates), exact)
     loss.backward()
     if of_gates:
         return [loss.detach(), gates.grad]
@@ -96,8 +95,8 @@ def test_loss_and_gradients_agree_with_the_reference(
     rows = draw_rows(n_rows, n_fields)
     gates = draw_gates(gates, n_rows, net.n_crosses)
     rows, gates = leave_kinks_out(net, rows, gates)
-    assume(len(rows[0]))
-    loss = net.loss_in_one_pass(*rows, gates)
+    assume(len(rows))
+    loss = net.loss(rows, gates)
     loss.backward()
     found = [dense(p.grad) for p in (net.embedding.weight, *net.mlp.parameters())]
     check([loss.detach(), *found], reference(net, rows, gates, False))
@@ -108,7 +107,7 @@ def test_loss_and_gradients_agree_with_the_reference(
 def test_the_gradient_of_gates_agrees_with_the_reference(hidden_units, n_rows):
     net, rows = make_net(5, 4, hidden_units), draw_rows(n_rows, 5)
     gates = draw_gates("by row", n_rows, net.n_crosses).requires_grad_()
-    loss = net.loss_in_one_pass(*rows, gates, of_gates=True)
+    loss = net.loss(rows, gates, of_gates=True)
     loss.backward()
     assert all(p.grad is None for p in (net.embedding.weight, *net.mlp.parameters()))
     check([loss.detach(), gates.grad], reference(net, rows, gates, True))
@@ -117,10 +116,16 @@ def test_the_gradient_of_gates_agrees_with_the_reference(hidden_units, n_rows):
 @pytest.mark.parametrize("kept", [(), (1, 4, 5)])
 def test_a_net_with_some_of_the_crosses(kept):
     net, rows = make_net(4, 3, (10,), kept=kept), draw_rows(50, 4)
-    loss = net.loss_in_one_pass(*rows, None)
+    loss = net.loss(rows, None)
     loss.backward()
     found = [dense(p.grad) for p in (net.embedding.weight, *net.mlp.parameters())]
     check([loss.detach(), *found], reference(net, rows, None, False))
+
+
+def is_fused(net, rows):
+    """Whether the loss of a net is computed by the fused version."""
+    version = KERNELS["perceptron_loss"].fused_version(net, rows, None)
+    return version is not None and version(net, rows, None) is not NotImplemented
 
 
 def check(actual, expected):
@@ -136,7 +141,7 @@ def test_the_bits_do_not_depend_on_the_number_of_threads():
         for n_threads in (1, 2, 3):
             torch.set_num_threads(n_threads)
             net.zero_grad()
-            net.loss_in_one_pass(*rows, None).backward()
+            net.loss(rows, None).backward()
             results.append([dense(p.grad) for p in net.mlp.parameters()])
     finally:
         torch.set_num_threads(before)
@@ -146,7 +151,8 @@ def test_the_bits_do_not_depend_on_the_number_of_threads():
 
 def test_what_is_not_built_is_left_to_the_reference():
     rows = draw_rows(10, 4)
-    assert make_net(4, 3, (5,)).double().loss_in_one_pass(*rows, None) is None
+    assert is_fused(make_net(4, 3, (5,)), rows)
+    assert not is_fused(make_net(4, 3, (5,)).double(), rows)
     for options, n_outputs in (
         ({"orders": (2, 3)}, 1),
         ({"operator": "outer"}, 1),
@@ -155,4 +161,4 @@ def test_what_is_not_built_is_left_to_the_reference():
         ({}, 3),
     ):
         net = OptFeatureNet([6] * 4, 3, n_outputs, OptFeatureConfig("field", **options))
-        assert net.loss_in_one_pass(*rows, None) is None
+        assert not is_fused(net, rows)

@@ -1,6 +1,6 @@
 """The fused sums of crosses against plain products in float64."""
 
-from itertools import accumulate, combinations
+from itertools import combinations
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sparsectr.kernels.fused import fused_kernels
-from sparsectr.nn.cross_products import WeightedCrosses
+from sparsectr.nn.cross_products import CrossProducts, WeightedCrosses
 
 crosses_kernel = pytest.importorskip("sparsectr.kernels.cpu.profit.crosses", exc_type=ImportError)
 
@@ -16,11 +16,6 @@ crosses_kernel = pytest.importorskip("sparsectr.kernels.cpu.profit.crosses", exc
 def draw(seed, *shape):
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(shape, generator=generator, dtype=torch.float64)
-
-
-def listed(crosses):
-    fields = torch.tensor([field for cross in crosses for field in cross], dtype=torch.int64)
-    return fields, torch.tensor(list(accumulate(map(len, crosses), initial=0)))
 
 
 def direct_sum(embeddings, weights, crosses):
@@ -42,7 +37,7 @@ def test_sums_and_gradients_agree_with_the_definition(data, seed, n_rows):
     exact = [embeddings.requires_grad_(), weights.requires_grad_()]
     expected = direct_sum(*exact, crosses)
     ours = [t.detach().float().requires_grad_() for t in exact]
-    actual = crosses_kernel.sum_crosses(*ours, *listed(crosses))
+    actual = crosses_kernel.sum_crosses(*ours, CrossProducts(crosses))
 
     # Sums whose terms cancel, of crosses or of gradients, are as exact as their terms.
     sizes = [t.detach().abs().requires_grad_() for t in exact]
@@ -64,7 +59,7 @@ def test_gradients_have_the_same_bits_with_any_number_of_threads():
             torch.set_num_threads(n_threads)
             inputs = [draw(0, 3_000, 6, 16).float(), draw(1, len(crosses)).float()]
             inputs = [t.requires_grad_() for t in inputs]
-            sums = crosses_kernel.sum_crosses(*inputs, *listed(crosses))
+            sums = crosses_kernel.sum_crosses(*inputs, CrossProducts(crosses))
             results.append(torch.autograd.grad(sums, inputs, draw(2, 3_000, 16).float()))
     finally:
         torch.set_num_threads(before)

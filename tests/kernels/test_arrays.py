@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from sparsectr.nn.views import TensorViews
+from sparsectr.kernels.arrays import TensorViews
 
 
 class Net(nn.Module):

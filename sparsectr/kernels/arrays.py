@@ -1,4 +1,4 @@
-"""The tensors of a net as arrays, kept from one prediction to the next."""
+"""Tensors as compiled functions take them: arrays over the same memory."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -6,6 +6,14 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
+
+
+def as_array(tensor: Tensor) -> Any:
+    """Return the numbers of a CPU tensor as a contiguous array, copied only if they are not."""
+    # Each of these calls takes as long as a small kernel works on some rows.
+    if tensor.requires_grad:
+        tensor = tensor.detach()
+    return (tensor if tensor.is_contiguous() else tensor.contiguous()).numpy()
 
 
 class TensorViews:

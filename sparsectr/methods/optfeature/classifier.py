@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain, repeat
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -23,27 +22,17 @@ from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.kernels.threads import with_one_torch_thread
 from sparsectr.methods.optfeature.gate_measures import MOST_COMBINATIONS, measure_gates, open_gates
 from sparsectr.methods.optfeature.net import OptFeatureConfig, OptFeatureNet
+from sparsectr.methods.optfeature.search import GateStep, make_selection_optimizers
 from sparsectr.parameters import ParameterCheck, check_integer
-from sparsectr.training.batches import LabelledRows, endless_batches
 from sparsectr.training.descent import descend
 from sparsectr.training.loop import EpochRecord, Schedule
 from sparsectr.training.losses import log_loss
 from sparsectr.training.memory import check_first_layer
-from sparsectr.training.optimizers import RowAdam, continuing, make_adam, make_optimizers
+from sparsectr.training.optimizers import continuing, make_optimizers
 from sparsectr.training.packing import pack_combinations, unpack_combinations
 from sparsectr.training.prior import add_embedding_prior, automatic_l2
 from sparsectr.training.strengths import MOST_MEASURED, MOST_ROWS_BEHIND_MLP, screen_crosses
 from sparsectr.training.task import TrainingTask
-
-# Share of the search in which only weights are trained: before they have learnt a cross, its
-# gate sees noise, and a gate that closes by chance keeps its cross from ever being learnt.
-WARM_UP = 0.3
-# Step size of the selection networks, as a share of that of the selection vectors. A network
-# moves the scores of all crosses at once and would drown what single crosses tell.
-NETWORK_PACE = 0.01
-# Nats over all search rows that an open gate has to earn. Twice the log-likelihood ratio of a
-# weight without effect is chi-squared with one degree of freedom: 8 is its 99.5 % quantile.
-NATS_PER_GATE = 4.0
 
 
 class OptFeatureClassifier(BaseInteractionClassifier):
@@ -391,9 +380,10 @@ class OptFeatureClassifier(BaseInteractionClassifier):
             max_epochs=min(self.search_epochs, task.schedule.max_epochs),
             patience=None,
         )
+        rates = self.selection_learning_rate, self.alpha_learning_rate
         if self.search == "joint":
             return self._train_weights(
-                task, net, "search", schedule, selection=self._selection_optimizers(net)
+                task, net, "search", schedule, selection=make_selection_optimizers(net, *rates)
             )
         task, search_rows = task.split_off(self.search_fraction)
         if len(search_rows.targets.unique()) < 2:
@@ -401,37 +391,12 @@ class OptFeatureClassifier(BaseInteractionClassifier):
                 "the rows set apart for the search must hold at least two classes, got one in "
                 f"{len(search_rows)} rows. Pass more rows or raise search_fraction."
             )
-        train_gates, batches = self._gate_step(task, net, search_rows)
+        price = None if isinstance(self.gate_price, str) else self.gate_price
+        gates = GateStep(task, net, search_rows, make_selection_optimizers(net, *rates), price)
         n_steps = -(-len(task.train) // schedule.batch_size) * schedule.max_epochs
-        gate_rows = chain(repeat((), int(WARM_UP * n_steps)), zip(batches))
         return self._train_weights(
-            task, net, "search", schedule, before=train_gates, gate_rows=gate_rows
+            task, net, "search", schedule, before=gates, gate_rows=gates.beside(n_steps)
         )
-
-    def _gate_step(
-        self, task: TrainingTask, net: OptFeatureNet, search_rows: LabelledRows
-    ) -> tuple[Callable[[Tensor], None], Iterator[Tensor]]:
-        """Return a function that trains the gates on search rows, and batches of their numbers."""
-        optimizers = self._selection_optimizers(net)
-        noise = task.new_generator()
-        price = self.gate_price
-        if isinstance(price, str):
-            price = NATS_PER_GATE / len(search_rows)
-        batches = endless_batches(
-            len(search_rows), min(task.schedule.batch_size, len(search_rows)), task.new_generator()
-        )
-
-        def train_gates(rows: Tensor) -> None:
-            batch = search_rows.take(rows)
-            gates = cast(Tensor, net.gates_of(batch.codes))
-            # NOTE[DIFF] every cross is scaled by a random level in [0, 1), see Notes.
-            levels = gates.new_empty(len(batch), net.n_crosses).uniform_(generator=noise)
-            levelled = gates + (levels - 1) * gates.detach()
-            loss = net.loss(batch, levelled, of_gates=True)
-            # NOTE[DIFF] the source has no price.
-            descend(loss + price * gates.sum(-1).mean(), optimizers, len(batch))
-
-        return train_gates, batches
 
     def _train_weights(
         self,
@@ -483,21 +448,6 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         return task.run(
             net, step, phase=phase, schedule=schedule, annealed=optimizers, beside=gate_rows
         )
-
-    def _selection_optimizers(self, net: OptFeatureNet) -> list[Optimizer]:
-        vectors, alphas, networks = net.selection_parameters()
-        rate = self.selection_learning_rate
-        groups = [
-            {"params": vectors, "lr": rate},
-            {"params": alphas, "lr": self.alpha_learning_rate},
-            # NOTE[DIFF] see NETWORK_PACE.
-            {"params": networks, "lr": NETWORK_PACE * rate},
-        ]
-        optimizers: list[Optimizer] = [make_adam([group for group in groups if group["params"]])]
-        if net.widths[1]:
-            columns = (net.widths[0], sum(net.widths))
-            optimizers.append(RowAdam([net.embedding.weight], lr=rate, columns=columns))
-        return optimizers
 
     # Reports --------------------------------------------------------------------------
 

@@ -382,7 +382,7 @@ class ExplanationMixin(NetStorageMixin):
         """List for every row the crosses that moved its log-odds most.
 
         Where a model adds up its crosses (`DynIntClassifier`; `ProfitClassifier` with the linear
-        predictor), a contribution is what the cross adds. Where crosses go through a perceptron
+        predictor), a contribution is what the cross adds. Where crosses go through an MLP
         (`OptFeatureClassifier`; `ProfitClassifier` with the "mlp" predictor), it is what the values
         of the cross do together beyond what fewer of them do, by the whole net and compared with
         unknown values: of two fields, F - F(first unknown) - F(second unknown) + F(both unknown),

@@ -363,7 +363,7 @@ def balance(
 ) -> npt.NDArray[np.float64]:
     """Multiply row weights by the factors of their classes; scale them to mean 1.
 
-    Rows of weight zero count as absent in the mean too.
+    Rows of weight zero count as absent on average too.
     """
     weights = weights * factors
     if not weights.any():

@@ -1,6 +1,6 @@
 """Time one training step of an embedding table under different optimizers.
 
-A step is look-up, backward pass and update for 4,096 rows of 39 Zipf-distributed fields, D = 16.
+A step is lookup, backward pass and update for 4,096 rows of 39 Zipf-distributed fields, D = 16.
 The optimizers take turns and each is shown by its best round, in milliseconds per step. On a
 busy machine use one thread and read the CPU time::
 

@@ -54,7 +54,7 @@ class FuxiCTR(Peer):
     Parameters
     ----------
     model : {"FM", "DCN-V2"}
-        DCN-V2 has three cross layers beside a perceptron.
+        DCN-V2 has three cross layers beside an MLP.
     data : Table
         See `speed.py`.
     gpu : int

@@ -4,7 +4,7 @@ Criteo shape: 39 fields, a million values, D = 16, batches of 4,096 rows, Zipf-d
 CPU time of one thread, the best of several steps. The limits are measured in the same run:
 
 - arithmetic: the products of the reference, as torch counts them, at the rate of a large product;
-- memory: the embeddings of all look-ups, read, and their gradients, written, at the rate of a copy;
+- memory: the embeddings of all lookups, read, and their gradients, written, at the rate of a copy;
 - optimizer: gradients read at that rate, weights and state of the distinct rows visited in random
   order, at the rate at which torch selects such rows.
 

@@ -141,7 +141,7 @@ def learn_vocabulary(
     -------
     vocabulary : Vocabulary
     codes : ndarray of int32, shape (n_values,)
-        ``vocabulary.codes(values)``, without the look-up.
+        ``vocabulary.codes(values)``, without the lookup.
     """
     kept = most_frequent(values, counts, min_count, max_categories)
     codes = np.full(len(values), UNKNOWN, dtype=np.int32)

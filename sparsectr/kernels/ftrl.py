@@ -75,9 +75,9 @@ def group_ftrl_rows_(
     table, linear, accumulator : Tensor of shape (V, D)
         The weights, z and n, changed in place.
     rows : Tensor of shape (N,)
-        Row numbers of the look-ups, repeated at will.
+        Row numbers of the lookups, repeated at will.
     values : Tensor of shape (N, D)
-        Gradient of every look-up.
+        Gradient of every lookup.
     lr, beta, l1, l2, gradient_scale : float
         As in `sparsectr.training.optimizers.GroupFTRL`.
     lookup_decay, n_rows

@@ -1,8 +1,8 @@
 """The rows of an embedding table that a batch has touched: sum their gradients, update them.
 
-Every function works on look-ups as they come, with repeated rows, so that a fused version needs
+Every function works on lookups as they come, with repeated rows, so that a fused version needs
 no sorting of its own and can stand behind the same name. Time and memory follow the number of
-look-ups N, never the number V of rows in the table. Row numbers must be below 2**31.
+lookups N, never the number V of rows in the table. Row numbers must be below 2**31.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from sparsectr.kernels.fused import fused
 
-# Look-ups of one row that a GPU sums in one thread.
+# Lookups of one row that a GPU sums in one thread.
 LONGEST_PIECE = 32
 
 
@@ -31,7 +31,7 @@ class AdamTable(NamedTuple):
     step : Tensor of shape (V,), int32
         Number of updates of every row so far.
     values : Tensor of shape (N, D)
-        Gradient of every look-up.
+        Gradient of every lookup.
     lookup_decay : Tensor of shape (V,) or None
         As in `decay_lookups`.
     """
@@ -81,14 +81,14 @@ def look_up(table: Tensor, rows: Tensor) -> Tensor:
 
 
 def lookup_gradient(rows: Tensor, values: Tensor, shape: torch.Size) -> Tensor:
-    """Return the sparse gradient of a table from the gradients of its look-ups.
+    """Return the sparse gradient of a table from the gradients of its lookups.
 
     Parameters
     ----------
     rows : Tensor of N numbers, int64
         Row numbers.
     values : Tensor of N * D numbers
-        Gradient of every look-up.
+        Gradient of every lookup.
     shape : torch.Size
         Shape (V, D) of the table.
 
@@ -141,7 +141,7 @@ def sum_rows(rows: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
     """Add up the values of equal rows.
 
     Sorts the row numbers and sums each run of equal ones with one embedding bag. The order of
-    the additions is that of the look-ups, so the sums are the same bits in every call.
+    the additions is that of the lookups, so the sums are the same bits in every call.
 
     Parameters
     ----------
@@ -175,7 +175,7 @@ def sum_rows(rows: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
 def touched_rows(rows: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
     """Do what `sum_rows` does, on a GPU without waiting for it.
 
-    How many distinct rows there are is known on the GPU only. There, as many rows as look-ups are
+    How many distinct rows there are is known on the GPU only. There, as many rows as lookups are
     returned: the distinct rows and their sums, again and again. What is computed from a row and
     written to its place is then written more than once, with the same result.
 
@@ -194,10 +194,10 @@ def touched_rows(rows: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def sum_rows_filled(rows: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-    """Do what `touched_rows` does on a GPU, on any device; for at least one look-up.
+    """Do what `touched_rows` does on a GPU, on any device; for at least one lookup.
 
-    Runs are cut every 32 look-ups, and the sums of the pieces summed again: a GPU sums a run in
-    one thread, and a frequent value has tens of thousands of look-ups in a batch.
+    Runs are cut every 32 lookups, and the sums of the pieces summed again: a GPU sums a run in
+    one thread, and a frequent value has tens of thousands of lookups in a batch.
     """
     ordered, order = torch.sort(rows.int(), stable=True)
     places = torch.arange(len(rows), dtype=torch.int64, device=rows.device)
@@ -205,7 +205,7 @@ def sum_rows_filled(rows: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
     torch.ne(ordered[1:], ordered[:-1], out=starts[1:])
     firsts, n_pieces = _list_starts(starts | (places % LONGEST_PIECE == 0))
     pieces = functional.embedding_bag(order, values, firsts, mode="sum")
-    # Behind the last piece there are empty ones, which start after the last look-up.
+    # Behind the last piece there are empty ones, which start after the last lookup.
     of_rows = starts[firsts.clamp(max=len(rows) - 1)] & (firsts < len(rows))
     first_pieces, n_distinct = _list_starts(of_rows)
     # Each place behind the last row takes one of them, or one thread would go through them all.
@@ -232,17 +232,17 @@ def _list_starts(starts: Tensor) -> tuple[Tensor, Tensor]:
 def decay_lookups(
     table: Tensor, rows: Tensor, values: Tensor, lookup_decay: Tensor | None, n_rows: int
 ) -> Tensor:
-    """Add to the gradient of every look-up its share of a penalty on the rows of a table.
+    """Add to the gradient of every lookup its share of a penalty on the rows of a table.
 
     Parameters
     ----------
     table : Tensor of shape (V, D)
     rows : Tensor of shape (N,)
-        Row numbers of the look-ups.
+        Row numbers of the lookups.
     values : Tensor of shape (N, D)
-        Gradient of every look-up.
+        Gradient of every lookup.
     lookup_decay : Tensor of shape (V,) or None
-        What a look-up of a row adds to the gradient of the sum loss, times the row.
+        What a lookup of a row adds to the gradient of the sum loss, times the row.
     n_rows : int
         Number of batch rows: the loss is a mean of so many.
 
@@ -278,7 +278,7 @@ def adam_rows_(
     tables : sequence of AdamTable
         Tables that look the same rows up, changed in place.
     rows : Tensor of shape (N,)
-        Row numbers of the look-ups.
+        Row numbers of the lookups.
     lr, betas, eps, weight_decay : float or pair of float
         As in `sparsectr.training.optimizers.RowAdam`.
     n_rows : int, default=1
@@ -338,7 +338,7 @@ def adagrad_rows_(
     tables : sequence of AdagradTable
         Tables that look the same rows up, changed in place.
     rows : Tensor of shape (N,)
-        Row numbers of the look-ups.
+        Row numbers of the lookups.
     lr, eps, weight_decay : float
         As in `sparsectr.training.optimizers.RowAdagrad`.
     n_rows : int, default=1

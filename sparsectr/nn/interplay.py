@@ -1,6 +1,6 @@
 """What the values of a cross do to the logits together, through a whole net.
 
-Behind a perceptron, a cross is not what one input adds: hidden units learn crosses as well, from
+Behind an MLP, a cross is not what one input adds: hidden units learn crosses as well, from
 the embeddings, and often the larger part of them. The whole net is asked instead. With F_T the
 logits of a row whose fields T are unknown, the effect of the fields S together, beyond what fewer
 of them do, is
@@ -62,7 +62,7 @@ def hide(codes: Tensor, fields: Cross) -> Tensor:
 
 
 class PairsBehindMLP:
-    """Compute what pairs of fields do together through a perceptron over fields and pairs.
+    """Compute what pairs of fields do together through an MLP over fields and pairs.
 
     An input is a number of the embedding of one field, or a cross of two. Where one field is
     unknown, its embedding and its crosses change, F - 1 of all P: the first layer's output changes

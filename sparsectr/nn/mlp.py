@@ -1,4 +1,4 @@
-"""The multilayer perceptron on top of embeddings and crosses."""
+"""The multilayer perceptron (MLP) on top of embeddings and crosses."""
 
 from __future__ import annotations
 

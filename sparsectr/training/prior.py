@@ -1,4 +1,4 @@
-"""The Gaussian prior of embeddings, one share per look-up."""
+"""The Gaussian prior of embeddings, one share per lookup."""
 
 from collections.abc import Iterable, Sequence
 
@@ -10,7 +10,7 @@ from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.training.batches import LabelledRows
 from sparsectr.training.optimizers.per_parameter import PerParameterOptimizer
 
-# Below a perceptron: so much for each row that a value has in the mean, up to a most. For a plain
+# Below an MLP: so much for each row that a value has on average, up to a most. For a plain
 # sum of crosses (docs/decisions.md).
 AUTO_L2_PER_ROW, MOST_AUTO_L2 = 5e-5, 1e-2
 SUM_L2 = 1e-4
@@ -26,8 +26,8 @@ def add_embedding_prior(
         mean loss of the n training rows + l2 / 2 * sum_v |e_v|^2
 
     with every value v counted once, rare or frequent: a normal prior of precision ``n * l2`` on
-    every coordinate. The look-ups of a batch of B rows see a value in proportion to its count
-    c_v; every look-up therefore pays the share ``n / (B c_v)`` of its value's penalty. That is
+    every coordinate. The lookups of a batch of B rows see a value in proportion to its count
+    c_v; every lookup therefore pays the share ``n / (B c_v)`` of its value's penalty. That is
     an unbiased estimate of the sum, and only touched rows get a gradient.
 
     Where training goes on (warm start, partial fit), n and c_v count the earlier rows as well:
@@ -68,7 +68,7 @@ def add_embedding_prior(
 def automatic_l2(table: FieldEmbedding, rows: LabelledRows, hidden_units: Sequence[int]) -> float:
     """Return a weight of the penalty.
 
-    With hidden units it is a hundredth where a value has 200 rows or more in the mean, in
+    With hidden units it is a hundredth where a value has 200 rows or more on average, in
     proportion less where it has fewer; earlier rows count as well. Without, nothing makes up for
     small embeddings, and the penalty is weak.
     """

@@ -19,7 +19,7 @@ FEWEST_ROWS = 1_000
 MOST_MEASURED = MEASURING_BUDGET // FEWEST_ROWS
 SCREENING_BUDGET = 250_000
 FEWEST_SCREENED_ROWS = 32
-# Most rows where every cross takes passes through a perceptron.
+# Most rows where every cross takes passes through an MLP.
 MOST_ROWS_BEHIND_MLP = 10_000
 ROWS_AT_ONCE = 256
 # Rows times squared fields, the numbers of a matrix of all pairs, that exist at once.

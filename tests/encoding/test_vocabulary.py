@@ -1,4 +1,4 @@
-"""Vocabularies: the order of codes, equality of values, look-up."""
+"""Vocabularies: the order of codes, equality of values, lookup."""
 
 import pickle
 from collections import Counter

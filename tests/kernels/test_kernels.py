@@ -113,7 +113,7 @@ EXAMPLES = {
     "symmetric_logits": lambda: ((search(), draw_rows().codes), {}),
     "crosses_loss": lambda: ((profit(), draw_rows()), {}),
     "linear_logits": lambda: ((profit(), draw_rows().codes), {}),
-    "perceptron_loss": lambda: ((optfeature(), draw_rows(), None), {}),
+    "mlp_loss": lambda: ((optfeature(), draw_rows(), None), {}),
 }
 
 

@@ -133,7 +133,7 @@ def test_split_gradient_refuses_what_is_no_table():
 
 
 def numpy_adam(table, lookups, *, lr, betas, eps, weight_decay):
-    """Run Adam row by row, look-up by look-up, as the docstring states it."""
+    """Run Adam row by row, lookup by lookup, as the docstring states it."""
     table = table.numpy().copy()
     mean, square, count = np.zeros_like(table), np.zeros_like(table), np.zeros(len(table), int)
     for rows, values in lookups:

@@ -54,7 +54,7 @@ class _Averaged(BaseEstimator):
 class AveragedOnAllRows(_Averaged):
     """Fit five times on training and validation rows together.
 
-    Every fit is stopped by a tenth of its own: in the mean, no row is lost to validation.
+    Every fit is stopped by a tenth of its own: on average, no row is lost to validation.
     """
 
     def _fit_all(self, X: Any, y: Any, X_val: Any, y_val: Any) -> None:

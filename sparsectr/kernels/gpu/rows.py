@@ -1,6 +1,6 @@
-"""Fused versions of `sparsectr.kernels.rows` on a GPU: one pass over the look-ups of a batch.
+"""Fused versions of `sparsectr.kernels.rows` on a GPU: one pass over the lookups of a batch.
 
-Look-ups are sorted by row. Every program sums the runs of equal rows in a window of the sorted
+Lookups are sorted by row. Every program sums the runs of equal rows in a window of the sorted
 list; then the program of the window in which a row begins adds what later windows have of it, and
 updates the row. No two programs write to one place and every sum has its order, so that the same
 batch gives the same bits.
@@ -21,14 +21,14 @@ from torch.autograd.function import FunctionCtx
 from sparsectr.kernels.gpu.launch import count_warps
 from sparsectr.kernels.rows import AdagradTable, AdamTable, lookup_gradient
 
-# Look-ups that one program sums.
+# Lookups that one program sums.
 WINDOW = 32
-# Look-ups that one program of `look_up` copies.
+# Lookups that one program of `look_up` copies.
 COPIED = 64
 
 
 class _Lookups(NamedTuple):
-    """Look-ups sorted by row: rows and places in the batch, both (N,)."""
+    """Lookups sorted by row: rows and places in the batch, both (N,)."""
 
     rows: Tensor
     places: Tensor

@@ -1,6 +1,6 @@
 """Polynomial interaction layers, with static and with instance-dependent weights.
 
-All layers work on embeddings turned on their side: ``x`` has shape (..., d, n), n interaction
+All layers work on embeddings transposed: ``x`` has shape (..., d, n), n interaction
 rows with d coordinates each, so that a layer is one matrix product over the last axis. With
 ``rows`` (P, r), a layer is restricted to P sets of r of its rows; ``x`` is then (P, B, d, r).
 That is how the contribution of single crosses is computed.

@@ -139,7 +139,7 @@ class OptFeatureNet(nn.Module):
         self.widths = (embedding_dim, selection_dim)
         self.config = config
         self.chosen = chosen
-        # One row per value: its embedding, then its selection embedding. One look-up gets both.
+        # One row per value: its embedding, then its selection embedding. One lookup gets both.
         self.embedding = FieldEmbedding(vocabulary_sizes, embedding_dim + selection_dim)
         self.selections = nn.ModuleList(
             Selection(
@@ -225,7 +225,7 @@ class OptFeatureNet(nn.Module):
         of_gates : bool, default=False
             Whether the gradient is that of gates (B, P') alone.
         """
-        return perceptron_loss(self, batch, gates, of_gates=of_gates)
+        return mlp_loss(self, batch, gates, of_gates=of_gates)
 
     def gates_of(self, codes: Tensor) -> Tensor | None:
         """Return the gates of the net's crosses for codes (B, F); see `gates`."""
@@ -342,7 +342,7 @@ class OptFeatureNet(nn.Module):
         return behind.effects(crosses)
 
     def main_effects(self, codes: Tensor) -> Tensor:
-        """Return nothing, (0, B, K): through a perceptron, fields have no effect of their own."""
+        """Return nothing, (0, B, K): through an MLP, fields have no effect of their own."""
         return self.embedding.weight.new_zeros(0, len(codes), self.arguments["n_outputs"])
 
     @torch.no_grad()
@@ -376,8 +376,8 @@ def _adds_pairs(net: OptFeatureNet, *_: object, **__: object) -> bool:
     )
 
 
-@fused(cpu="optfeature.perceptron_loss", numbers=_table, covers=_adds_pairs)
-def perceptron_loss(
+@fused(cpu="optfeature.mlp_loss", numbers=_table, covers=_adds_pairs)
+def mlp_loss(
     net: OptFeatureNet, batch: LabelledRows, gates: Tensor | None, *, of_gates: bool = False
 ) -> Tensor:
     """Return the log loss of a batch, shape (); see `OptFeatureNet.loss`."""

@@ -85,7 +85,7 @@ class ProfitClassifier(BaseInteractionClassifier):
         Rank crosses by ``|A_c|`` times the standard deviation over rows of the product of their
         embeddings, or by ``|A_c|``, which depends on how embeddings and betas share their scale.
     predictor : {"linear", "mlp"}, default="linear"
-        Whether the kept crosses are added up or enter a perceptron together with the embeddings.
+        Whether the kept crosses are added up or enter an MLP together with the embeddings.
     hidden_units : tuple of int, default=(64, 32)
         Hidden layers of the "mlp" predictor.
     dropout : float, default=0.0
@@ -193,7 +193,7 @@ class ProfitClassifier(BaseInteractionClassifier):
     * before every order, sets are screened by residuals (``screening``);
     * batches of the architecture are shuffled, epochs are chosen on rows of their own;
     * the betas have no weight decay;
-    * Adagrad's sums for the linear term start at the size of a look-up's gradient, not at 0;
+    * Adagrad's sums for the linear term start at the size of a lookup's gradient, not at 0;
     * at the end of `fit` the intercept alone goes to the minimum of the training loss, where the
       mean prediction is the share of the class.
 
@@ -225,7 +225,7 @@ class ProfitClassifier(BaseInteractionClassifier):
         "dropout": [0.0, 0.2, 0.4],
         "optimizer": ["adagrad", "adam"],
         "embedding_dim": [8, 16, 32],
-        # A sum of crosses wants a weak prior, a perceptron a strong one.
+        # A sum of crosses wants a weak prior, an MLP a strong one.
         "embedding_l2": loguniform(1e-5, 1e-1),
         "learning_rate": loguniform(1e-3, 1e-2),
     }

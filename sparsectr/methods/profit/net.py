@@ -53,7 +53,7 @@ class ProfitNet(nn.Module):
 
         logits = linear(x) + phi(w_c prod_{m in c} e_m  for every kept cross c)
 
-    with phi the sum over crosses and coordinates ("linear") or a perceptron that also sees the
+    with phi the sum over crosses and coordinates ("linear") or an MLP that also sees the
     embeddings ("mlp").
 
     Parameters
@@ -184,7 +184,7 @@ class ProfitNet(nn.Module):
     def cross_effects(self, codes: Tensor, crosses: Sequence[Cross]) -> Tensor:
         """Return what crosses do to the logits, (Q, B, K).
 
-        With the linear predictor, what each adds. With a perceptron, what its fields do together,
+        With the linear predictor, what each adds. With an MLP, what its fields do together,
         hidden units included; see `sparsectr.nn.interplay`.
 
         Parameters
@@ -202,7 +202,7 @@ class ProfitNet(nn.Module):
     def main_effects(self, codes: Tensor) -> Tensor:
         """Return what every field adds to the logits by itself, (F, B, K).
 
-        Through a perceptron, fields have no effect of their own: (0, B, K).
+        Through an MLP, fields have no effect of their own: (0, B, K).
         """
         effects: Tensor = self.predictor.linear.table(codes).transpose(0, 1)
         return effects if self.config.predictor == "linear" else effects[:0]

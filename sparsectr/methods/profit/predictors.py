@@ -53,7 +53,7 @@ class LinearPredictor(nn.Module):
 
 
 class MLPPredictor(nn.Module):
-    """Add the linear term and a perceptron over embeddings and crosses, side by side.
+    """Add the linear term and an MLP over embeddings and crosses, side by side.
 
     Parameters
     ----------

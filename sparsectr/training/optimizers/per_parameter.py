@@ -25,7 +25,7 @@ class PerParameterOptimizer(Optimizer):
     Attributes
     ----------
     lookup_decay : dict of Tensor to Tensor
-        For an embedding table (V, D), what every look-up of a row adds to the gradient of the sum
+        For an embedding table (V, D), what every lookup of a row adds to the gradient of the sum
         loss, times the row: a vector (V,). Empty at first.
     n_rows : int
         Number of rows that the mean loss of the next step is a mean of.
@@ -95,7 +95,7 @@ def set_batch_rows(optimizers: Iterable[Optimizer], n_rows: int) -> None:
     """Tell our optimizers how many rows the mean loss of the next step is a mean of.
 
     FTRL multiplies the gradient by it, so its penalties keep the scale of the sum loss for any
-    batch size; those that have a decay per look-up divide it by that number. Other optimizers are
+    batch size; those that have a decay per lookup divide it by that number. Other optimizers are
     left alone.
 
     Parameters

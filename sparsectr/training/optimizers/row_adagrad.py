@@ -33,7 +33,7 @@ class RowAdagrad(RowOptimizer):
     Attributes
     ----------
     gradient_scales : dict of Tensor to float
-        For a table, the size of the gradients of the sum loss at one look-up: the summed squares
+        For a table, the size of the gradients of the sum loss at one lookup: the summed squares
         of every row start at the square of this number over ``n_rows``, not at 0. Empty at first.
 
     Raises
@@ -46,7 +46,7 @@ class RowAdagrad(RowOptimizer):
     State of a table: ``square_sum`` (V,).
 
     From 0, the first step of a row is as long as the learning rate, however small its gradient.
-    Where a class has 1 row in 1,000, most look-ups have a gradient of a thousandth. Until a value
+    Where a class has 1 row in 1,000, most lookups have a gradient of a thousandth. Until a value
     meets its first row of the class, steps of the full length lower its weight, and that row takes
     only one of them back: weights of one number per value fall far below their optimum. From a
     start at the size of the gradients of both classes, small gradients make small steps.

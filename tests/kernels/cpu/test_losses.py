@@ -237,10 +237,10 @@ def test_the_switch_holds_for_losses():
 
 
 def test_losses_of_mlps_and_other_spaces_are_not_fused():
-    perceptron = ProfitConfig(((0, 1),), predictor="mlp", hidden_units=(4,))
+    MLP = ProfitConfig(((0, 1),), predictor="mlp", hidden_units=(4,))
     spaces = [FullSpace(2, 2), StackedSpace(2, 2, 1), SymmetricSpace(2, 2, 1, repeats=True)]
     others = [
-        (ProfitNet([4, 5], 8, 1, perceptron), {}),
+        (ProfitNet([4, 5], 8, 1, MLP), {}),
         *((CrossSearchNet([4, 5], 8, 1, space), {"of_space": True}) for space in spaces),
     ]
     assert not any(is_fused(*case) for case in others)

@@ -1,4 +1,4 @@
-"""Look-ups and updates of rows on a GPU against their references; without a GPU, interpreted."""
+"""Lookups and updates of rows on a GPU against their references; without a GPU, interpreted."""
 
 import pytest
 import torch
@@ -103,5 +103,5 @@ def test_embeddings_and_their_gradient_are_those_of_torch(shape, dim):
         results.append((embeddings, weight.grad.to_dense()))
     (ours, our_gradient), (theirs, their_gradient) = results
     assert torch.equal(ours, theirs)
-    # A GPU adds up the look-ups of a row in any order when it makes a gradient dense.
+    # A GPU adds up the lookups of a row in any order when it makes a gradient dense.
     torch.testing.assert_close(our_gradient, their_gradient)

@@ -22,7 +22,7 @@ def make_table(n_rows, dim, dtype=torch.float64, device="cpu"):
 
 
 def loss_of(table, seed, n_lookups=30):
-    """A loss of random look-ups, most of them repeated rows."""
+    """A loss of random lookups, most of them repeated rows."""
     generator = torch.Generator().manual_seed(seed)
     codes = torch.randint(table.shape[0] // 2, (n_lookups,), generator=generator)
     target = torch.randn((n_lookups, table.shape[1]), generator=generator, dtype=torch.float64)

@@ -13,7 +13,7 @@ with mock.patch.object(Thread, "start"):
 
 
 def build_fm(columns, hidden_units, dropout, **options):
-    """Build DeepFM without its perceptron."""
+    """Build DeepFM without its MLP."""
     return models.DeepFM(columns, columns, dnn_hidden_units=(), **options)
 
 
@@ -29,7 +29,7 @@ def build_pnn(columns, hidden_units, dropout, **options):
 
 
 def with_perceptron(model, **fixed):
-    """Return a builder for a model with a linear term and a perceptron."""
+    """Return a builder for a model with a linear term and an MLP."""
 
     def build(columns, hidden_units, dropout, **options):
         return model(

@@ -45,7 +45,7 @@ class FM(nn.Module):
 
 
 class DCNV2(nn.Module):
-    """Cross layers with full matrices beside a perceptron ("parallel"), as in BARS."""
+    """Cross layers with full matrices beside an MLP ("parallel"), as in BARS."""
 
     def __init__(self, fields, embedding_dim, hidden_units, dropout, n_layers=3) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class DCNV2(nn.Module):
 
 
 class TwoStream(nn.Module):
-    """Two perceptrons fused by a bilinear form, as in FinalMLP, without its feature gates.
+    """Two MLPs fused by a bilinear form, as in FinalMLP, without its feature gates.
 
     Both streams see all embeddings; the fusion has one head.
     """

@@ -50,7 +50,7 @@ class NetPeer(BaseInteractionClassifier):
     architecture : str
         Which net, see ``ARCHITECTURES`` in the module of the library.
     hidden_units : sequence of int
-        Widths of its perceptron.
+        Widths of its MLP.
     dropout : float
         Share of hidden units dropped in training.
     The others : see our estimators.

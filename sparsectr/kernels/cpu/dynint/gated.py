@@ -68,11 +68,11 @@ def open_gates(kind: int, rank: int, gates: Any) -> None:
 
 @compiled
 def compute_factor(
-    sizes: Any, layers: Any, k: int, x0: Any, values: Any, rooms: Any, factor: Any
+    sizes: Any, layers: Any, k: int, x0: Any, values: Any, scratch: Any, factor: Any
 ) -> None:
     """Compute A of layer k, and the terms that its way back needs."""
     kind, rank, n, dim = sizes
-    terms, scaled, instances = rooms
+    terms, scaled, instances = scratch
     weight = layers[0][k]
     if kind == GENERATED:
         generated_factor(weight, layers[3][k], x0, values, rank, dim, terms[0], scaled, factor)

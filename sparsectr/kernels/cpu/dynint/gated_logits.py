@@ -20,7 +20,7 @@ from sparsectr.kernels.cpu.dynint.gated import (
     pack_layers,
 )
 from sparsectr.kernels.cpu.dynint.gates import compute_gates, gather, pack_networks
-from sparsectr.kernels.cpu.dynint.instances import make_instance_rooms
+from sparsectr.kernels.cpu.dynint.instances import make_instance_scratch
 from sparsectr.kernels.cpu.dynint.pin import count_block_rows
 from sparsectr.kernels.cpu.machine.blocks import (
     copy,
@@ -30,7 +30,7 @@ from sparsectr.kernels.cpu.machine.blocks import (
     read_out,
 )
 from sparsectr.kernels.cpu.machine.jit import compiled
-from sparsectr.kernels.cpu.machine.pieces import zero_lines
+from sparsectr.kernels.cpu.machine.segments import zeros_aligned
 from sparsectr.kernels.nets import PolynomialNet
 from sparsectr.kernels.threads import run_parts
 
@@ -86,18 +86,18 @@ def _logits_part(
     start, stop = part * PART_ROWS, min(len(codes), (part + 1) * PART_ROWS)
     n_layers, height = layers[0].shape[:2]
     n_group_rows, (n_hidden, n_gates) = count_group_rows(stop - start), networks[2].shape[1:]
-    inputs = zero_lines((n_group_rows, networks[0].shape[1]))
-    panel = zero_lines((n_group_rows, networks[0].shape[2]))
-    hidden = zero_lines((n_layers, n_group_rows, n_hidden))
-    values = zero_lines((n_layers, n_group_rows, n_gates))
+    inputs = zeros_aligned((n_group_rows, networks[0].shape[1]))
+    panel = zeros_aligned((n_group_rows, networks[0].shape[2]))
+    hidden = zeros_aligned((n_layers, n_group_rows, n_hidden))
+    values = zeros_aligned((n_layers, n_group_rows, n_gates))
     n_block_rows = min(n_group_rows, count_block_rows(stop - start, dim))
-    x = zero_lines((2, height, n_columns(n_block_rows, dim)))
-    factor = zero_lines(x.shape[1:])
-    inner = zero_lines((2, layers[0].shape[2] if kind == GENERATED else height, x.shape[2]))
-    rooms = (
+    x = zeros_aligned((2, height, n_columns(n_block_rows, dim)))
+    factor = zeros_aligned(x.shape[1:])
+    inner = zeros_aligned((2, layers[0].shape[2] if kind == GENERATED else height, x.shape[2]))
+    scratch = (
         inner[:1],
         inner[1],
-        make_instance_rooms(n_block_rows, height, dim, rank if kind == VECTORS else 0),
+        make_instance_scratch(n_block_rows, height, dim, rank if kind == VECTORS else 0),
     )
     total = np.empty(x.shape[2], np.float32)
     for group in range(start, stop, n_group_rows):
@@ -111,6 +111,6 @@ def _logits_part(
             copy(x[0], x[1])
             for k in range(n_layers):
                 of_rows = values[k, first - group : last - group]
-                compute_factor(sizes, layers, k, x[0], of_rows, rooms, factor)
+                compute_factor(sizes, layers, k, x[0], of_rows, scratch, factor)
                 grow(x[1], factor, x[1])
             read_out(x[1], dim, output[0], output[1], total, logits[first:last])

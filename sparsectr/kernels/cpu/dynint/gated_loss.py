@@ -26,7 +26,7 @@ from sparsectr.kernels.cpu.dynint.gates import compute_gates, gates_backward, ga
 from sparsectr.kernels.cpu.dynint.instances import (
     instance_backward,
     load_instances,
-    make_instance_rooms,
+    make_instance_scratch,
 )
 from sparsectr.kernels.cpu.dynint.layers import generated_backward, scaled_backward
 from sparsectr.kernels.cpu.dynint.penalty import penalise
@@ -50,7 +50,7 @@ from sparsectr.kernels.cpu.machine.losses import (
     split_readout,
 )
 from sparsectr.kernels.cpu.machine.matrix import add_up
-from sparsectr.kernels.cpu.machine.pieces import zero_lines
+from sparsectr.kernels.cpu.machine.segments import zeros_aligned
 from sparsectr.kernels.cpu.machine.vectors import SHORT_WIDTH
 from sparsectr.kernels.memory import empty
 from sparsectr.kernels.nets import Batch, PolynomialNet
@@ -161,14 +161,14 @@ def _loss_part(
     start, stop = part * PART_ROWS, min(len(codes), (part + 1) * PART_ROWS)
     n_group_rows = count_group_rows(stop - start)
     n_hidden, n_gates = networks[2].shape[1:]
-    inputs = zero_lines((n_group_rows, networks[0].shape[1]))
-    panel = zero_lines((n_group_rows, networks[0].shape[2]))
-    hidden = zero_lines((n_layers, n_group_rows, n_hidden))
-    values = zero_lines((n_layers, n_group_rows, n_gates))
-    of_values = zero_lines(values.shape)
-    of_hidden = zero_lines(hidden.shape[1:])
+    inputs = zeros_aligned((n_group_rows, networks[0].shape[1]))
+    panel = zeros_aligned((n_group_rows, networks[0].shape[2]))
+    hidden = zeros_aligned((n_layers, n_group_rows, n_hidden))
+    values = zeros_aligned((n_layers, n_group_rows, n_gates))
+    of_values = zeros_aligned(values.shape)
+    of_hidden = zeros_aligned(hidden.shape[1:])
     of_part = of_networks[0][part], of_networks[1][part], of_networks[2][part], of_networks[3][part]
-    rooms = _make_rooms(sizes, layers, codes.shape[1], n_group_rows)
+    scratch = _make_scratch(sizes, layers, codes.shape[1], n_group_rows)
     for group in range(start, stop, n_group_rows):
         end = min(stop, group + n_group_rows)
         gather(codes[group:end], offsets, table, inputs)
@@ -181,7 +181,7 @@ def _loss_part(
             layers,
             output,
             (values, of_values),
-            rooms,
+            scratch,
             (of_layers[0][part], of_layers[2][part]),
             lookups,
         )
@@ -190,27 +190,27 @@ def _loss_part(
         _close(kind, end - group, values, of_values)
         gates_backward(inputs, networks, hidden, of_values, of_hidden, of_part)
     for k in range(0 if kind == VECTORS else n_layers):
-        add_up(rooms[6][k], of_layers[0][part, k])
-        add_up(rooms[7][k], of_layers[1][part, k])
+        add_up(scratch[6][k], of_layers[0][part, k])
+        add_up(scratch[7][k], of_layers[1][part, k])
 
 
 @compiled
-def _make_rooms(sizes: Any, layers: Any, n_fields: int, n_group_rows: int) -> Any:
+def _make_scratch(sizes: Any, layers: Any, n_fields: int, n_group_rows: int) -> Any:
     """Return the memory of the layers: what goes forth, comes back, and is summed."""
     kind, rank, _, dim = sizes
     n_block_rows = min(n_group_rows, count_block_rows(n_group_rows, dim))
     n_layers, height, columns = len(layers[0]), layers[0].shape[1], n_columns(n_block_rows, dim)
     inner_height = layers[0].shape[2] if kind == GENERATED else height
     return (
-        zero_lines((n_layers + 1, height, columns)),  # X
-        zero_lines((n_layers, height, columns)),  # A
-        zero_lines((n_layers, 1, inner_height, columns)),  # terms of A
-        zero_lines((3, height, columns)),  # gradients of X, X_0 and A
-        zero_lines((3, inner_height, columns)),
+        zeros_aligned((n_layers + 1, height, columns)),  # X
+        zeros_aligned((n_layers, height, columns)),  # A
+        zeros_aligned((n_layers, 1, inner_height, columns)),  # terms of A
+        zeros_aligned((3, height, columns)),  # gradients of X, X_0 and A
+        zeros_aligned((3, inner_height, columns)),
         np.empty((n_block_rows, n_fields), np.float32),  # sums of fields
-        zero_lines((*layers[0].shape, SHORT_WIDTH)),  # gradients of both factors of W
-        zero_lines((*layers[1].shape, SHORT_WIDTH)),
-        make_instance_rooms(n_block_rows, height, dim, rank if kind == VECTORS else 0),
+        zeros_aligned((*layers[0].shape, SHORT_WIDTH)),  # gradients of both factors of W
+        zeros_aligned((*layers[1].shape, SHORT_WIDTH)),
+        make_instance_scratch(n_block_rows, height, dim, rank if kind == VECTORS else 0),
     )
 
 
@@ -222,13 +222,13 @@ def _run_layers(
     layers: Any,
     output: Any,
     gates: Any,
-    rooms: Any,
+    scratch: Any,
     sums: Any,
     lookups: Any,
 ) -> float:
     """Take a group of rows, whose gates are known, through all layers and back."""
     (codes, targets, row_weights), group, end = place
-    x, factors, terms, gradients, scratch, of_sums, first_sums, second_sums, instances = rooms
+    x, factors, terms, gradients, spare, of_sums, first_sums, second_sums, instances = scratch
     of_x, of_x0, of_factor = gradients[0], gradients[1], gradients[2]
     dim, n_layers, total = sizes[3], len(factors), 0.0
     for first in range(group, end, len(of_sums)):
@@ -240,7 +240,7 @@ def _run_layers(
             load_instances(x[0], last - first, sizes[2], dim, instances)
         for k in range(n_layers):
             compute_factor(
-                sizes, layers, k, x[0], here[k], (terms[k], scratch[0], instances), factors[k]
+                sizes, layers, k, x[0], here[k], (terms[k], spare[0], instances), factors[k]
             )
             grow(x[k], factors[k], x[k + 1])
         of_fields = of_sums[: last - first]
@@ -261,7 +261,7 @@ def _run_layers(
             state = x[0], here[k], terms[k], instances
             of_factors = first_sums[k], second_sums[k], sums[0][k]
             _factor_backward(
-                sizes, layers, k, state, of_factor, scratch, of_factors, of_x0, of_here[k]
+                sizes, layers, k, state, of_factor, spare, of_factors, of_x0, of_here[k]
             )
         add(of_x, of_x0)
         store_rows(codes[first:last], embedding[0], first, lookups[0])
@@ -276,7 +276,7 @@ def _factor_backward(
     k: int,
     state: Any,
     of_factor: Any,
-    scratch: Any,
+    spare: Any,
     of_factors: Any,
     of_x0: Any,
     of_values: Any,
@@ -287,8 +287,8 @@ def _factor_backward(
     weight, of_weight = layers[0][k], of_factors[0]
     if kind == GENERATED:
         inputs = layers[2][k], layers[1][k], x0, values, terms[0], of_factor
-        rooms = scratch[0], scratch[1], scratch[2]
-        generated_backward(inputs, rooms, rank, dim, of_weight, of_factors[1], of_x0, of_values)
+        scratch = spare[0], spare[1], spare[2]
+        generated_backward(inputs, scratch, rank, dim, of_weight, of_factors[1], of_x0, of_values)
     elif kind == VECTORS:
         split = rank * n
         instance_backward(
@@ -303,7 +303,7 @@ def _factor_backward(
         )
     else:
         forward = values, terms, x0, layers[2][k], of_factor
-        scaled_backward(forward, scratch[0], n, dim, of_weight, of_x0, of_values)
+        scaled_backward(forward, spare[0], n, dim, of_weight, of_x0, of_values)
 
 
 @compiled

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from sparsectr.kernels.arrays import as_array
 from sparsectr.kernels.cpu.machine.jit import compiled, prefetch_to_read
-from sparsectr.kernels.cpu.machine.matrix import TILE_COLUMNS, add_transposed_product, set_product
-from sparsectr.kernels.cpu.machine.pieces import add_piece, copy_piece, zero_lines
+from sparsectr.kernels.cpu.machine.matrix import TILE_COLUMNS, gemm, gemm_transposed_add
+from sparsectr.kernels.cpu.machine.segments import add_segment, copy_segment, zeros_aligned
 
 
 def pack_networks(networks: Sequence[tuple[Tensor, ...]]) -> tuple[Any, ...]:
@@ -39,11 +39,11 @@ def pack_networks(networks: Sequence[tuple[Tensor, ...]]) -> tuple[Any, ...]:
         -(-n // TILE_COLUMNS) * TILE_COLUMNS for n in (n_hidden, n_inputs, n_gates)
     )
     n_panels = hidden // TILE_COLUMNS
-    first = zero_lines((len(arrays), n_panels, inputs, TILE_COLUMNS))
+    first = zeros_aligned((len(arrays), n_panels, inputs, TILE_COLUMNS))
     first_bias = np.zeros((len(arrays), hidden), np.float32)
     second, turned = (
-        zero_lines((len(arrays), gates, hidden)),
-        zero_lines((len(arrays), hidden, gates)),
+        zeros_aligned((len(arrays), gates, hidden)),
+        zeros_aligned((len(arrays), hidden, gates)),
     )
     second_bias = np.zeros((len(arrays), gates), np.float32)
     for k, (weight, bias, second_weight, second_b) in enumerate(arrays):
@@ -69,7 +69,7 @@ def gather(codes: Any, offsets: Any, table: Any, inputs: Any) -> None:
     for r in range(n_rows):
         for f in range(n_fields):
             place = r * inputs.shape[1] + f * dim
-            copy_piece(rows, (codes[r, f] + offsets[f]) * dim, flat, place, dim)
+            copy_segment(rows, (codes[r, f] + offsets[f]) * dim, flat, place, dim)
     for r in range(n_rows, inputs.shape[0]):
         for k in range(inputs.shape[1]):
             inputs[r, k] = 0
@@ -83,17 +83,17 @@ def compute_gates(inputs: Any, networks: Any, panel: Any, hidden: Any, gates: An
     n_panels = n_hidden // TILE_COLUMNS
     for layer in range(n_layers):
         for k in range(n_panels):
-            set_product(inputs, first[layer * n_panels + k], panel)
+            gemm(inputs, first[layer * n_panels + k], panel)
             for r in range(n_rows):
                 for c in range(TILE_COLUMNS):
                     column = k * TILE_COLUMNS + c
                     hidden[layer, r, column] = max(
                         panel[r, c] + first_bias[layer, column], np.float32(0)
                     )
-        set_product(hidden[layer], turned_second[layer], gates[layer])
+        gemm(hidden[layer], turned_second[layer], gates[layer])
         flat = gates[layer].ravel()
         for r in range(n_rows):
-            add_piece(second_bias[layer], 0, flat, r * gates.shape[2], gates.shape[2])
+            add_segment(second_bias[layer], 0, flat, r * gates.shape[2], gates.shape[2])
 
 
 @compiled
@@ -108,14 +108,14 @@ def gates_backward(
     """Add the gradients of all weights; the inputs get none."""
     of_first, of_first_bias, of_second, of_second_bias = of_networks
     for layer in range(len(hidden)):
-        set_product(of_gates[layer], networks[3][layer], of_hidden)
+        gemm(of_gates[layer], networks[3][layer], of_hidden)
         for r in range(of_hidden.shape[0]):
             for c in range(of_hidden.shape[1]):
                 if hidden[layer, r, c] == 0:
                     of_hidden[r, c] = 0
-        add_transposed_product(of_hidden, inputs, of_first[layer])
+        gemm_transposed_add(of_hidden, inputs, of_first[layer])
         _sum_rows(of_hidden, of_first_bias[layer])
-        add_transposed_product(of_gates[layer], hidden[layer], of_second[layer])
+        gemm_transposed_add(of_gates[layer], hidden[layer], of_second[layer])
         _sum_rows(of_gates[layer], of_second_bias[layer])
 
 
@@ -124,4 +124,4 @@ def _sum_rows(x: Any, sums: Any) -> None:
     """Add the rows of x to the sums."""
     flat = x.ravel()
     for r in range(x.shape[0]):
-        add_piece(flat, r * x.shape[1], sums, 0, x.shape[1])
+        add_segment(flat, r * x.shape[1], sums, 0, x.shape[1])

@@ -22,10 +22,10 @@ from sparsectr.kernels.cpu.machine.jit import compiled, inlined
 from sparsectr.kernels.cpu.machine.matrix import (
     TILE_COLUMNS,
     TILE_ROWS,
-    set_product,
-    set_transposed_product,
+    gemm,
+    gemm_transposed,
 )
-from sparsectr.kernels.cpu.machine.pieces import add_piece, copy_piece, zero_lines
+from sparsectr.kernels.cpu.machine.segments import add_segment, copy_segment, zeros_aligned
 from sparsectr.kernels.cpu.machine.vectors import SHORT_WIDTH
 
 NOTHING = ir.Constant(vectors.SHORT_VECTOR, [0.0] * SHORT_WIDTH)
@@ -38,28 +38,28 @@ def fill_columns(n: int) -> int:
 
 
 @compiled
-def make_instance_rooms(n_rows: int, height: int, dim: int, n_terms: int) -> Any:
+def make_instance_scratch(n_rows: int, height: int, dim: int, n_terms: int) -> Any:
     """Return the memory for ``n_rows`` batch rows; without terms none is needed."""
     if n_terms == 0:
         n_rows = height = 0
     width, length = fill_columns(height), fill_columns(dim)
     return (
-        zero_lines((n_rows, length, width)),  # transposes of X_0
-        zero_lines((height, n_terms)),  # u
-        zero_lines((n_terms, width)),  # v
-        zero_lines((height, n_terms)),  # gradients of both
-        zero_lines((n_terms, width)),
-        zero_lines((height, width)),  # S, then its gradient
-        zero_lines((height, width)),  # M
-        zero_lines((height, length)),  # X_0, or the gradient of A, of one row
-        zero_lines((height, length)),  # A, or the gradient of X_0, of one row
+        zeros_aligned((n_rows, length, width)),  # transposes of X_0
+        zeros_aligned((height, n_terms)),  # u
+        zeros_aligned((n_terms, width)),  # v
+        zeros_aligned((height, n_terms)),  # gradients of both
+        zeros_aligned((n_terms, width)),
+        zeros_aligned((height, width)),  # S, then its gradient
+        zeros_aligned((height, width)),  # M
+        zeros_aligned((height, length)),  # X_0, or the gradient of A, of one row
+        zeros_aligned((height, length)),  # A, or the gradient of X_0, of one row
     )
 
 
 @compiled
-def load_instances(x0: Any, n_rows: int, n: int, dim: int, rooms: Any) -> None:
+def load_instances(x0: Any, n_rows: int, n: int, dim: int, scratch: Any) -> None:
     """Keep the transposes of the batch rows of a block, for the way back."""
-    turned = rooms[0]
+    turned = scratch[0]
     for r in range(n_rows):
         for d in range(dim):
             for i in range(n):
@@ -68,25 +68,26 @@ def load_instances(x0: Any, n_rows: int, n: int, dim: int, rooms: Any) -> None:
 
 @compiled
 def instance_factor(
-    weight: Any, x0: Any, left: Any, right: Any, n: int, dim: int, rooms: Any, factor: Any
+    weight: Any, x0: Any, left: Any, right: Any, n: int, dim: int, scratch: Any, factor: Any
 ) -> None:
     """Compute A.
 
     weight (height, width), W filled up with zeros; left, right (R, P n), u_p and v_p one after
     the other.
     """
-    u, v, sums, matrix, row, product = rooms[1], rooms[2], rooms[5], rooms[6], rooms[7], rooms[8]
+    u, v, sums = scratch[1], scratch[2], scratch[5]
+    matrix, row, product = scratch[6], scratch[7], scratch[8]
     source, target, of_row, of_product = x0.ravel(), factor.ravel(), row.ravel(), product.ravel()
     for r in range(len(left)):
         _take(left, right, r, n, u, v)
         for i in range(0, len(u), TILE_ROWS):
             _mix_tile(weight, u, v, sums, matrix, i)
         for i in range(n):
-            copy_piece(source, i * x0.shape[1] + r * dim, of_row, i * row.shape[1], dim)
-        set_product(matrix, row, product)
+            copy_segment(source, i * x0.shape[1] + r * dim, of_row, i * row.shape[1], dim)
+        gemm(matrix, row, product)
         for i in range(n):
             place = i * factor.shape[1] + r * dim
-            copy_piece(of_product, i * row.shape[1], target, place, dim)
+            copy_segment(of_product, i * row.shape[1], target, place, dim)
 
 
 @compiled
@@ -94,7 +95,7 @@ def instance_backward(
     inputs: Any,
     n: int,
     dim: int,
-    rooms: Any,
+    scratch: Any,
     of_weight: Any,
     of_x0: Any,
     of_left: Any,
@@ -102,8 +103,9 @@ def instance_backward(
 ) -> None:
     """Bring the gradient of A back to W, X_0, u and v; to the first two it is added."""
     weight, left, right, of_factor = inputs
-    u, v, sums, matrix, row, product = rooms[1], rooms[2], rooms[5], rooms[6], rooms[7], rooms[8]
-    of_u, of_v = rooms[3], rooms[4]
+    u, v, sums = scratch[1], scratch[2], scratch[5]
+    matrix, row, product = scratch[6], scratch[7], scratch[8]
+    of_u, of_v = scratch[3], scratch[4]
     source, target, of_row, of_product = (
         of_factor.ravel(),
         of_x0.ravel(),
@@ -115,12 +117,12 @@ def instance_backward(
         for i in range(0, len(u), TILE_ROWS):
             _mix_tile(weight, u, v, sums, matrix, i)
         for i in range(n):
-            copy_piece(source, i * of_factor.shape[1] + r * dim, of_row, i * row.shape[1], dim)
-        set_transposed_product(matrix, row, product)
+            copy_segment(source, i * of_factor.shape[1] + r * dim, of_row, i * row.shape[1], dim)
+        gemm_transposed(matrix, row, product)
         for i in range(n):
             place = i * of_x0.shape[1] + r * dim
-            add_piece(of_product, i * row.shape[1], target, place, dim)
-        turned = rooms[0][r]
+            add_segment(of_product, i * row.shape[1], target, place, dim)
+        turned = scratch[0][r]
         for i in range(0, len(u), TILE_ROWS):
             for c in range(0, sums.shape[1], TILE_COLUMNS):
                 _unmix_tile(row, turned, weight, sums, of_weight, i, c)
@@ -154,16 +156,16 @@ def _generate_mix(context: Any, builder: Any, signature: Any, arguments: Any) ->
     with cgutils.for_range_slice(builder, zero, width, step, zero.type) as (column, _):
         sums = vectors.zero_variables(builder, TILE_ROWS)
         with cgutils.for_range(builder, vectors.length(builder, v, 0)) as loop:
-            piece = vectors.load(builder, v, loop.index, column)
+            segment = vectors.load(builder, v, loop.index, column)
             for total, row in zip(sums, rows, strict=True):
                 number = vectors.load_repeated(builder, u, row, loop.index)
-                grown = vectors.multiply_add(builder, number, piece, builder.load(total))
+                grown = vectors.multiply_add(builder, number, segment, builder.load(total))
                 builder.store(grown, total)
         for total, row in zip(sums, rows, strict=True):
             mixed = builder.load(total)
             vectors.store(builder, mixed, s, row, column)
-            piece = vectors.load(builder, weight, row, column)
-            vectors.store(builder, vectors.multiply(builder, piece, mixed), m, row, column)
+            segment = vectors.load(builder, weight, row, column)
+            vectors.store(builder, vectors.multiply(builder, segment, mixed), m, row, column)
     return context.get_dummy_value()
 
 
@@ -184,12 +186,12 @@ def _generate_unmix(context: Any, builder: Any, signature: Any, arguments: Any) 
             builder.store(grown, total)
     for total, row in zip(totals, rows, strict=True):
         of_m = builder.load(total)
-        piece = vectors.load(builder, s, row, column)
+        segment = vectors.load(builder, s, row, column)
         before = vectors.load(builder, of_weight, row, column)
-        grown = vectors.multiply_add(builder, of_m, piece, before)
+        grown = vectors.multiply_add(builder, of_m, segment, before)
         vectors.store(builder, grown, of_weight, row, column)
-        piece = vectors.load(builder, weight, row, column)
-        vectors.store(builder, vectors.multiply(builder, of_m, piece), s, row, column)
+        segment = vectors.load(builder, weight, row, column)
+        vectors.store(builder, vectors.multiply(builder, of_m, segment), s, row, column)
     return context.get_dummy_value()
 
 
@@ -210,10 +212,10 @@ def _generate_gates(context: Any, builder: Any, signature: Any, arguments: Any) 
         of_v_piece = vectors.load_short(builder, of_v, p, column)
         v_piece = vectors.load_short(builder, v, p, column)
         for total, row, number in zip(sums, rows, numbers, strict=True):
-            piece = vectors.load_short(builder, of_s, row, column)
-            grown = vectors.multiply_add(builder, piece, v_piece, builder.load(total))
+            segment = vectors.load_short(builder, of_s, row, column)
+            grown = vectors.multiply_add(builder, segment, v_piece, builder.load(total))
             builder.store(grown, total)
-            of_v_piece = vectors.multiply_add(builder, piece, number, of_v_piece)
+            of_v_piece = vectors.multiply_add(builder, segment, number, of_v_piece)
         vectors.store(builder, of_v_piece, of_v, p, column)
     for total, row in zip(sums, rows, strict=True):
         number = vectors.total(builder, builder.load(total))

@@ -20,7 +20,7 @@ from sparsectr.kernels.cpu.machine.blocks import (
     scale_back,
 )
 from sparsectr.kernels.cpu.machine.jit import compiled
-from sparsectr.kernels.cpu.machine.matrix import add_outer, add_product, set_product
+from sparsectr.kernels.cpu.machine.matrix import add_outer, gemm, gemm_add
 
 
 @compiled
@@ -30,7 +30,7 @@ def scaled_factor(
     """Compute A and the terms W X_0; values (R, P n), u_p one after the other."""
     clear(factor)
     for p in range(len(terms)):
-        set_product(weight, x0, terms[p])
+        gemm(weight, x0, terms[p])
         add_scaled(terms[p], values, p * n, n, dim, factor)
 
 
@@ -43,7 +43,7 @@ def scaled_backward(
     for p in range(len(terms)):
         scale_back(of_factor, terms[p], values, p * n, n, dim, of_term, of_values)
         add_outer(of_term, x0, of_weight)
-        add_product(transposed, of_term, of_x0)
+        gemm_add(transposed, of_term, of_x0)
 
 
 @compiled
@@ -59,9 +59,9 @@ def generated_factor(
     factor: Any,
 ) -> None:
     """Compute A and V^T X_0; U (n, K), V^T (K, n), values s (R, K)."""
-    set_product(turned_right, x0, mixed)
+    gemm(turned_right, x0, mixed)
     scale(mixed, values, 0, rank, dim, scaled)
-    set_product(left, scaled, factor)
+    gemm(left, scaled, factor)
 
 
 @compiled
@@ -80,7 +80,7 @@ def generated_backward(
     scaled, of_scaled, of_mixed = scratch
     scale(mixed, values, 0, rank, dim, scaled)
     add_outer(of_factor, scaled, of_left)
-    set_product(turned_left, of_factor, of_scaled)
+    gemm(turned_left, of_factor, of_scaled)
     scale_back(of_scaled, mixed, values, 0, rank, dim, of_mixed, of_values)
     add_outer(x0, of_mixed, of_right)
-    add_product(right, of_mixed, of_x0)
+    gemm_add(right, of_mixed, of_x0)

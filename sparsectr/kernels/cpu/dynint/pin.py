@@ -21,18 +21,18 @@ from sparsectr.kernels.cpu.dynint.instances import (
     instance_backward,
     instance_factor,
     load_instances,
-    make_instance_rooms,
+    make_instance_scratch,
 )
 from sparsectr.kernels.cpu.dynint.layers import scaled_backward, scaled_factor
 from sparsectr.kernels.cpu.machine.blocks import (
     add,
-    ask_for,
     clear,
     copy,
     grow,
     load,
     look_up,
     n_columns,
+    prefetch_rows,
     read_out,
     spread,
     step_back,
@@ -44,12 +44,12 @@ from sparsectr.kernels.cpu.machine.matrix import (
     TILE_COLUMNS,
     TILE_ROWS,
     add_outer,
-    add_product,
     add_up,
+    gemm,
+    gemm_add,
     grow_by_product,
-    set_product,
 )
-from sparsectr.kernels.cpu.machine.pieces import zero_lines
+from sparsectr.kernels.cpu.machine.segments import zeros_aligned
 from sparsectr.kernels.cpu.machine.vectors import SHORT_WIDTH
 from sparsectr.kernels.nets import PolynomialNet
 from sparsectr.kernels.threads import run_parts
@@ -198,12 +198,12 @@ def _forward_part(
     dim = embeddings.shape[2] // n_subspaces
     start, stop = part * PART_ROWS, min(len(embeddings), (part + 1) * PART_ROWS)
     n_block_rows = count_block_rows(stop - start, dim)
-    x = zero_lines((2, weights.shape[1], n_columns(n_block_rows, dim)))
-    factor = zero_lines(x.shape[1:])
+    x = zeros_aligned((2, weights.shape[1], n_columns(n_block_rows, dim)))
+    factor = zeros_aligned(x.shape[1:])
     n = embeddings.shape[1] * n_subspaces
     n_terms = left.shape[2] // n
-    terms = zero_lines((n_terms, *x.shape[1:]))
-    rooms = make_instance_rooms(n_block_rows, weights.shape[1], dim, right.shape[2] // n)
+    terms = zeros_aligned((n_terms, *x.shape[1:]))
+    scratch = make_instance_scratch(n_block_rows, weights.shape[1], dim, right.shape[2] // n)
     for first in range(start, stop, n_block_rows):
         last = min(stop, first + n_block_rows)
         load(embeddings[first:last], dim, x[0])
@@ -211,11 +211,11 @@ def _forward_part(
         for layer in range(len(weights)):
             u, v = left[layer, first:last], right[layer, first:last]
             if n_terms == 0:
-                set_product(weights[layer], x[0], factor)
+                gemm(weights[layer], x[0], factor)
             elif right.shape[2] == 0:
                 scaled_factor(weights[layer], x[0], u, n, dim, terms, factor)
             else:
-                instance_factor(weights[layer], x[0], u, v, n, dim, rooms, factor)
+                instance_factor(weights[layer], x[0], u, v, n, dim, scratch, factor)
             grow(x[1], factor, x[1])
         sum_fields(x[1], dim, sums[first:last])
 
@@ -236,12 +236,12 @@ def _logits_part(
     dim = table.shape[1] // n_subspaces
     start, stop = part * PART_ROWS, min(len(codes), (part + 1) * PART_ROWS)
     n_block_rows = count_block_rows(stop - start, dim)
-    x = zero_lines((2, weights.shape[1], n_columns(n_block_rows, dim)))
+    x = zeros_aligned((2, weights.shape[1], n_columns(n_block_rows, dim)))
     total = np.empty(x.shape[2], np.float32)
     for first in range(start, stop, n_block_rows):
         last = min(stop, first + n_block_rows)
         coming = codes[last : last + n_block_rows]
-        ask_for(coming, offsets, table.ravel(), table.shape[1])
+        prefetch_rows(coming, offsets, table.ravel(), table.shape[1])
         look_up(codes[first:last], offsets, table, dim, x[0])
         for layer in range(len(weights)):
             grow_by_product(weights[layer], x[0], x[min(layer, 1)], x[1])
@@ -268,28 +268,28 @@ def _backward_part(
     dim = embeddings.shape[2] // n_subspaces
     start, stop = part * PART_ROWS, min(len(embeddings), (part + 1) * PART_ROWS)
     n_block_rows = count_block_rows(stop - start, dim)
-    x = zero_lines((n_layers + 1, weights.shape[1], n_columns(n_block_rows, dim)))
-    factors = zero_lines(x.shape)
+    x = zeros_aligned((n_layers + 1, weights.shape[1], n_columns(n_block_rows, dim)))
+    factors = zeros_aligned(x.shape)
     n = embeddings.shape[1] * n_subspaces
     n_terms = left.shape[2] // n
-    terms = zero_lines((n_layers, n_terms, *x.shape[1:]))
-    rooms = make_instance_rooms(n_block_rows, weights.shape[1], dim, right.shape[2] // n)
-    scratch = zero_lines((4, *x.shape[1:]))
-    of_x, of_x0, of_factor, of_term = scratch[0], scratch[1], scratch[2], scratch[3]
-    partial_sums = zero_lines((*weights.shape, SHORT_WIDTH))
+    terms = zeros_aligned((n_layers, n_terms, *x.shape[1:]))
+    scratch = make_instance_scratch(n_block_rows, weights.shape[1], dim, right.shape[2] // n)
+    spare = zeros_aligned((4, *x.shape[1:]))
+    of_x, of_x0, of_factor, of_term = spare[0], spare[1], spare[2], spare[3]
+    partial_sums = zeros_aligned((*weights.shape, SHORT_WIDTH))
     for first in range(start, stop, n_block_rows):
         last = min(stop, first + n_block_rows)
         load(embeddings[first:last], dim, x[0])
         if right.shape[2] > 0:
-            load_instances(x[0], last - first, n, dim, rooms)
+            load_instances(x[0], last - first, n, dim, scratch)
         for layer in range(n_layers):
             u, v, of_a = left[layer, first:last], right[layer, first:last], factors[layer]
             if n_terms == 0:
-                set_product(weights[layer], x[0], of_a)
+                gemm(weights[layer], x[0], of_a)
             elif right.shape[2] == 0:
                 scaled_factor(weights[layer], x[0], u, n, dim, terms[layer], of_a)
             else:
-                instance_factor(weights[layer], x[0], u, v, n, dim, rooms, of_a)
+                instance_factor(weights[layer], x[0], u, v, n, dim, scratch, of_a)
             grow(x[layer], factors[layer], x[layer + 1])
         spread(gradient[first:last], dim, of_x)
         clear(of_x0)
@@ -299,13 +299,13 @@ def _backward_part(
             of_u, of_v = of_left[layer, first:last], of_right[layer, first:last]
             if n_terms == 0:
                 add_outer(of_factor, x[0], partial_sums[layer])
-                add_product(transposed[layer], of_factor, of_x0)
+                gemm_add(transposed[layer], of_factor, of_x0)
             elif right.shape[2] == 0:
                 state = u, terms[layer], x[0], transposed[layer], of_factor
                 scaled_backward(state, of_term, n, dim, partial_sums[layer], of_x0, of_u)
             else:
                 inputs, of_weight = (weights[layer], u, v, of_factor), of_weights[part, layer]
-                instance_backward(inputs, n, dim, rooms, of_weight, of_x0, of_u, of_v)
+                instance_backward(inputs, n, dim, scratch, of_weight, of_x0, of_u, of_v)
         add(of_x, of_x0)
         store(of_x0, dim, of_embeddings[first:last])
     for layer in range(n_layers if right.shape[2] == 0 else 0):

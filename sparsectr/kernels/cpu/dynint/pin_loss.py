@@ -12,11 +12,11 @@ from sparsectr.kernels.arrays import as_array
 from sparsectr.kernels.cpu.dynint.pin import PART_ROWS, count_block_rows, stack_up
 from sparsectr.kernels.cpu.machine.blocks import (
     add,
-    ask_for,
     clear,
     grow,
     look_up,
     n_columns,
+    prefetch_rows,
     spread,
     step_back,
     store_lookups,
@@ -29,8 +29,8 @@ from sparsectr.kernels.cpu.machine.losses import (
     empty_rows,
     split_readout,
 )
-from sparsectr.kernels.cpu.machine.matrix import add_outer, add_product, add_up, set_product
-from sparsectr.kernels.cpu.machine.pieces import zero_lines
+from sparsectr.kernels.cpu.machine.matrix import add_outer, add_up, gemm, gemm_add
+from sparsectr.kernels.cpu.machine.segments import zeros_aligned
 from sparsectr.kernels.cpu.machine.vectors import SHORT_WIDTH
 from sparsectr.kernels.memory import empty
 from sparsectr.kernels.nets import Batch, PolynomialNet
@@ -111,19 +111,19 @@ def _loss_part(
     dim = table.shape[1] // n_subspaces
     start, stop = part * PART_ROWS, min(len(codes), (part + 1) * PART_ROWS)
     n_block_rows = count_block_rows(stop - start, dim)
-    x = zero_lines((n_layers + 1, weights.shape[1], n_columns(n_block_rows, dim)))
-    factors = zero_lines(x.shape)
-    scratch = zero_lines((3, *x.shape[1:]))
+    x = zeros_aligned((n_layers + 1, weights.shape[1], n_columns(n_block_rows, dim)))
+    factors = zeros_aligned(x.shape)
+    scratch = zeros_aligned((3, *x.shape[1:]))
     of_x, of_x0, of_factor = scratch[0], scratch[1], scratch[2]
     sums = np.empty((n_block_rows, n_fields), np.float32)
-    partial_sums = zero_lines((*weights.shape, SHORT_WIDTH))
+    partial_sums = zeros_aligned((*weights.shape, SHORT_WIDTH))
     for first in range(start, stop, n_block_rows):
         n = min(stop - first, n_block_rows)
         coming = codes[first + n : first + n + n_block_rows]
-        ask_for(coming, offsets, table.ravel(), table.shape[1])
+        prefetch_rows(coming, offsets, table.ravel(), table.shape[1])
         look_up(codes[first : first + n], offsets, table, dim, x[0])
         for layer in range(n_layers):
-            set_product(weights[layer], x[0], factors[layer])
+            gemm(weights[layer], x[0], factors[layer])
             grow(x[layer], factors[layer], x[layer + 1])
         sum_fields(x[n_layers], dim, sums[:n])
         losses[part] += descend_sums(
@@ -140,7 +140,7 @@ def _loss_part(
         for layer in range(n_layers - 1, -1, -1):
             step_back(x[layer], factors[layer], of_x, of_factor)
             add_outer(of_factor, x[0], partial_sums[layer])
-            add_product(transposed[layer], of_factor, of_x0)
+            gemm_add(transposed[layer], of_factor, of_x0)
         add(of_x, of_x0)
         store_rows(codes[first : first + n], offsets, first, rows)
         store_lookups(of_x0, dim, first, n, of_lookups)

@@ -1,4 +1,4 @@
-"""Blocks of batch rows, turned on their side, within compiled functions.
+"""Blocks of batch rows, transposed, within compiled functions.
 
 x[i, r d + k] is coordinate k of interaction row i of batch row r: a layer is one product of
 matrices, and embeddings keep together. Rows and columns are filled up with zeros to whole tiles
@@ -16,15 +16,15 @@ import numpy as np
 
 from sparsectr.kernels.cpu.machine.jit import compiled, prefetch_to_read
 from sparsectr.kernels.cpu.machine.matrix import fill_columns
-from sparsectr.kernels.cpu.machine.pieces import (
+from sparsectr.kernels.cpu.machine.segments import (
     LINE_NUMBERS,
-    add_scaled_piece,
-    copy_piece,
-    dot_piece,
-    empty_lines,
-    fill_piece,
-    scale_piece,
-    sum_piece,
+    axpy,
+    copy_segment,
+    dot,
+    empty_aligned,
+    fill_segment,
+    scale_segment,
+    sum_segment,
 )
 
 # Columns of a block of products of embeddings, and of the steps in which they are taken.
@@ -54,16 +54,16 @@ def count_product_columns(n_rows: int, dim: int) -> int:
 
 @compiled
 def empty_block(n_fields: int, n_columns: int) -> Any:
-    """Return room for a block, with a few columns more that nothing is done with.
+    """Return scratch for a block, with a few columns more that nothing is done with.
 
     Without them the numbers of a column lie a power of two apart, where a cache keeps only some.
     """
     stride = n_columns + LINE_NUMBERS
-    return empty_lines(n_fields * stride).reshape(n_fields, stride)
+    return empty_aligned(n_fields * stride).reshape(n_fields, stride)
 
 
 @compiled
-def ask_for(codes: Any, offsets: Any, flat: Any, length: int) -> None:
+def prefetch_rows(codes: Any, offsets: Any, flat: Any, length: int) -> None:
     """Ask for the rows of a flat table, of this length each, that codes (R, F) name."""
     for r in range(codes.shape[0]):
         for f in range(codes.shape[1]):
@@ -71,10 +71,10 @@ def ask_for(codes: Any, offsets: Any, flat: Any, length: int) -> None:
 
 
 @compiled
-def ask_for_both(codes: Any, offsets: Any, table: Any, linear: Any, n_outputs: int) -> None:
+def prefetch_both(codes: Any, offsets: Any, table: Any, linear: Any, n_outputs: int) -> None:
     """Ask for the embeddings and the linear terms, flat, of rows of codes (R, F)."""
-    ask_for(codes, offsets, table.ravel(), table.shape[1])
-    ask_for(codes, offsets, linear, n_outputs)
+    prefetch_rows(codes, offsets, table.ravel(), table.shape[1])
+    prefetch_rows(codes, offsets, linear, n_outputs)
 
 
 @compiled
@@ -94,13 +94,13 @@ def look_up(codes: Any, offsets: Any, table: Any, dim: int, x: Any) -> None:
     """
     n_rows, n_fields = codes.shape
     flat, rows = x.ravel(), table.ravel()
-    ask_for(codes, offsets, rows, table.shape[1])
+    prefetch_rows(codes, offsets, rows, table.shape[1])
     for f in range(n_fields):
         for r in range(n_rows):
             row = codes[r, f] + offsets[f]
             for s in range(table.shape[1] // dim):
                 place = (s * n_fields + f) * x.shape[1] + r * dim
-                copy_piece(rows, row * table.shape[1] + s * dim, flat, place, dim)
+                copy_segment(rows, row * table.shape[1] + s * dim, flat, place, dim)
     clear_columns(x, n_rows * dim)
 
 
@@ -116,7 +116,7 @@ def load(embeddings: Any, dim: int, x: Any) -> None:
         for f in range(n_fields):
             for s in range(length // dim):
                 place = (s * n_fields + f) * x.shape[1] + r * dim
-                copy_piece(rows, (r * n_fields + f) * length + s * dim, flat, place, dim)
+                copy_segment(rows, (r * n_fields + f) * length + s * dim, flat, place, dim)
     clear_columns(x, n_rows * dim)
 
 
@@ -129,7 +129,7 @@ def store(x: Any, dim: int, embeddings: Any) -> None:
         for f in range(n_fields):
             for s in range(length // dim):
                 place = (s * n_fields + f) * x.shape[1] + r * dim
-                copy_piece(flat, place, rows, (r * n_fields + f) * length + s * dim, dim)
+                copy_segment(flat, place, rows, (r * n_fields + f) * length + s * dim, dim)
 
 
 @compiled
@@ -145,30 +145,30 @@ def store_rows(codes: Any, offsets: Any, first: int, rows: Any) -> None:
 
 @compiled
 def store_lookups(x: Any, dim: int, first: int, n_rows: int, lookups: Any) -> None:
-    """Turn x back into the look-ups (F, B, length) of the batch rows from ``first`` on."""
+    """Turn x back into the lookups (F, B, length) of the batch rows from ``first`` on."""
     n_fields, n_batch_rows, length = lookups.shape
     flat, target = x.ravel(), lookups.ravel()
     for f in range(n_fields):
         place = (f * n_batch_rows + first) * length
         if length == dim:
-            copy_piece(flat, f * x.shape[1], target, place, n_rows * dim)
+            copy_segment(flat, f * x.shape[1], target, place, n_rows * dim)
             continue
         for r in range(n_rows):
             for s in range(length // dim):
                 here = (s * n_fields + f) * x.shape[1] + r * dim
-                copy_piece(flat, here, target, place + r * length + s * dim, dim)
+                copy_segment(flat, here, target, place + r * length + s * dim, dim)
 
 
 @compiled
 def store_slopes(slopes: Any, first: int, n_rows: int, lookups: Any) -> None:
-    """Store what every linear term of a row gets as the look-ups (F, B) of the rows from ``first``.
+    """Store what every linear term of a row gets as the lookups (F, B) of the rows from ``first``.
 
     ``slopes`` has a number per row of the block.
     """
     n_fields, n_batch_rows = lookups.shape
     target = lookups.ravel()
     for f in range(n_fields):
-        copy_piece(slopes, 0, target, f * n_batch_rows + first, n_rows)
+        copy_segment(slopes, 0, target, f * n_batch_rows + first, n_rows)
 
 
 @compiled
@@ -180,7 +180,7 @@ def sum_fields(x: Any, dim: int, sums: Any) -> None:
         for f in range(n_fields):
             total = np.float32(0)
             for i in range(f, x.shape[0] // n_fields * n_fields, n_fields):
-                total += sum_piece(flat, i * x.shape[1] + r * dim, dim)
+                total += sum_segment(flat, i * x.shape[1] + r * dim, dim)
             sums[r, f] = total
 
 
@@ -188,16 +188,16 @@ def sum_fields(x: Any, dim: int, sums: Any) -> None:
 def read_out(x: Any, dim: int, readout: Any, bias: Any, total: Any, logits: Any) -> None:
     """Compute logits (R, K) by a linear layer from the sums of the coordinates of every field.
 
-    ``total`` is room for the columns of the block.
+    ``total`` is scratch for the columns of the block.
     """
     n_rows, n_outputs = logits.shape
     n_fields, n_columns, flat = readout.shape[1], x.shape[1], x.ravel()
     for k in range(n_outputs):
-        fill_piece(total, 0, np.float32(0), n_columns)
+        fill_segment(total, 0, np.float32(0), n_columns)
         for i in range(x.shape[0] // n_fields * n_fields):
-            add_scaled_piece(flat, i * n_columns, readout[k, i % n_fields], total, 0, n_columns)
+            axpy(flat, i * n_columns, readout[k, i % n_fields], total, 0, n_columns)
         for r in range(n_rows):
-            logits[r, k] = bias[k] + sum_piece(total, r * dim, dim)
+            logits[r, k] = bias[k] + sum_segment(total, r * dim, dim)
 
 
 @compiled
@@ -207,7 +207,7 @@ def spread(gradient: Any, dim: int, x: Any) -> None:
     flat = x.ravel()
     for i in range(x.shape[0] // n_fields * n_fields):
         for r in range(n_rows):
-            fill_piece(flat, i * x.shape[1] + r * dim, gradient[r, i % n_fields], dim)
+            fill_segment(flat, i * x.shape[1] + r * dim, gradient[r, i % n_fields], dim)
     clear_columns(x, n_rows * dim)
 
 
@@ -275,7 +275,7 @@ def scale(x: Any, values: Any, place: int, n: int, dim: int, result: Any) -> Non
     for i in range(n):
         for r in range(len(values)):
             k = i * x.shape[1] + r * dim
-            scale_piece(flat, k, values[r, place + i], target, k, dim)
+            scale_segment(flat, k, values[r, place + i], target, k, dim)
     clear_columns(result, len(values) * dim)
 
 
@@ -286,7 +286,7 @@ def add_scaled(x: Any, values: Any, place: int, n: int, dim: int, result: Any) -
     for i in range(n):
         for r in range(len(values)):
             k = i * x.shape[1] + r * dim
-            add_scaled_piece(flat, k, values[r, place + i], target, k, dim)
+            axpy(flat, k, values[r, place + i], target, k, dim)
 
 
 @compiled
@@ -298,6 +298,6 @@ def scale_back(
     for i in range(n):
         for r in range(len(values)):
             k = i * x.shape[1] + r * dim
-            of_values[r, place + i] = dot_piece(flat, k, other, k, dim)
-            scale_piece(flat, k, values[r, place + i], target, k, dim)
+            of_values[r, place + i] = dot(flat, k, other, k, dim)
+            scale_segment(flat, k, values[r, place + i], target, k, dim)
     clear_columns(of_x, len(values) * dim)

@@ -78,7 +78,7 @@ class KernelCache(caching.FunctionCache):  # type: ignore[misc]
         return result if result and tuple(result.signature.args) == tuple(arguments) else None
 
     def save_overload(self, signature: Any, result: Any) -> None:
-        """Keep a result of compilation, if there is room and the folder can be written."""
+        """Keep a result of compilation, if there is scratch and the folder can be written."""
         with suppress(Exception):
             super().save_overload(signature, result)  # type: ignore[no-untyped-call]
 

@@ -68,7 +68,7 @@ def split_readout(of_readout: Any) -> tuple[Tensor, Tensor]:
 
 
 def empty_rows(n_fields: int, n_rows: int) -> Tensor:
-    """Return room for the row numbers of all look-ups, (F, B).
+    """Return scratch for the row numbers of all lookups, (F, B).
 
     They and their gradients lie field by field: an optimizer then finds those of equal rows
     together, and most fields in one of its parts.

@@ -18,7 +18,7 @@ from numba.extending import intrinsic
 
 from sparsectr.kernels.cpu.machine import vectors
 from sparsectr.kernels.cpu.machine.jit import compiled
-from sparsectr.kernels.cpu.machine.pieces import sum_piece
+from sparsectr.kernels.cpu.machine.segments import sum_segment
 from sparsectr.kernels.cpu.machine.vectors import SHORT_WIDTH
 
 # Numbers of rows are multiples of this ...
@@ -40,38 +40,38 @@ def fill_columns(n: int) -> int:
 
 
 @compiled
-def add_product(weight: Any, x: Any, y: Any) -> None:
+def gemm_add(weight: Any, x: Any, y: Any) -> None:
     """Add weight @ x to y: (m, n) @ (n, C) to (m, C), m and C multiples of the tile."""
     _add_product(weight, x, y)
 
 
 @compiled
-def set_product(weight: Any, x: Any, y: Any) -> None:
-    """Store weight @ x as y; sizes as for `add_product`."""
+def gemm(weight: Any, x: Any, y: Any) -> None:
+    """Store weight @ x as y; sizes as for `gemm_add`."""
     _set_product(weight, x, y)
 
 
 @compiled
-def set_transposed_product(weight: Any, x: Any, y: Any) -> None:
+def gemm_transposed(weight: Any, x: Any, y: Any) -> None:
     """Store weight.T @ x as y: (n, m) @ (n, C) to (m, C); more columns of weight are left."""
     _set_transposed_product(weight, x, y)
 
 
 @compiled
-def add_transposed_product(weight: Any, x: Any, y: Any) -> None:
-    """Add weight.T @ x to y; sizes as for `set_transposed_product`."""
+def gemm_transposed_add(weight: Any, x: Any, y: Any) -> None:
+    """Add weight.T @ x to y; sizes as for `gemm_transposed`."""
     _add_transposed_product(weight, x, y)
 
 
 @compiled
 def descend_by_transposed_product(weight: Any, x: Any, z: Any, y: Any) -> None:
-    """Store weight.T @ x - z * y as y; sizes as for `set_transposed_product`."""
+    """Store weight.T @ x - z * y as y; sizes as for `gemm_transposed`."""
     _descend_by_transposed_product(weight, x, y, z)
 
 
 @compiled
 def grow_by_product(weight: Any, x0: Any, x: Any, result: Any) -> None:
-    """Store x * (1 + weight @ x0), which may be x itself; sizes as for `add_product`."""
+    """Store x * (1 + weight @ x0), which may be x itself; sizes as for `gemm_add`."""
     _grow_by_product(weight, x0, result, x)
 
 
@@ -97,7 +97,7 @@ def add_up(partial_sums: Any, weight: Any) -> None:
     flat = partial_sums.ravel()
     for i in range(weight.shape[0]):
         for j in range(weight.shape[1]):
-            weight[i, j] = sum_piece(flat, (i * weight.shape[1] + j) * SHORT_WIDTH, SHORT_WIDTH)
+            weight[i, j] = sum_segment(flat, (i * weight.shape[1] + j) * SHORT_WIDTH, SHORT_WIDTH)
 
 
 def _set(builder: Any, product: Any, y: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Pieces of machine code: vectors of 8, 16 or more numbers in arrays.
+"""Segments of machine code: vectors of 8, 16 or more numbers in arrays.
 
 Compilers keep what a loop adds up in memory where it should stay in registers, and take short
 loops number by number, because their vectors would be longer than an embedding; that halves the

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sparsectr.kernels.cpu.machine import vectors
 from sparsectr.kernels.cpu.machine.jit import compiled, prefetch_to_write
-from sparsectr.kernels.cpu.machine.pieces import dot_piece
+from sparsectr.kernels.cpu.machine.segments import dot
 from sparsectr.kernels.cpu.machine.vectors import SHORT_WIDTH
 from sparsectr.kernels.cpu.optimizers.rows import (
     AHEAD,
@@ -93,7 +93,7 @@ def _ftrl_part(
             n[a + d] = after
             z[k + d] += gradient - (root - np.sqrt(before)) * inverse_rate * weights[w + d]
             sums[g + d] = (beta + root) * inverse_rate + l2
-        norm = np.sqrt(dot_piece(z, k, z, k, dim))
+        norm = np.sqrt(dot(z, k, z, k, dim))
         share = (threshold - norm) / norm if norm > threshold else np.float32(0)
         for d in range(0, whole, SHORT_WIDTH):
             _shrink_vector(z, k + d, sums, g + d, weights, w + d, share)

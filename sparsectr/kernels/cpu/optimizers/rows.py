@@ -20,23 +20,23 @@ from torch import Tensor
 from sparsectr.kernels.arrays import as_array
 from sparsectr.kernels.cpu.machine import vectors
 from sparsectr.kernels.cpu.machine.jit import compiled, prefetch_to_read, prefetch_to_write
-from sparsectr.kernels.cpu.machine.pieces import add_piece, add_scaled_piece, copy_piece, dot_piece
+from sparsectr.kernels.cpu.machine.segments import add_segment, axpy, copy_segment, dot
 from sparsectr.kernels.cpu.machine.vectors import SHORT_WIDTH
 from sparsectr.kernels.rows import AdagradTable, AdamTable
 from sparsectr.kernels.threads import count_threads, run_parts
 
-# Look-ups of a part: fewer are not worth a second thread, and the sums of a part are to stay in
+# Lookups of a part: fewer are not worth a second thread, and the sums of a part are to stay in
 # the cache.
 PART_LOOKUPS = 4096
 PARTS_PER_THREAD = 4
 # Where a table that is one part begins and ends.
 WHOLE = np.array([0, np.iinfo(np.int64).max])
-# Look-ups from which the parts are cut.
+# Lookups from which the parts are cut.
 SAMPLE = 1024
 GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
 # Bias corrections of so many first steps of a row are computed once per call.
 FIRST_STEPS = 512
-# Look-ups, often of one field, that are passed over together if none of them is of a part.
+# Lookups, often of one field, that are passed over together if none of them is of a part.
 STRETCH = 256
 # Memory is asked for so many rows before it is needed.
 AHEAD = 16
@@ -87,7 +87,7 @@ def adagrad_rows_(
 
 
 def update_parts(function: Any, rows: Tensor, *arguments: Any) -> None:
-    """Call a function for every part of the tables that some look-ups touch."""
+    """Call a function for every part of the tables that some lookups touch."""
     numbers = rows.numpy()
     if not len(numbers):
         return
@@ -97,7 +97,7 @@ def update_parts(function: Any, rows: Tensor, *arguments: Any) -> None:
 
 
 def gradient_of(values: Tensor, lookup_decay: Tensor | None) -> Any:
-    """Return the gradients of a table's look-ups, flat, their length, and the decay per look-up."""
+    """Return the gradients of a table's lookups, flat, their length, and the decay per lookup."""
     return (
         *flatten(values if values.stride(1) == 1 else values.contiguous()),
         values.shape[1],
@@ -113,9 +113,9 @@ def _first_corrections(betas: tuple[float, float]) -> Any:
 
 
 def _part_ends(rows: Any, n_parts: int) -> Any:
-    """Cut the table into parts with about equally many look-ups; return where they begin and end.
+    """Cut the table into parts with about equally many lookups; return where they begin and end.
 
-    A row is in one part, so parts write to different memory, and its look-ups are summed in
+    A row is in one part, so parts write to different memory, and its lookups are summed in
     their order whatever the parts are.
     """
     if n_parts == 1:
@@ -127,8 +127,8 @@ def _part_ends(rows: Any, n_parts: int) -> Any:
 
 @lru_cache(maxsize=8)
 def _sampled_places(n_lookups: int) -> Any:
-    """Return places in a list of look-ups, far enough from each other to meet every field."""
-    # Fields alternate among the look-ups: a sample in even steps could miss most of them.
+    """Return places in a list of lookups, far enough from each other to meet every field."""
+    # Fields alternate among the lookups: a sample in even steps could miss most of them.
     return (np.arange(SAMPLE) * GOLDEN_RATIO % 1 * n_lookups).astype(np.int64)
 
 
@@ -273,16 +273,16 @@ def _adagrad(
         if len(lookup_decay) > 0:
             decay += np.float32(n_lookups[slot]) * lookup_decay[row] * row_share
         g, w = slot * dim, row * stride
-        add_scaled_piece(weights, w, decay, sums, g, dim)
-        square_sum[row] += dot_piece(sums, g, sums, g, dim) / np.float32(dim)
-        add_scaled_piece(sums, g, -lr / (np.sqrt(square_sum[row]) + eps), weights, w, dim)
+        axpy(weights, w, decay, sums, g, dim)
+        square_sum[row] += dot(sums, g, sums, g, dim) / np.float32(dim)
+        axpy(sums, g, -lr / (np.sqrt(square_sum[row]) + eps), weights, w, dim)
 
 
 @compiled
 def sum_rows(
     all_lookups: Any, first: int, end: int, counters: Any, stride: int, gradients: Any
 ) -> Any:
-    """Find the look-ups of the rows from first to end, and sum the gradients of equal ones.
+    """Find the lookups of the rows from first to end, and sum the gradients of equal ones.
 
     Needs neither sorting nor memory of the size of the table: for the time being a row's own
     counter, ``counters[row * stride]``, which is never negative, holds its number among the
@@ -291,11 +291,11 @@ def sum_rows(
     Returns
     -------
     lookups, slots : ndarray of shape (n,), int32
-        Look-ups, and which of the distinct rows each of them is.
+        Lookups, and which of the distinct rows each of them is.
     distinct, n_lookups : ndarray of shape (m,)
         Distinct rows, and how often each is looked up.
     sums : ndarray
-        Summed gradients, one distinct row after the other; there is more room than they take.
+        Summed gradients, one distinct row after the other; there is more scratch than they take.
     """
     rows, lowest, highest = all_lookups
     values, values_stride, dim, _ = gradients
@@ -321,10 +321,10 @@ def sum_rows(
             counters[row * stride] = -1 - slot
             n_distinct += 1
             n_lookups[slot] = 1
-            copy_piece(values, lookups[i] * values_stride, sums, slot * dim, dim)
+            copy_segment(values, lookups[i] * values_stride, sums, slot * dim, dim)
         else:
             n_lookups[slot] += 1
-            add_piece(values, lookups[i] * values_stride, sums, slot * dim, dim)
+            add_segment(values, lookups[i] * values_stride, sums, slot * dim, dim)
         slots[i] = slot
     for slot in range(n_distinct):
         counters[distinct[slot] * stride] = before[slot]
@@ -333,7 +333,7 @@ def sum_rows(
 
 @compiled
 def _find_lookups(rows: Any, lowest: Any, highest: Any, first: int, end: int) -> Any:
-    """Return the numbers of the look-ups of rows from first to end."""
+    """Return the numbers of the lookups of rows from first to end."""
     lookups = np.empty(len(rows), np.int32)
     n = 0
     for i in range(len(lowest)):
@@ -355,7 +355,7 @@ def _find_lookups(rows: Any, lowest: Any, highest: Any, first: int, end: int) ->
 
 @compiled
 def _find_ranges(rows: Any) -> Any:
-    """Return the lowest and the highest row of every stretch of look-ups."""
+    """Return the lowest and the highest row of every stretch of lookups."""
     lowest, highest = np.empty((2, -(-len(rows) // STRETCH)), np.int64)
     for i in range(len(lowest)):
         stretch = rows[i * STRETCH : (i + 1) * STRETCH]
@@ -374,7 +374,7 @@ def add_up(lookups: Any, slots: Any, n_distinct: int, gradients: Any) -> Any:
     for i in range(len(lookups)):
         if i + AHEAD < len(lookups):
             prefetch_to_read(values, lookups[i + AHEAD] * stride)
-        add_piece(values, lookups[i] * stride, sums, slots[i] * dim, dim)
+        add_segment(values, lookups[i] * stride, sums, slots[i] * dim, dim)
     return sums
 
 

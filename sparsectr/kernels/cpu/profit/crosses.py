@@ -22,17 +22,17 @@ from sparsectr.kernels.arrays import as_array
 from sparsectr.kernels.cpu.machine import vectors
 from sparsectr.kernels.cpu.machine.blocks import (
     STEP_COLUMNS,
-    ask_for_both,
     clear,
     count_product_columns,
     count_product_rows,
     empty_block,
     load,
     look_up,
+    prefetch_both,
     store,
 )
 from sparsectr.kernels.cpu.machine.jit import compiled
-from sparsectr.kernels.cpu.machine.pieces import copy_piece, dot_piece, empty_lines, fill_piece
+from sparsectr.kernels.cpu.machine.segments import copy_segment, dot, empty_aligned, fill_segment
 from sparsectr.kernels.nets import KeptCrossesNet, ListedCrosses
 from sparsectr.kernels.threads import run_parts
 
@@ -115,13 +115,13 @@ def _forward_part(
     n_fields, dim = embeddings.shape[1:]
     n_block_rows, flat = count_product_rows(dim), sums.ravel()
     n_columns = count_product_columns(n_block_rows, dim)
-    x, total = empty_block(n_fields, n_columns), empty_lines(n_columns)
+    x, total = empty_block(n_fields, n_columns), empty_aligned(n_columns)
     stop = min(len(embeddings), (part + 1) * PART_ROWS)
     for first in range(part * PART_ROWS, stop, n_block_rows):
         last = min(stop, first + n_block_rows)
         load(embeddings[first:last], dim, x)
         sum_products(x, weights, fields, starts, total)
-        copy_piece(total, 0, flat, first * dim, (last - first) * dim)
+        copy_segment(total, 0, flat, first * dim, (last - first) * dim)
 
 
 @compiled
@@ -143,16 +143,16 @@ def _logits_part(
     first_row, stop = part * PART_ROWS, min(len(codes), (part + 1) * PART_ROWS)
     n_block_rows = min(count_product_rows(dim), stop - first_row)
     n_columns = count_product_columns(n_block_rows, dim)
-    x, total = empty_block(n_fields, n_columns), empty_lines(n_columns)
+    x, total = empty_block(n_fields, n_columns), empty_aligned(n_columns)
     of_readout, of_values = readout.ravel(), linear.ravel()
     for first in range(first_row, stop, n_block_rows):
         last = min(stop, first + n_block_rows)
-        ask_for_both(codes[last : last + n_block_rows], offsets, table, of_values, n_outputs)
+        prefetch_both(codes[last : last + n_block_rows], offsets, table, of_values, n_outputs)
         look_up(codes[first:last], offsets, table, dim, x)
         sum_products(x, weights, fields, starts, total)
         for r in range(last - first):
             for k in range(n_outputs):
-                logit = bias[k] + dot_piece(of_readout, k * dim, total, r * dim, dim)
+                logit = bias[k] + dot(of_readout, k * dim, total, r * dim, dim)
                 for f in range(n_fields):
                     logit += of_values[(codes[first + r, f] + offsets[f]) * n_outputs + k]
                 logits[first + r, k] = logit
@@ -181,14 +181,14 @@ def _backward_part(
     n_block_rows, flat = count_product_rows(dim), gradient.ravel()
     n_columns, left = count_product_columns(n_block_rows, dim), make_left(starts)
     x, of_x = empty_block(n_fields, n_columns), empty_block(n_fields, n_columns)
-    direction = empty_lines(n_columns)
-    fill_piece(direction, 0, np.float32(0), n_columns)
+    direction = empty_aligned(n_columns)
+    fill_segment(direction, 0, np.float32(0), n_columns)
     stop = min(len(embeddings), (part + 1) * PART_ROWS)
     for first in range(part * PART_ROWS, stop, n_block_rows):
         last = min(stop, first + n_block_rows)
         load(embeddings[first:last], dim, x)
         # Columns of rows that are missing in the last block keep a direction, of zeros in x.
-        copy_piece(flat, first * dim, direction, 0, (last - first) * dim)
+        copy_segment(flat, first * dim, direction, 0, (last - first) * dim)
         clear(of_x)
         products_backward(x, weights, fields, starts, direction, left, of_x, of_weights[part])
         store(of_x, dim, of_embeddings[first:last])
@@ -196,11 +196,11 @@ def _backward_part(
 
 @compiled
 def make_left(starts: Any) -> Any:
-    """Return room for the direction times the first k factors, for every k below the order."""
+    """Return scratch for the direction times the first k factors, for every k below the order."""
     longest = 1
     for c in range(len(starts) - 1):
         longest = max(longest, starts[c + 1] - starts[c])
-    return empty_lines(longest * STEP_COLUMNS).reshape(longest, STEP_COLUMNS)
+    return empty_aligned(longest * STEP_COLUMNS).reshape(longest, STEP_COLUMNS)
 
 
 @compiled

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from sparsectr.kernels.arrays import as_array
 from sparsectr.kernels.cpu.machine.blocks import (
-    ask_for_both,
     clear,
     count_product_columns,
     count_product_rows,
     empty_block,
     look_up,
+    prefetch_both,
     store_lookups,
     store_rows,
     store_slopes,
@@ -25,7 +25,7 @@ from sparsectr.kernels.cpu.machine.losses import (
     empty_rows,
     weighted_log_loss,
 )
-from sparsectr.kernels.cpu.machine.pieces import empty_lines, fill_piece, sum_piece
+from sparsectr.kernels.cpu.machine.segments import empty_aligned, fill_segment, sum_segment
 from sparsectr.kernels.cpu.profit.crosses import (
     PART_ROWS,
     make_left,
@@ -113,23 +113,23 @@ def _loss_part(
     slopes = np.empty(n_block_rows, np.float32)
     n_columns, left = count_product_columns(n_block_rows, dim), make_left(starts)
     x, of_x = empty_block(n_fields, n_columns), empty_block(n_fields, n_columns)
-    total, direction = empty_lines(n_columns), empty_lines(n_columns)
-    fill_piece(direction, 0, np.float32(0), n_columns)
+    total, direction = empty_aligned(n_columns), empty_aligned(n_columns)
+    fill_segment(direction, 0, np.float32(0), n_columns)
     stop = min(len(codes), (part + 1) * PART_ROWS)
     for first in range(part * PART_ROWS, stop, n_block_rows):
         n = min(stop - first, n_block_rows)
         coming = codes[first + n : first + n + n_block_rows]
-        ask_for_both(coming, offsets, table, linear, 1)
+        prefetch_both(coming, offsets, table, linear, 1)
         look_up(codes[first : first + n], offsets, table, dim, x)
         sum_products(x, weights, fields, starts, total)
         for r in range(n):
-            logit = bias[0] + sum_piece(total, r * dim, dim)
+            logit = bias[0] + sum_segment(total, r * dim, dim)
             logit += sum_linear(codes[first + r], offsets, linear)
             target, weight = targets[first + r], row_weights[first + r]
             loss, slope = weighted_log_loss(logit, target, weight, len(codes))
             losses[part] += loss
             of_bias[part] += slope
-            fill_piece(direction, r * dim, slope, dim)
+            fill_segment(direction, r * dim, slope, dim)
             slopes[r] = slope
         # Columns of rows that are missing in the last block keep a direction, of zeros in x.
         clear(of_x)

@@ -18,17 +18,17 @@ from numba.extending import intrinsic
 
 from sparsectr.kernels.cpu.machine import vectors
 from sparsectr.kernels.cpu.machine.jit import compiled
-from sparsectr.kernels.cpu.machine.pieces import (
-    add_piece,
-    add_product_piece,
-    copy_piece,
-    fill_piece,
+from sparsectr.kernels.cpu.machine.segments import (
+    add_product_segment,
+    add_segment,
+    copy_segment,
+    fill_segment,
 )
 from sparsectr.kernels.cpu.machine.vectors import PAIR_VECTOR, PAIR_WIDTH
 
 
 @compiled
-def turn_power_sums(rows: Any, total: Any, first: int, step: int, order: int) -> None:
+def convert_power_sums(rows: Any, total: Any, first: int, step: int, order: int) -> None:
     """Turn the power sums p_1, p_2, ... of a component into polynomials e_1, e_2, ...
 
     p_j is in row ``first + (j - 1) * step``, and e_{order - j} then; e_order is added to the total,
@@ -49,16 +49,16 @@ def _turn_any(rows: Any, total: Any, first: int, step: int, order: int) -> None:
     """Do it pass by pass over all columns."""
     n = len(total)
     polynomials, one = np.empty((order + 1, n), np.float32), np.float32(1)
-    fill_piece(polynomials[0], 0, one, n)
+    fill_segment(polynomials[0], 0, one, n)
     for k in range(1, order + 1):
-        fill_piece(polynomials[k], 0, np.float32(0), n)
+        fill_segment(polynomials[k], 0, np.float32(0), n)
         for i in range(1, min(k, order - 1) + 1):
             factor = (one if i % 2 else -one) / np.float32(k)
             lower, power_sum = polynomials[k - i], rows[first + (i - 1) * step]
-            add_product_piece(lower, 0, power_sum, 0, factor, polynomials[k], 0, n)
+            add_product_segment(lower, 0, power_sum, 0, factor, polynomials[k], 0, n)
     for j in range(1, order):
-        copy_piece(polynomials[order - j], 0, rows[first + (j - 1) * step], 0, n)
-    add_piece(polynomials[order], 0, total, 0, n)
+        copy_segment(polynomials[order - j], 0, rows[first + (j - 1) * step], 0, n)
+    add_segment(polynomials[order], 0, total, 0, n)
 
 
 def _generate_start(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -97,7 +97,7 @@ def _generate_start(context: Any, builder: Any, signature: Any, arguments: Any) 
 
 
 def _generate_newton(order: int, context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    """Write `turn_power_sums` of an order: ``k e_k = sum_{i=1..k} (-1)^(i-1) e_{k-i} p_i``."""
+    """Write `convert_power_sums` of an order: ``k e_k = sum_{i=1..k} (-1)^(i-1) e_{k-i} p_i``."""
     (rows,) = vectors.open_arrays(context, builder, signature, arguments, 1)
     (total,) = vectors.open_flat(context, builder, signature, arguments, 1)
     first, step = arguments[2:]

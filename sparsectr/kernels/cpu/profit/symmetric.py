@@ -27,19 +27,19 @@ from sparsectr.kernels.cpu.machine.matrix import (
     TILE_ROWS,
     add_outer,
     descend_by_transposed_product,
-    set_product,
+    gemm,
 )
-from sparsectr.kernels.cpu.machine.pieces import (
-    copy_piece,
-    dot_piece,
-    empty_lines,
-    fill_piece,
-    scale_piece,
-    sum_piece,
-    zero_lines,
+from sparsectr.kernels.cpu.machine.segments import (
+    copy_segment,
+    dot,
+    empty_aligned,
+    fill_segment,
+    scale_segment,
+    sum_segment,
+    zeros_aligned,
 )
 from sparsectr.kernels.cpu.machine.vectors import PAIR_WIDTH, SHORT_WIDTH
-from sparsectr.kernels.cpu.profit.power_sums import dot_of_three, start_total, turn_power_sums
+from sparsectr.kernels.cpu.profit.power_sums import convert_power_sums, dot_of_three, start_total
 from sparsectr.kernels.memory import empty
 from sparsectr.kernels.threads import run_parts
 
@@ -132,8 +132,8 @@ def make_factors(betas: Any) -> Any:
     n_orders, rank, n_fields = betas.shape
     n_filled = _fill_up(rank)
     shape = max(1, n_orders - 1), (n_orders - 1) * n_filled + TILE_ROWS, _fill_up(n_fields)
-    powers = zero_lines(shape)
-    highest, shares = zero_lines((n_orders, shape[2])), zero_lines((n_orders, shape[2]))
+    powers = zeros_aligned(shape)
+    highest, shares = zeros_aligned((n_orders, shape[2])), zeros_aligned((n_orders, shape[2]))
     for o in range(1, n_orders + 1):
         for r in range(rank):
             for f in range(n_fields):
@@ -145,25 +145,26 @@ def make_factors(betas: Any) -> Any:
         for f in range(n_fields):
             shares[o - 1, f] = (highest[o - 1, f] if o % 2 else -highest[o - 1, f]) / np.float32(o)
     for j in range(1, n_orders):
-        copy_piece(highest[j - 1], 0, powers[j - 1, (n_orders - j) * n_filled], 0, shape[2])
+        copy_segment(highest[j - 1], 0, powers[j - 1, (n_orders - j) * n_filled], 0, shape[2])
     return betas, powers, (highest, shares), n_filled
 
 
 @compiled
-def empty_rooms(factors: Any, n_columns: int) -> Any:
-    """Return room for the powers of x, (O - 1, F', C), for sums, and for a number per column."""
+def empty_scratch(factors: Any, n_columns: int) -> Any:
+    """Return scratch for the powers of x, (O - 1, F', C), for sums, and for a number per column."""
     powers = factors[1]
-    x = zero_lines((powers.shape[0], powers.shape[2], n_columns))
-    sums = zero_lines((powers.shape[0], powers.shape[1], n_columns))
-    return x, sums, empty_lines(n_columns)
+    x = zeros_aligned((powers.shape[0], powers.shape[2], n_columns))
+    sums = zeros_aligned((powers.shape[0], powers.shape[1], n_columns))
+    return x, sums, empty_aligned(n_columns)
 
 
 @compiled
 def empty_outer(factors: Any, is_wanted: bool) -> Any:
     """Return zeros for what `descend_to_betas` adds up."""
     _, powers, (highest, _), _ = factors
-    products = zero_lines((len(powers) * is_wanted, powers.shape[1], powers.shape[2], SHORT_WIDTH))
-    return products, zero_lines(highest.shape)
+    n_products = len(powers) * is_wanted
+    products = zeros_aligned((n_products, powers.shape[1], powers.shape[2], SHORT_WIDTH))
+    return products, zeros_aligned(highest.shape)
 
 
 @compiled
@@ -175,58 +176,58 @@ def _fill_up(n: int) -> int:
 
 
 @compiled
-def sum_polynomials(factors: Any, rooms: Any) -> None:
+def sum_polynomials(factors: Any, scratch: Any) -> None:
     """Compute the sums of all orders, and the polynomials of lower degree, of the block x[0]."""
     betas, powers, (_, shares), n_filled = factors
-    x, sums, total = rooms
+    x, sums, total = scratch
     n_orders, rank = betas.shape[:2]
     powers_of_x, rows = x.reshape(-1, x.shape[2]), sums.reshape(-1, sums.shape[2])
     for column in range(0, len(total), PAIR_WIDTH):
         start_total(powers_of_x, shares, total, column)
     for j in range(1, n_orders):
         end = (n_orders - j) * n_filled
-        set_product(powers[j - 1][:end], x[j - 1], sums[j - 1][:end])
+        gemm(powers[j - 1][:end], x[j - 1], sums[j - 1][:end])
     for order in range(2, n_orders + 1):
         for r in range(rank):
             first, step = (order - 2) * n_filled + r, sums.shape[1] - n_filled
-            turn_power_sums(rows, total, first, step, order)
+            convert_power_sums(rows, total, first, step, order)
 
 
 @compiled
-def direct(factors: Any, direction: Any, rooms: Any) -> None:
+def direct(factors: Any, direction: Any, scratch: Any) -> None:
     """Multiply the polynomials by the gradient of their sums, and put that in the row behind."""
-    n_orders, n_filled, sums = len(factors[0]), factors[3], rooms[1]
+    n_orders, n_filled, sums = len(factors[0]), factors[3], scratch[1]
     for j in range(1, n_orders):
         end = (n_orders - j) * n_filled
         for i in range(end):
             row = sums[j - 1, i]
             for k in range(len(direction)):
                 row[k] *= direction[k]
-        copy_piece(direction, 0, sums[j - 1, end], 0, len(direction))
+        copy_segment(direction, 0, sums[j - 1, end], 0, len(direction))
 
 
 @compiled
-def descend_to_x(factors: Any, direction: Any, rooms: Any, of_x: Any) -> None:
+def descend_to_x(factors: Any, direction: Any, scratch: Any, of_x: Any) -> None:
     """Compute the gradient of the sums by x, after `direct`.
 
     The derivative of order o by ``y_m`` is ``sum_j (-y_m)^(j-1) e_{o-j}``: Horner's rule in x, from
     the highest power down.
     """
     betas, powers, (highest, _), n_filled = factors
-    x, sums, _ = rooms
+    x, sums, _ = scratch
     n_orders = len(betas)
     for f in range(len(of_x)):
-        scale_piece(direction, 0, highest[n_orders - 1, f], of_x[f], 0, len(direction))
+        scale_segment(direction, 0, highest[n_orders - 1, f], of_x[f], 0, len(direction))
     for j in range(n_orders - 1, 0, -1):
         end = (n_orders - j) * n_filled + 1
         descend_by_transposed_product(powers[j - 1][:end], sums[j - 1][:end], x[0], of_x)
 
 
 @compiled
-def descend_to_betas(factors: Any, direction: Any, lowest: int, rooms: Any, outer: Any) -> None:
+def descend_to_betas(factors: Any, direction: Any, lowest: int, scratch: Any, outer: Any) -> None:
     """Add what the gradient of the betas from an order on is made of, after `direct`."""
     n_orders, n_filled = len(factors[0]), factors[3]
-    x, sums, _ = rooms
+    x, sums, _ = scratch
     products, of_highest = outer
     for j in range(1, n_orders):
         first, end = max(0, lowest - j - 1) * n_filled, (n_orders - j) * n_filled
@@ -236,7 +237,7 @@ def descend_to_betas(factors: Any, direction: Any, lowest: int, rooms: Any, oute
     powers_of_x, n_filled_fields = x.reshape(-1, x.shape[2]), x.shape[1]
     for f in range(n_filled_fields):
         if n_orders == 1:
-            found = dot_piece(direction, 0, x[0, f], 0, len(direction))
+            found = dot(direction, 0, x[0, f], 0, len(direction))
         else:
             power = (n_orders - 2) * n_filled_fields + f
             found = dot_of_three(direction, powers_of_x, f, power)
@@ -254,12 +255,12 @@ def finish_betas(factors: Any, lowest: int, outer: Any, of_betas: Any) -> None:
             start = of_highest[o - 1, f]
             if o < n_orders:
                 row = products[o - 1, (n_orders - o) * n_filled, f]
-                start = sum_piece(row, 0, SHORT_WIDTH)
+                start = sum_segment(row, 0, SHORT_WIDTH)
             for r in range(rank):
                 total = start
                 for j in range(o - 1, 0, -1):
                     row = products[j - 1, (o - j - 1) * n_filled + r, f]
-                    total = sum_piece(row, 0, SHORT_WIDTH) - betas[o - 1, r, f] * total
+                    total = sum_segment(row, 0, SHORT_WIDTH) - betas[o - 1, r, f] * total
                 of_betas[o - 1, r, f] = total
 
 
@@ -271,14 +272,14 @@ def _forward_part(part: int, embeddings: Any, betas: Any, sums: Any) -> None:
     """Compute the sums of the rows of one part."""
     dim, flat = embeddings.shape[2], sums.ravel()
     n_block_rows, factors = count_product_rows(dim), make_factors(betas)
-    rooms = empty_rooms(factors, count_product_columns(n_block_rows, dim))
-    x, _, total = rooms
+    scratch = empty_scratch(factors, count_product_columns(n_block_rows, dim))
+    x, _, total = scratch
     stop = min(len(embeddings), (part + 1) * PART_ROWS)
     for first in range(part * PART_ROWS, stop, n_block_rows):
         last = min(stop, first + n_block_rows)
         load(embeddings[first:last], dim, x[0])
-        sum_polynomials(factors, rooms)
-        copy_piece(total, 0, flat, first * dim, (last - first) * dim)
+        sum_polynomials(factors, scratch)
+        copy_segment(total, 0, flat, first * dim, (last - first) * dim)
 
 
 @compiled
@@ -295,22 +296,22 @@ def _backward_part(
     dim, flat = embeddings.shape[2], gradient.ravel()
     n_block_rows, factors = count_product_rows(dim), make_factors(betas)
     n_columns = count_product_columns(n_block_rows, dim)
-    rooms, outer = empty_rooms(factors, n_columns), empty_outer(factors, len(of_betas) > 0)
-    x, direction = rooms[0], empty_lines(n_columns)
-    of_x = zero_lines(x.shape[1:])
+    scratch, outer = empty_scratch(factors, n_columns), empty_outer(factors, len(of_betas) > 0)
+    x, direction = scratch[0], empty_aligned(n_columns)
+    of_x = zeros_aligned(x.shape[1:])
     stop = min(len(embeddings), (part + 1) * PART_ROWS)
     for first in range(part * PART_ROWS, stop, n_block_rows):
         last = min(stop, first + n_block_rows)
         load(embeddings[first:last], dim, x[0])
-        sum_polynomials(factors, rooms)
+        sum_polynomials(factors, scratch)
         # Of missing rows nothing is wanted.
-        fill_piece(direction, 0, np.float32(0), n_columns)
-        copy_piece(flat, first * dim, direction, 0, (last - first) * dim)
-        direct(factors, direction, rooms)
+        fill_segment(direction, 0, np.float32(0), n_columns)
+        copy_segment(flat, first * dim, direction, 0, (last - first) * dim)
+        direct(factors, direction, scratch)
         if len(of_embeddings) > 0:
-            descend_to_x(factors, direction, rooms, of_x)
+            descend_to_x(factors, direction, scratch, of_x)
             store(of_x, dim, of_embeddings[first:last])
         if len(of_betas) > 0:
-            descend_to_betas(factors, direction, lowest, rooms, outer)
+            descend_to_betas(factors, direction, lowest, scratch, outer)
     if len(of_betas) > 0:
         finish_betas(factors, lowest, outer, of_betas[part])

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from sparsectr.kernels.arrays import as_array
 from sparsectr.kernels.cpu.machine.blocks import (
-    ask_for_both,
     count_product_columns,
     count_product_rows,
     look_up,
+    prefetch_both,
     store_lookups,
     store_rows,
     store_slopes,
@@ -23,14 +23,19 @@ from sparsectr.kernels.cpu.machine.losses import (
     empty_rows,
     weighted_log_loss,
 )
-from sparsectr.kernels.cpu.machine.pieces import empty_lines, fill_piece, sum_piece, zero_lines
+from sparsectr.kernels.cpu.machine.segments import (
+    empty_aligned,
+    fill_segment,
+    sum_segment,
+    zeros_aligned,
+)
 from sparsectr.kernels.cpu.profit.symmetric import (
     PART_ROWS,
     descend_to_betas,
     descend_to_x,
     direct,
     empty_outer,
-    empty_rooms,
+    empty_scratch,
     finish_betas,
     join_betas,
     lowest_wanted,
@@ -142,16 +147,16 @@ def _logits_part(
     """Compute the logits of the rows of one part."""
     dim, n_block_rows = table.shape[1], count_product_rows(table.shape[1])
     factors = make_factors(betas)
-    rooms = empty_rooms(factors, count_product_columns(n_block_rows, dim))
-    x, _, total = rooms
+    scratch = empty_scratch(factors, count_product_columns(n_block_rows, dim))
+    x, _, total = scratch
     stop = min(len(codes), (part + 1) * PART_ROWS)
     for first in range(part * PART_ROWS, stop, n_block_rows):
         last = min(stop, first + n_block_rows)
-        ask_for_both(codes[last : last + n_block_rows], offsets, table, linear, 1)
+        prefetch_both(codes[last : last + n_block_rows], offsets, table, linear, 1)
         look_up(codes[first:last], offsets, table, dim, x[0])
-        sum_polynomials(factors, rooms)
+        sum_polynomials(factors, scratch)
         for b in range(first, last):
-            of_fields = sum_piece(total, (b - first) * dim, dim)
+            of_fields = sum_segment(total, (b - first) * dim, dim)
             logits[b, 0] = bias[0] + of_fields + sum_linear(codes[b], offsets, linear)
 
 
@@ -177,33 +182,33 @@ def _loss_part(
     """Compute the loss of the rows of one part, and the gradients that are wanted."""
     dim, n_block_rows = table.shape[1], count_product_rows(table.shape[1])
     n_columns, factors = count_product_columns(n_block_rows, dim), make_factors(betas)
-    rooms, outer = empty_rooms(factors, n_columns), empty_outer(factors, len(of_betas) > 0)
-    x, _, total = rooms
-    direction, of_x = empty_lines(n_columns), zero_lines(x.shape[1:])
+    scratch, outer = empty_scratch(factors, n_columns), empty_outer(factors, len(of_betas) > 0)
+    x, _, total = scratch
+    direction, of_x = empty_aligned(n_columns), zeros_aligned(x.shape[1:])
     slopes = np.empty(n_block_rows, np.float32)
     stop = min(len(codes), (part + 1) * PART_ROWS)
     for first in range(part * PART_ROWS, stop, n_block_rows):
         last = min(stop, first + n_block_rows)
-        ask_for_both(codes[last : last + n_block_rows], offsets, table, linear, 1)
+        prefetch_both(codes[last : last + n_block_rows], offsets, table, linear, 1)
         look_up(codes[first:last], offsets, table, dim, x[0])
-        sum_polynomials(factors, rooms)
+        sum_polynomials(factors, scratch)
         # Of missing rows nothing is wanted.
-        fill_piece(direction, 0, np.float32(0), n_columns)
+        fill_segment(direction, 0, np.float32(0), n_columns)
         for b in range(first, last):
-            logit = bias[0] + sum_piece(total, (b - first) * dim, dim)
+            logit = bias[0] + sum_segment(total, (b - first) * dim, dim)
             logit += sum_linear(codes[b], offsets, linear)
             loss, slope = weighted_log_loss(logit, targets[b], row_weights[b], len(codes))
             losses[part] += loss
-            fill_piece(direction, (b - first) * dim, slope, dim)
+            fill_segment(direction, (b - first) * dim, slope, dim)
             of_bias[part] += slope
             slopes[b - first] = slope
-        direct(factors, direction, rooms)
+        direct(factors, direction, scratch)
         if of_linear.size > 0:
             store_rows(codes[first:last], offsets, first, rows)
             store_slopes(slopes, first, last - first, of_linear)
-            descend_to_x(factors, direction, rooms, of_x)
+            descend_to_x(factors, direction, scratch, of_x)
             store_lookups(of_x, dim, first, last - first, of_lookups)
         if len(of_betas) > 0:
-            descend_to_betas(factors, direction, lowest, rooms, outer)
+            descend_to_betas(factors, direction, lowest, scratch, outer)
     if len(of_betas) > 0:
         finish_betas(factors, lowest, outer, of_betas[part])

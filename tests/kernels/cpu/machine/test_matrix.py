@@ -21,7 +21,7 @@ def test_add_product_agrees_with_numpy(seed, m, n, columns):
     weight, x = draw(seed, 4 * m, n), draw(seed + 1, n, 16 * columns)
     y = draw(seed + 2, 4 * m, 16 * columns)
     expected = y.astype(float) + weight.astype(float) @ x.astype(float)
-    matrix.add_product(weight, x, y)
+    matrix.gemm_add(weight, x, y)
     np.testing.assert_allclose(y, expected, rtol=0, atol=1e-5)
 
 
@@ -36,7 +36,7 @@ def test_add_product_agrees_with_numpy(seed, m, n, columns):
 def test_set_transposed_product_agrees_with_numpy(seed, m, n, columns, more):
     weight, x = draw(seed, n, 4 * m + more), draw(seed + 1, n, 16 * columns)
     y = np.full((4 * m, 16 * columns), np.nan, np.float32)
-    matrix.set_transposed_product(weight, x, y)
+    matrix.gemm_transposed(weight, x, y)
     expected = weight[:, : 4 * m].T.astype(float) @ x.astype(float)
     np.testing.assert_allclose(y, expected, rtol=0, atol=1e-5)
 

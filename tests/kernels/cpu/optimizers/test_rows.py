@@ -174,7 +174,7 @@ def test_adam_rows_leaves_other_rows_and_its_gradient_alone():
 @settings(deadline=None, max_examples=25)
 @given(seed=st.integers(0, 2**32), sizes=st.lists(st.integers(1, 9), min_size=1, max_size=4))
 def test_parts_find_their_lookups_whatever_order_these_have(seed, sizes):
-    """Field by field, whole stretches of look-ups are of one part, or of none; here of all sorts.
+    """Field by field, whole stretches of lookups are of one part, or of none; here of all sorts.
 
     The fields and the batch are so large that there are parts, and stretches that end a field.
     """
@@ -194,7 +194,7 @@ def test_parts_find_their_lookups_whatever_order_these_have(seed, sizes):
         fused.adam_rows_([AdamTable(*table, of_lookups)], lookups, **options)
         assert_near(table, expected)
         found.append(table)
-    # The look-ups of a row are summed in the order of the batch either way.
+    # The lookups of a row are summed in the order of the batch either way.
     for left, right in zip(*found, strict=True):
         assert torch.equal(left, right)
 

@@ -1,4 +1,4 @@
-"""Layers of a perceptron on some rows at a time, within compiled functions.
+"""Layers of an MLP on some rows at a time, within compiled functions.
 
 Activations lie on their side, (n, R): unit by unit, so that weights are used as they are. Only the
 gradients of weights need them row by row as well. What layers hold lies behind one another in one
@@ -21,17 +21,17 @@ from sparsectr.kernels.cpu.machine.jit import compiled
 from sparsectr.kernels.cpu.machine.losses import weighted_log_loss
 from sparsectr.kernels.cpu.machine.matrix import (
     TILE_ROWS,
-    add_product,
     fill_columns,
-    set_product,
-    set_transposed_product,
+    gemm,
+    gemm_add,
+    gemm_transposed,
 )
-from sparsectr.kernels.cpu.machine.pieces import (
-    add_scaled_piece,
-    dot_piece,
-    fill_piece,
-    scale_piece,
-    sum_piece,
+from sparsectr.kernels.cpu.machine.segments import (
+    axpy,
+    dot,
+    fill_segment,
+    scale_segment,
+    sum_segment,
 )
 
 # Rows that go through the layers together, a multiple of whole tiles.
@@ -100,21 +100,21 @@ def start_of_activations(widths: Any, layer: int) -> int:
 
 
 @compiled
-def open_columns(room: Any, widths: Any, layer: int, n_rows: int) -> Any:
+def open_columns(scratch: Any, widths: Any, layer: int, n_rows: int) -> Any:
     """Return the inputs (n, R) of a layer, on their side, for some rows filled up to tiles."""
     start, n_columns = start_of_activations(widths, layer), fill_columns(n_rows)
-    return room[start : start + widths[layer] * n_columns].reshape(widths[layer], n_columns)
+    return scratch[start : start + widths[layer] * n_columns].reshape(widths[layer], n_columns)
 
 
 @compiled
-def open_rows(room: Any, widths: Any, layer: int, n_rows: int) -> Any:
+def open_rows(scratch: Any, widths: Any, layer: int, n_rows: int) -> Any:
     """Return the inputs of a layer row by row, (R, n), both filled up to whole tiles."""
     start, n_filled, width = (
         start_of_activations(widths, layer),
         fill_columns(n_rows),
         fill_columns(widths[layer]),
     )
-    return room[start : start + n_filled * width].reshape(n_filled, width)
+    return scratch[start : start + n_filled * width].reshape(n_filled, width)
 
 
 @compiled
@@ -133,7 +133,7 @@ def _open_weights(weights: Any, widths: Any, layer: int) -> Any:
 def _set_any_product(weight: Any, x: Any, y: Any) -> None:
     """Store weight @ x as y, whatever the number of rows of y."""
     whole = len(y) - len(y) % TILE_ROWS
-    set_product(weight[:whole], x, y[:whole])
+    gemm(weight[:whole], x, y[:whole])
     clear(y[whole:])
     _add_last_rows(weight, x, y, whole)
 
@@ -142,7 +142,7 @@ def _set_any_product(weight: Any, x: Any, y: Any) -> None:
 def _set_any_transposed_product(weight: Any, x: Any, y: Any) -> None:
     """Store weight.T @ x as y, whatever the number of rows of y."""
     whole = len(y) - len(y) % TILE_ROWS
-    set_transposed_product(weight, x, y[:whole])
+    gemm_transposed(weight, x, y[:whole])
     clear(y[whole:])
     _add_last_rows(weight.T, x, y, whole)
 
@@ -151,7 +151,7 @@ def _set_any_transposed_product(weight: Any, x: Any, y: Any) -> None:
 def _add_any_product(weight: Any, x: Any, y: Any) -> None:
     """Add weight @ x to y, whatever the number of rows of y."""
     whole = len(y) - len(y) % TILE_ROWS
-    add_product(weight[:whole], x, y[:whole])
+    gemm_add(weight[:whole], x, y[:whole])
     _add_last_rows(weight, x, y, whole)
 
 
@@ -161,7 +161,7 @@ def _add_last_rows(weight: Any, x: Any, y: Any, first: int) -> None:
     flat, target, n = x.ravel(), y.ravel(), y.shape[1]
     for i in range(first, len(y)):
         for k in range(len(x)):
-            add_scaled_piece(flat, k * n, weight[i, k], target, i * n, n)
+            axpy(flat, k * n, weight[i, k], target, i * n, n)
 
 
 @compiled
@@ -210,20 +210,20 @@ def descend_outputs(
     width, n_columns = last.shape
     flat, target, place = last.ravel(), of_last.ravel(), len(vectors) - 1 - width
     logits, slopes = np.empty((2, n_columns), np.float32)
-    fill_piece(logits, 0, vectors[place + width], n_columns)
+    fill_segment(logits, 0, vectors[place + width], n_columns)
     for i in range(width):
-        add_scaled_piece(flat, i * n_columns, vectors[place + i], logits, 0, n_columns)
+        axpy(flat, i * n_columns, vectors[place + i], logits, 0, n_columns)
     total = 0.0
     for r in range(n_rows):
         b = first + r
         loss, slopes[r] = weighted_log_loss(logits[r], targets[b], row_weights[b], n_batch_rows)
         total += loss
     # Of missing rows nothing is wanted.
-    fill_piece(slopes, n_rows, np.float32(0), n_columns - n_rows)
+    fill_segment(slopes, n_rows, np.float32(0), n_columns - n_rows)
     for i in range(width):
-        of_vectors[place + i] += dot_piece(flat, i * n_columns, slopes, 0, n_columns)
-        scale_piece(slopes, 0, vectors[place + i], target, i * n_columns, n_columns)
-    of_vectors[place + width] += sum_piece(slopes, 0, n_columns)
+        of_vectors[place + i] += dot(flat, i * n_columns, slopes, 0, n_columns)
+        scale_segment(slopes, 0, vectors[place + i], target, i * n_columns, n_columns)
+    of_vectors[place + width] += sum_segment(slopes, 0, n_columns)
     return total
 
 
@@ -251,7 +251,7 @@ def go_down(
         for i in range(m):
             for c in range(n_columns):
                 of_result[i, c] = of_result[i, c] if result[i, c] > 0 else np.float32(0)
-            of_vectors[place + i] += sum_piece(flat, i * n_columns, n_columns)
+            of_vectors[place + i] += sum_segment(flat, i * n_columns, n_columns)
         if of_weights.size > 0:
             x = open_rows(rows, widths, layer, n_rows)
             if layer > 0:

@@ -1,4 +1,4 @@
-"""Short pieces of flat arrays, such as embeddings: 8 numbers at a time, then the rest."""
+"""Short segments of flat arrays, such as embeddings: 8 numbers at a time, then the rest."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ LINE_NUMBERS = LINE // 4
 
 
 @compiled
-def empty_lines(n: int) -> Any:
+def empty_aligned(n: int) -> Any:
     """Return n numbers of arbitrary content that begin where a cache line does.
 
     Long vectors that lie across two lines take twice the time to load and to store.
     """
-    room = np.empty(n + LINE_NUMBERS - 1, np.float32)
-    first = -(room.ctypes.data // 4) % LINE_NUMBERS
-    return room[first : first + n]
+    scratch = np.empty(n + LINE_NUMBERS - 1, np.float32)
+    first = -(scratch.ctypes.data // 4) % LINE_NUMBERS
+    return scratch[first : first + n]
 
 
 @compiled
-def zero_lines(shape: Any) -> Any:
-    """Return an array of zeros that begins where a cache line does; see `empty_lines`."""
+def zeros_aligned(shape: Any) -> Any:
+    """Return an array of zeros that begins where a cache line does; see `empty_aligned`."""
     n = 1
     for length in shape:
         n *= length
-    numbers = empty_lines(n)
-    fill_piece(numbers, 0, np.float32(0), n)
+    numbers = empty_aligned(n)
+    fill_segment(numbers, 0, np.float32(0), n)
     return numbers.reshape(shape)
 
 
 @inlined
-def copy_piece(source: Any, i: int, target: Any, j: int, n: int) -> None:
+def copy_segment(source: Any, i: int, target: Any, j: int, n: int) -> None:
     """Store source[i : i + n] as target[j : j + n]."""
     whole = n - n % SHORT_WIDTH
     for k in range(0, whole, SHORT_WIDTH):
@@ -53,7 +53,7 @@ def copy_piece(source: Any, i: int, target: Any, j: int, n: int) -> None:
 
 
 @inlined
-def add_piece(source: Any, i: int, target: Any, j: int, n: int) -> None:
+def add_segment(source: Any, i: int, target: Any, j: int, n: int) -> None:
     """Add source[i : i + n] to target[j : j + n]."""
     whole = n - n % SHORT_WIDTH
     for k in range(0, whole, SHORT_WIDTH):
@@ -63,7 +63,7 @@ def add_piece(source: Any, i: int, target: Any, j: int, n: int) -> None:
 
 
 @inlined
-def fill_piece(target: Any, j: int, number: Any, n: int) -> None:
+def fill_segment(target: Any, j: int, number: Any, n: int) -> None:
     """Store a number everywhere in target[j : j + n]."""
     whole = n - n % SHORT_WIDTH
     for k in range(0, whole, SHORT_WIDTH):
@@ -73,7 +73,7 @@ def fill_piece(target: Any, j: int, number: Any, n: int) -> None:
 
 
 @inlined
-def scale_piece(source: Any, i: int, number: Any, target: Any, j: int, n: int) -> None:
+def scale_segment(source: Any, i: int, number: Any, target: Any, j: int, n: int) -> None:
     """Store number * source[i : i + n] as target[j : j + n]."""
     whole = n - n % SHORT_WIDTH
     for k in range(0, whole, SHORT_WIDTH):
@@ -83,7 +83,7 @@ def scale_piece(source: Any, i: int, number: Any, target: Any, j: int, n: int) -
 
 
 @inlined
-def add_scaled_piece(source: Any, i: int, number: Any, target: Any, j: int, n: int) -> None:
+def axpy(source: Any, i: int, number: Any, target: Any, j: int, n: int) -> None:
     """Add number * source[i : i + n] to target[j : j + n]."""
     whole = n - n % SHORT_WIDTH
     for k in range(0, whole, SHORT_WIDTH):
@@ -93,7 +93,7 @@ def add_scaled_piece(source: Any, i: int, number: Any, target: Any, j: int, n: i
 
 
 @inlined
-def add_product_piece(
+def add_product_segment(
     a: Any, i: int, b: Any, j: int, number: Any, target: Any, t: int, n: int
 ) -> None:
     """Add number * a[i : i + n] * b[j : j + n] to target[t : t + n]."""
@@ -105,7 +105,7 @@ def add_product_piece(
 
 
 @inlined
-def dot_piece(a: Any, i: int, b: Any, j: int, n: int) -> Any:
+def dot(a: Any, i: int, b: Any, j: int, n: int) -> Any:
     """Return the sum of a[i : i + n] * b[j : j + n]."""
     whole = n - n % SHORT_WIDTH
     total = _dot_vectors(a, i, i + whole, b, j)
@@ -115,7 +115,7 @@ def dot_piece(a: Any, i: int, b: Any, j: int, n: int) -> Any:
 
 
 @inlined
-def sum_piece(source: Any, i: int, n: int) -> Any:
+def sum_segment(source: Any, i: int, n: int) -> Any:
     """Return the sum of source[i : i + n]."""
     whole = n - n % SHORT_WIDTH
     total = _sum_vectors(source, i, i + whole)
@@ -155,20 +155,20 @@ def _generate_sum(context: Any, builder: Any, signature: Any, arguments: Any) ->
     first, end = arguments[1:]
     width = first.type(SHORT_WIDTH)
     with cgutils.for_range_slice(builder, first, end, width, first.type) as (place, _):
-        piece = vectors.load_flat(builder, source, place)
-        builder.store(builder.fadd(builder.load(total), piece), total)
+        segment = vectors.load_flat(builder, source, place)
+        builder.store(builder.fadd(builder.load(total), segment), total)
     return vectors.total(builder, builder.load(total))
 
 
 def _generate_scale(adds: bool, context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     source, target = vectors.open_flat(context, builder, signature, arguments, 0, 3)
     numbers = vectors.repeat(builder, arguments[2], vectors.SHORT_VECTOR)
-    piece = vectors.load_flat(builder, source, arguments[1])
+    segment = vectors.load_flat(builder, source, arguments[1])
     if adds:
         before = vectors.load_flat(builder, target, arguments[4])
-        result = vectors.multiply_add(builder, numbers, piece, before)
+        result = vectors.multiply_add(builder, numbers, segment, before)
     else:
-        result = vectors.multiply(builder, numbers, piece)
+        result = vectors.multiply(builder, numbers, segment)
     vectors.store_flat(builder, result, target, arguments[4])
     return context.get_dummy_value()
 

@@ -1,4 +1,4 @@
-"""The fused loss of a perceptron on embeddings and pairs against its reference in float64."""
+"""The fused loss of an MLP on embeddings and pairs against its reference in float64."""
 
 import copy
 
@@ -124,7 +124,7 @@ def test_a_net_with_some_of_the_crosses(kept):
 
 def is_fused(net, rows):
     """Whether the loss of a net is computed by the fused version."""
-    version = KERNELS["perceptron_loss"].fused_version(net, rows, None)
+    version = KERNELS["mlp_loss"].fused_version(net, rows, None)
     return version is not None and version(net, rows, None) is not NotImplemented
 
 

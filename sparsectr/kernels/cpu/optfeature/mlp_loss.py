@@ -1,4 +1,4 @@
-"""The loss of a perceptron on embeddings and pairs of them, from codes to gradients in one pass.
+"""The loss of an MLP on embeddings and pairs of them, from codes to gradients in one pass.
 
 Inputs of a row are the embeddings of its fields and, behind them, inner products of pairs, each
 times a scale: a gate, perhaps.
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sparsectr.kernels.arrays import as_array
-from sparsectr.kernels.cpu.machine.blocks import ask_for, store_rows
+from sparsectr.kernels.cpu.machine.blocks import prefetch_rows, store_rows
 from sparsectr.kernels.cpu.machine.jit import compiled
 from sparsectr.kernels.cpu.machine.losses import empty_rows
-from sparsectr.kernels.cpu.machine.pieces import copy_piece, fill_piece
-from sparsectr.kernels.cpu.optfeature.perceptron import (
+from sparsectr.kernels.cpu.machine.segments import copy_segment, fill_segment
+from sparsectr.kernels.cpu.optfeature.mlp import (
     BLOCK_ROWS,
     descend_outputs,
     go_down,
@@ -44,7 +44,7 @@ MOST_WEIGHTS = 1 << 18
 NO_SCALES = np.empty((0, 0), np.float32)
 
 
-def perceptron_loss(
+def mlp_loss(
     net: PairsNet, batch: Batch, gates: Tensor | None, *, of_gates: bool = False
 ) -> Tensor:
     """Compute the mean log loss of a batch and gradients in one pass.
@@ -83,7 +83,7 @@ def perceptron_loss(
     of_weights = empty(n_parts, n_numbers).numpy()
     of_pairs = empty(n_rows if of_gates else 0, len(pairs))
     # As large as weights: a part would get it from the system in every step.
-    rooms = empty(n_parts, 3, start_of_activations(widths, len(widths))).numpy()
+    scratch = empty(n_parts, 3, start_of_activations(widths, len(widths))).numpy()
     run_parts(
         _loss_part,
         n_parts,
@@ -95,7 +95,7 @@ def perceptron_loss(
         widths,
         weights,
         vectors,
-        rooms,
+        scratch,
         losses,
         rows.numpy(),
         of_lookups.numpy(),
@@ -129,7 +129,7 @@ def _loss_part(
     widths: Any,
     weights: Any,
     vectors: Any,
-    rooms: Any,
+    scratch: Any,
     losses: Any,
     rows: Any,
     of_lookups: Any,
@@ -140,10 +140,10 @@ def _loss_part(
     """Compute the loss of the rows of one part, and the gradients that are wanted."""
     start, stop = part * len(codes) // n_parts, (part + 1) * len(codes) // n_parts
     last, n_embedded = len(widths) - 1, len(offsets) * dim
-    columns, in_rows, of_columns = rooms[part, 0], rooms[part, 1], rooms[part, 2]
+    columns, in_rows, of_columns = scratch[part, 0], scratch[part, 1], scratch[part, 2]
     products = np.empty((len(pairs), BLOCK_ROWS), np.float32)
-    fill_piece(in_rows, 0, np.float32(0), len(in_rows))
-    fill_piece(of_weights[part], 0, np.float32(0), of_weights.shape[1])
+    fill_segment(in_rows, 0, np.float32(0), len(in_rows))
+    fill_segment(of_weights[part], 0, np.float32(0), of_weights.shape[1])
     for first in range(start, stop, BLOCK_ROWS):
         n = min(stop - first, BLOCK_ROWS)
         some = codes[first : first + n]
@@ -188,12 +188,12 @@ def _look_up(codes: Any, offsets: Any, table: Any, dim: int, standing: Any) -> N
     """Store the embeddings of rows of codes, side by side; those of missing rows are zero."""
     flat, target = table.ravel(), standing.ravel()
     length, width, n_rows = table.shape[1], standing.shape[1], len(codes)
-    ask_for(codes, offsets, flat, length)
+    prefetch_rows(codes, offsets, flat, length)
     for r in range(n_rows):
         for f in range(codes.shape[1]):
             row = codes[r, f] + offsets[f]
-            copy_piece(flat, row * length, target, r * width + f * dim, dim)
-    fill_piece(target, n_rows * width, np.float32(0), (len(standing) - n_rows) * width)
+            copy_segment(flat, row * length, target, r * width + f * dim, dim)
+    fill_segment(target, n_rows * width, np.float32(0), (len(standing) - n_rows) * width)
 
 
 @compiled
@@ -257,11 +257,11 @@ def _multiply_back(
 
 @compiled
 def _store_lookups(standing: Any, dim: int, first: int, n_rows: int, of_lookups: Any) -> None:
-    """Store the gradients of the look-ups (F, B, length) of the rows from ``first`` on."""
+    """Store the gradients of the lookups (F, B, length) of the rows from ``first`` on."""
     flat, target, width = standing.ravel(), of_lookups.ravel(), standing.shape[1]
     n_fields, n_batch_rows, length = of_lookups.shape
     for f in range(n_fields):
         for r in range(n_rows):
             place = (f * n_batch_rows + first + r) * length
-            copy_piece(flat, r * width + f * dim, target, place, dim)
-            fill_piece(target, place + dim, np.float32(0), length - dim)
+            copy_segment(flat, r * width + f * dim, target, place, dim)
+            fill_segment(target, place + dim, np.float32(0), length - dim)

@@ -134,7 +134,7 @@ class DynIntClassifier(BaseInteractionClassifier):
     history_ : list of dict
         One record per epoch: phase, epoch, train_loss, validation_log_loss,
         validation_roc_auc.
-    epoch_seconds_ : ndarray of float64, shape (n_iter_,)
+    epoch_seconds_ : ndarray of float64, shape (n_epochs,)
         Seconds that every epoch took; NaN for those before the estimator was copied or read from
         a file. Files and copies hold none.
     n_iter_ : int

@@ -158,7 +158,7 @@ class ProfitClassifier(BaseInteractionClassifier):
         One record per epoch of the search.
     history_ : list of dict
         One record per epoch of all phases, "search" and "retrain".
-    epoch_seconds_ : ndarray of float64, shape (n_iter_,)
+    epoch_seconds_ : ndarray of float64, shape (n_epochs,)
         Seconds that every epoch took; NaN for those before the estimator was copied or read from
         a file. Files and copies hold none.
     n_parameters_ : dict of str to int

@@ -11,6 +11,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from sparsectr.datasets import make_clicks
 from sparsectr.methods.optfeature.classifier import OptFeatureClassifier
+from sparsectr.methods.optfeature.search import GateStep, make_selection_optimizers
 from sparsectr.training.batches import LabelledRows
 from sparsectr.training.loop import Schedule
 from sparsectr.training.task import TrainingTask
@@ -79,13 +80,14 @@ def same(first, second):
 @pytest.mark.parametrize("granularity", ["field", "value", "hybrid"])
 def test_a_gate_step_leaves_the_weights_and_a_weight_step_the_gates(granularity):
     clf, task, net = make_trainable(granularity)
-    train_gates, batches = clf._gate_step(task, net, task.train)
+    rates = clf.selection_learning_rate, clf.alpha_learning_rate
+    train_gates = GateStep(task, net, task.train, make_selection_optimizers(net, *rates), None)
     one_epoch = replace(task.schedule, max_epochs=1)
     # Twice: the second time, all optimizers have moments that could move what rests.
     for _ in range(2):
         weights, selection = split_state(net)
         for _ in range(3):
-            train_gates(next(batches))
+            train_gates(next(train_gates.batches))
         after = split_state(net)
         assert same(weights, after[0])
         assert not same(selection, after[1])

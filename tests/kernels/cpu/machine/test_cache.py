@@ -345,7 +345,7 @@ def test_kernels_hold_nothing_of_other_folders():
     assert n_kernels > 50
 
 
-def test_a_cache_is_no_part_of_pickles():
+def test_a_cache_is_no_part_of_pickles(tmp_path):
     kernel = numba.njit(double)
-    kernel._cache = cache.KernelCache(double, Path("nowhere"))
+    kernel._cache = cache.KernelCache(double, tmp_path)
     assert pickle.loads(pickle.dumps(kernel))(2) == 4

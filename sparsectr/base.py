@@ -396,7 +396,7 @@ class BaseInteractionClassifier(
             for part, child in net.named_children()
         }
         self._store_net(net)
-        if is_saturated(net, train.codes):
+        if is_saturated(net, train):
             warnings.warn(
                 "all probabilities of training rows are 0 or 1: training has left all bounds. "
                 f"Lower learning_rate (now {self.learning_rate:g}) or raise embedding_l2.",

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from sparsectr.kernels.threads import one_torch_thread, run_parts
+from sparsectr.training.batches import LabelledRows
 
 # Rows per forward pass, on a CPU and elsewhere. Matrix products round differently for different
 # numbers of rows, so every pass has exactly as many, the last one filled up: a row then gets the
@@ -82,15 +83,16 @@ def to_probabilities(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
 
 
-def is_saturated(net: nn.Module, codes: Tensor) -> bool:
+def is_saturated(net: nn.Module, rows: LabelledRows) -> bool:
     """Tell whether a net is as good as certain of every row: its steps were far too long.
 
     Parameters
     ----------
     net : nn.Module
         A trained net.
-    codes : Tensor of shape (n, F)
-        Training rows; the first few hundred are looked at.
+    rows : LabelledRows
+        Training rows; the first few hundred are looked at, and only their codes are copied.
     """
-    probabilities = to_probabilities(predict_logits(net, codes[:SATURATION_ROWS]))
+    first = next(rows.pieces(SATURATION_ROWS))
+    probabilities = to_probabilities(predict_logits(net, first.codes))
     return bool((probabilities.max(axis=1) > 1 - SATURATED).all())

@@ -11,9 +11,12 @@ from torch import nn
 
 from sparsectr import DynIntClassifier, OptFeatureClassifier, ProfitClassifier
 from sparsectr.kernels.fused import fused_kernels
+from sparsectr.training.batches import LabelledRows
 from sparsectr.training.prediction import (
     BATCHES_AT_ONCE,
     CPU_BATCH,
+    SATURATION_ROWS,
+    is_saturated,
     predict_logits,
     to_probabilities,
 )
@@ -64,6 +67,32 @@ def test_probabilities_are_the_softmax(n_outputs):
     expected = np.exp(full) / np.exp(full).sum(1, keepdims=True)
     np.testing.assert_allclose(found, expected, rtol=1e-12)
     np.testing.assert_allclose(found.sum(1), 1, rtol=1e-15)
+
+
+class Scaled(nn.Module):
+    """The first code of a row, times a factor, as its logit."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.factor, self.n_rows = factor, 0
+
+    def forward(self, codes):
+        self.n_rows += len(codes)
+        return self.factor * codes[:, :1].float()
+
+
+@pytest.mark.parametrize(("factor", "expected"), [(1.0, False), (1e3, True)])
+def test_a_few_rows_tell_whether_a_net_is_saturated(factor, expected, monkeypatch):
+    n = 10 * SATURATION_ROWS
+    codes, numbers = torch.ones(2 * n, 3, dtype=torch.int32), torch.arange(n)
+    rows = LabelledRows(codes, torch.zeros(n), torch.ones(n), numbers)
+    # The codes of all rows would be a copy as large as the table.
+    monkeypatch.setattr(
+        LabelledRows, "codes", property(lambda rows: rows.all_codes if len(rows) < n else None)
+    )
+    net = Scaled(factor)
+    assert is_saturated(net, rows) == expected
+    assert net.n_rows == SATURATION_ROWS
 
 
 def test_extreme_logits_do_not_overflow():

@@ -36,6 +36,18 @@ class Table(Protocol):
     def weight(self) -> Tensor: ...
 
 
+class EmbeddingNet(Protocol):
+    """Describe any net over one table of embeddings."""
+
+    @property
+    def embedding(self) -> Table: ...
+
+
+def table_of(net: EmbeddingNet, *_: object, **__: object) -> tuple[Tensor]:
+    """Return the tensor whose type and device stand for those of a whole net."""
+    return (net.embedding.weight,)
+
+
 class Affine(Protocol):
     """Hold the weights (K, n) and the bias (K,) of a linear layer."""
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from sparsectr.kernels.arrays import TensorViews
 from sparsectr.kernels.fused import fused
+from sparsectr.kernels.nets import table_of
 from sparsectr.methods.dynint.layers import (
     DynamicActivationLayer,
     GateNetwork,
@@ -264,21 +265,17 @@ class DynIntNet(nn.Module):
         return self.cross_effects(codes, [(field,) for field in range(self.n_fields)])
 
 
-def _table(net: DynIntNet, *_: object) -> tuple[Tensor]:
-    return (net.embedding.weight,)
-
-
 def _has_one_logit(net: DynIntNet, *_: object) -> bool:
     return len(net.output.bias) == 1 and net.embedding.sparse
 
 
-@fused(cpu="dynint.pin_loss", gpu="pin_loss", numbers=_table, covers=_has_one_logit)
+@fused(cpu="dynint.pin_loss", gpu="pin_loss", numbers=table_of, covers=_has_one_logit)
 def polynomial_loss(net: DynIntNet, batch: LabelledRows) -> Tensor:
     """Return the log loss of a net without gates, shape ()."""
     return log_loss(net(batch.codes), batch)
 
 
-@fused(cpu="dynint.gated_loss", numbers=_table, covers=_has_one_logit)
+@fused(cpu="dynint.gated_loss", numbers=table_of, covers=_has_one_logit)
 def gated_loss(net: DynIntNet, batch: LabelledRows, penalty: float) -> Tensor:
     """Return the log loss of a net with gates plus ``penalty`` times the penalty of gates, ()."""
     embeddings = net.embedding(batch.codes)
@@ -287,13 +284,13 @@ def gated_loss(net: DynIntNet, batch: LabelledRows, penalty: float) -> Tensor:
     return loss + penalty * net.penalty(gates) if penalty else loss
 
 
-@fused(cpu="dynint.pin", numbers=_table)
+@fused(cpu="dynint.pin", numbers=table_of)
 def polynomial_logits(net: DynIntNet, codes: Tensor) -> NDArray[np.float32]:
     """Return the logits (B, K) of a net without gates for codes (B, F)."""
     return logits_in_batches(net, codes)
 
 
-@fused(cpu="dynint.gated_logits", numbers=_table)
+@fused(cpu="dynint.gated_logits", numbers=table_of)
 def gated_logits(net: DynIntNet, codes: Tensor) -> NDArray[np.float32]:
     """Return the logits (B, K) of a net with gates for codes (B, F)."""
     return logits_in_batches(net, codes)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sparsectr.kernels.fused import fused
+from sparsectr.kernels.nets import table_of
 from sparsectr.methods.optfeature.crosses import (
     OuterCrosses,
     inner_crosses,
@@ -361,10 +362,6 @@ class OptFeatureNet(nn.Module):
         return net
 
 
-def _table(net: OptFeatureNet, *_: object, **__: object) -> tuple[Tensor]:
-    return (net.embedding.weight,)
-
-
 def _adds_pairs(net: OptFeatureNet, *_: object, **__: object) -> bool:
     """Tell whether there are inner products of pairs alone, one logit, and no dropout."""
     has_one_logit = net.arguments["n_outputs"] == 1
@@ -376,7 +373,7 @@ def _adds_pairs(net: OptFeatureNet, *_: object, **__: object) -> bool:
     )
 
 
-@fused(cpu="optfeature.mlp_loss", numbers=_table, covers=_adds_pairs)
+@fused(cpu="optfeature.mlp_loss", numbers=table_of, covers=_adds_pairs)
 def mlp_loss(
     net: OptFeatureNet, batch: LabelledRows, gates: Tensor | None, *, of_gates: bool = False
 ) -> Tensor:

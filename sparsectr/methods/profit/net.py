@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from sparsectr.kernels.arrays import TensorViews
 from sparsectr.kernels.fused import fused
+from sparsectr.kernels.nets import table_of
 from sparsectr.methods.profit.predictors import LinearPredictor, MLPPredictor
 from sparsectr.methods.profit.search_net import EMBEDDING_STD, CrossSearchNet, FieldLinear
 from sparsectr.nn.cross_products import Cross, CrossProducts, WeightedCrosses
@@ -208,21 +209,17 @@ class ProfitNet(nn.Module):
         return effects if self.config.predictor == "linear" else effects[:0]
 
 
-def _table(net: ProfitNet, *_: object) -> tuple[Tensor]:
-    return (net.embedding.weight,)
-
-
 def _has_one_logit(net: ProfitNet, *_: object) -> bool:
     return net.views is not None and len(net.linear.bias) == 1
 
 
-@fused(cpu="profit.crosses_loss", numbers=_table, covers=_has_one_logit)
+@fused(cpu="profit.crosses_loss", numbers=table_of, covers=_has_one_logit)
 def crosses_loss(net: ProfitNet, batch: LabelledRows) -> Tensor:
     """Return the log loss of a batch, shape ()."""
     return log_loss(net(batch.codes), batch)
 
 
-@fused(cpu="profit.crosses", numbers=_table, covers=lambda net, _: net.views is not None)
+@fused(cpu="profit.crosses", numbers=table_of, covers=lambda net, _: net.views is not None)
 def linear_logits(net: ProfitNet, codes: Tensor) -> NDArray[np.float32]:
     """Return the logits (B, K) of codes (B, F)."""
     return logits_in_batches(net, codes)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sparsectr.kernels.fused import fused
+from sparsectr.kernels.nets import table_of
 from sparsectr.methods.profit.search_spaces import SearchSpace
 from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.nn.linear import apply_evenly, undrawn
@@ -181,15 +182,11 @@ class CrossSearchNet(nn.Module):
         return self.linear.table.weight + of_rows * self.readout(self.embedding.weight)
 
 
-def _table(net: CrossSearchNet, *_: object, **__: object) -> tuple[Tensor]:
-    return (net.embedding.weight,)
-
-
 def _has_betas(net: CrossSearchNet, *_: object, **__: object) -> bool:
     return len(net.linear.bias) == 1 and net.space.is_symmetric
 
 
-@fused(cpu="profit.symmetric_loss", numbers=_table, covers=_has_betas)
+@fused(cpu="profit.symmetric_loss", numbers=table_of, covers=_has_betas)
 def symmetric_loss(net: CrossSearchNet, batch: LabelledRows, *, of_space: bool) -> Tensor:
     """Return the log loss of a batch, shape (), with gradients for the space or for the rest."""
     with torch.no_grad() if of_space else nullcontext():
@@ -197,7 +194,7 @@ def symmetric_loss(net: CrossSearchNet, batch: LabelledRows, *, of_space: bool) 
     return log_loss(net.combine(linear, embeddings), batch)
 
 
-@fused(cpu="profit.symmetric_loss", numbers=_table, covers=_has_betas)
+@fused(cpu="profit.symmetric_loss", numbers=table_of, covers=_has_betas)
 def symmetric_logits(net: CrossSearchNet, codes: Tensor) -> NDArray[np.float32]:
     """Return the logits (B, K) of codes (B, F)."""
     return logits_in_batches(net, codes)

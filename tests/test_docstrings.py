@@ -17,7 +17,7 @@ from sparsectr import ProfitClassifier
 from sparsectr.base import BaseInteractionClassifier
 from sparsectr.datasets import make_clicks
 
-PUBLIC_MODULES = ["sparsectr", "sparsectr.datasets"]
+PUBLIC_MODULES = ["sparsectr", "sparsectr.datasets", "sparsectr.metrics"]
 EXAMPLE_LINES = 8
 
 # GL01, GL02: where the quotes stand. RT02, RT04: results may have names, also those of code.

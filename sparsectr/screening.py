@@ -14,11 +14,11 @@ from sparsectr.encoding.columns import as_table, take_rows
 from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.parameters import check_integer, describe
 from sparsectr.targets import as_labels, label_numbers
-from sparsectr.training.screening import (
+from sparsectr.training.agreement import (
     MOST_SETS,
     affordable_rows,
-    screen_sets,
-    significant_sets,
+    agreement_scores,
+    outstanding_sets,
 )
 
 
@@ -104,14 +104,14 @@ def screen_interactions(clf: Any, X: Any, y: Any, *, order: int = 2) -> pd.DataF
     if n_rows < len(labels):
         rows = np.linspace(0, len(labels) - 1, n_rows).astype(int)
         table, labels = take_rows(table, rows), labels[rows]
-    scores = screen_sets(
+    scores = agreement_scores(
         # Of unknown values the classifier warns when it predicts.
         torch.from_numpy(encoder._encode(encoder._check_table(table, reset=False), warn=False)),
         _residuals(clf, table, labels),
         encoder.vocabulary_sizes_.tolist(),
         order,
     )
-    standing_out = set(significant_sets(scores))
+    standing_out = set(outstanding_sets(scores))
     ranked = sorted(scores, key=lambda fields: (-scores[fields], fields))
     return pd.DataFrame(
         {

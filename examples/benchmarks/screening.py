@@ -18,7 +18,7 @@ import argparse
 import numpy as np
 import torch
 
-from sparsectr.training.screening import screen_sets, significant_sets
+from sparsectr.training.agreement import agreement_scores, outstanding_sets
 
 KINDS = ["near constant", "zipf", "sparse", "ids", "dependent", "mixed"]
 LABELS = {"positive .46": (0.46, 0.0), "positive .01": (0.01, 0.0), "learnt by heart": (0.46, 0.5)}
@@ -89,8 +89,8 @@ def learn_by_heart(columns, y, share):
 def screen(columns, residuals, order):
     codes = torch.from_numpy(np.stack(columns, 1)).int()
     sizes = [int(column.max()) + 1 for column in columns]
-    scores = screen_sets(codes, torch.from_numpy(residuals)[:, None], sizes, order)
-    return significant_sets(scores)
+    scores = agreement_scores(codes, torch.from_numpy(residuals)[:, None], sizes, order)
+    return outstanding_sets(scores)
 
 
 def count_alarms(kind, positive, share, n_tables):

@@ -12,18 +12,18 @@ from torch.optim import Optimizer
 
 from sparsectr.methods.profit.search_net import EMBEDDING_STD, CrossSearchNet
 from sparsectr.nn.embedding import FieldEmbedding
+from sparsectr.training.agreement import (
+    affordable_rows,
+    agreement_scores,
+    estimate_scores,
+    outstanding_sets,
+)
 from sparsectr.training.batches import LabelledRows, endless_batches
 from sparsectr.training.descent import descend
 from sparsectr.training.loop import EpochRecord
 from sparsectr.training.losses import log_loss
 from sparsectr.training.optimizers import make_adam, make_optimizers
 from sparsectr.training.prior import add_embedding_prior
-from sparsectr.training.screening import (
-    affordable_rows,
-    estimate_scores,
-    screen_sets,
-    significant_sets,
-)
 from sparsectr.training.task import TrainingTask
 
 Cross = tuple[int, ...]
@@ -173,8 +173,8 @@ class CrossSearch:
             return
         residuals = self._residuals(rows)
         sizes = self.task.vocabulary_sizes
-        scores = screen_sets(rows.codes, residuals, sizes, order)
-        found = significant_sets(scores)[: self.settings.most_screened[order]]
+        scores = agreement_scores(rows.codes, residuals, sizes, order)
+        found = outstanding_sets(scores)[: self.settings.most_screened[order]]
         if not found:
             return
         self._screened.update(found)

@@ -1,4 +1,4 @@
-"""Screening: an independent sum over pairs of rows, and planted crosses without traces."""
+"""Agreement: an independent sum over pairs of rows, and planted crosses without traces."""
 
 from itertools import combinations
 
@@ -8,8 +8,8 @@ import torch
 from scipy.stats import chi2, norm
 
 from sparsectr.datasets import make_clicks
-from sparsectr.training import screening
-from sparsectr.training.screening import (
+from sparsectr.training import agreement
+from sparsectr.training.agreement import (
     _count_part,
     _deviate,
     _make_units,
@@ -17,9 +17,9 @@ from sparsectr.training.screening import (
     _project,
     _variance_shares,
     affordable_rows,
+    agreement_scores,
     estimate_scores,
-    screen_sets,
-    significant_sets,
+    outstanding_sets,
 )
 
 
@@ -70,7 +70,7 @@ def count_parts(codes, residuals, fields):
 
 def sweep_to_the_end(monkeypatch):
     for name, value in {"LEAST_MOVE": 0.0, "CELL_SWEEPS": 500, "ROW_SWEEPS": 500}.items():
-        monkeypatch.setattr(screening, name, value)
+        monkeypatch.setattr(agreement, name, value)
 
 
 @pytest.mark.parametrize("fields", [(0, 1), (1, 3), (0, 1, 3)])
@@ -90,7 +90,7 @@ def test_hashed_rows_are_projected_in_the_same_way(fields, monkeypatch):
     sweep_to_the_end(monkeypatch)
     codes, residuals = dependent(120, size=3)
     rest = residuals[:, 0].numpy() - hat_matrix(codes, fields) @ residuals[:, 0].numpy()
-    monkeypatch.setattr(screening, "MOST_CELLS", 3 ** len(fields) - 1)  # the parts have fewer
+    monkeypatch.setattr(agreement, "MOST_CELLS", 3 ** len(fields) - 1)  # the parts have fewer
     units, parts, rows = count_parts(codes, residuals, fields)
     assert units.cells is not None
     (found,), left = _project(units, parts, rows.mean, rows.scratch)
@@ -147,7 +147,7 @@ def test_a_score_does_not_depend_on_what_fewer_fields_have_left(order, monkeypat
     learnt_too_much = torch.from_numpy(hat_matrix(codes, fields) @ residuals.numpy())
     too_little = torch.randn(25, generator=torch.Generator().manual_seed(3)).double()[numbers]
     scores = [
-        screen_sets(codes, r, [5] * order, order)[fields]
+        agreement_scores(codes, r, [5] * order, order)[fields]
         for r in (residuals, residuals - learnt_too_much, residuals + 0.01 * too_little[:, None])
     ]
     # The squares of a cell's rows, by which a score is scaled, are others.
@@ -186,7 +186,7 @@ def test_without_effect_a_set_seldom_stands_out(correlated):
             codes[: 400 * k, k] = codes[: 400 * k, 0]
     generator = torch.Generator().manual_seed(2)
     draws = torch.randn(100, 2000, 1, generator=generator)
-    alarms = [bool(significant_sets(screen_sets(codes, r, [4] * 8, 2))) for r in draws]
+    alarms = [bool(outstanding_sets(agreement_scores(codes, r, [4] * 8, 2))) for r in draws]
     assert np.mean(alarms) < 0.12  # three standard errors
 
 
@@ -197,7 +197,7 @@ def test_a_large_set_stands_out_alone(order):
     signs = 1 - 2 * codes.double()
     noise = torch.randn(20_000, generator=generator, dtype=torch.float64)
     residuals = noise + 0.3 * signs[:, :2].prod(1) + 0.2 * signs[:, :order].prod(1)
-    scores = screen_sets(codes, residuals[:, None], [2] * (order + 1), order)
+    scores = agreement_scores(codes, residuals[:, None], [2] * (order + 1), order)
     planted = tuple(range(order))
     assert scores.pop(planted) > 10
     assert max(scores.values()) < 3
@@ -211,40 +211,40 @@ def test_what_fewer_fields_explain_is_not_counted_for_more(order):
     noise = torch.randn(20_000, generator=generator, dtype=torch.float64)
     a, b, c = codes[:, :3].long().unbind(1)
     residuals = noise + 0.5 + 0.3 * tables[0, 0][a] + (0.3 * tables[0][a, b] if order == 3 else 0)
-    scores = screen_sets(codes, residuals[:, None], [6] * 5, order)
+    scores = agreement_scores(codes, residuals[:, None], [6] * 5, order)
     assert max(scores.values()) < 4
     residuals += 0.1 * (tables[0][b, c] if order == 2 else tables[a, b, c])
-    scores = screen_sets(codes, residuals[:, None], [6] * 5, order)
+    scores = agreement_scores(codes, residuals[:, None], [6] * 5, order)
     fields = (1, 2) if order == 2 else (0, 1, 2)
-    assert significant_sets(scores) == [fields]
+    assert outstanding_sets(scores) == [fields]
 
 
 def test_a_field_that_follows_from_another_adds_nothing():
     codes, residuals = draw(n_rows=500)
     codes[:, 1] = codes[:, 0] // 2
-    scores = screen_sets(codes, residuals, [3] * 4, 2)
+    scores = agreement_scores(codes, residuals, [3] * 4, 2)
     assert scores[0, 1] == 0
     assert all(score != 0 for fields, score in scores.items() if fields != (0, 1))
 
 
 def test_where_every_row_is_alone_hashing_finds_nothing(monkeypatch):
     """As a user and a movie, and the year of the movie: pairs of rows agree by their hash alone."""
-    monkeypatch.setattr(screening, "MOST_CELLS", 2**10)
+    monkeypatch.setattr(agreement, "MOST_CELLS", 2**10)
     generator = torch.Generator().manual_seed(0)
     users, movies = (torch.randint(n, (5000,), generator=generator) for n in (400, 300))
     columns = [users, movies, movies // 4, users // 8]
     codes, sizes = torch.stack(columns, 1).int(), [400, 300, 75, 50]
     effects = torch.randn(400, generator=generator), torch.randn(300, generator=generator)
     residuals = torch.randn(5000, generator=generator) + effects[0][users] + effects[1][movies]
-    scores = screen_sets(codes, 0.2 + residuals[:, None], sizes, 3)
+    scores = agreement_scores(codes, 0.2 + residuals[:, None], sizes, 3)
     assert max(map(abs, scores.values())) < 4
 
 
 def test_hashed_cells_hardly_change_the_scores(monkeypatch):
     codes, residuals = draw(n_rows=2000, size=8)
-    exact = screen_sets(codes, residuals, [8] * 4, 3)
-    monkeypatch.setattr(screening, "MOST_CELLS", 2**8)  # 512 joint values
-    hashed = screen_sets(codes, residuals, [8] * 4, 3)
+    exact = agreement_scores(codes, residuals, [8] * 4, 3)
+    monkeypatch.setattr(agreement, "MOST_CELLS", 2**8)  # 512 joint values
+    hashed = agreement_scores(codes, residuals, [8] * 4, 3)
     assert exact != hashed
     assert max(abs(exact[s] - hashed[s]) for s in exact) < 4  # noise of the added pairs
 
@@ -260,7 +260,7 @@ def test_sets_of_a_nearly_constant_field_are_not_tested():
     few, enough = nearly_constant(19), nearly_constant(20, seed=1)
     codes = torch.column_stack([codes, few, enough, torch.ones_like(few)])
     residuals = residuals.sign()
-    scores = screen_sets(codes, residuals, [4, 4, 2, 2, 2], 2)
+    scores = agreement_scores(codes, residuals, [4, 4, 2, 2, 2], 2)
     tested = {fields for fields, score in scores.items() if score != 0}
     assert tested == {(0, 1), (0, 3), (1, 3)}  # the constant one has no other value at all
 
@@ -270,7 +270,7 @@ def test_of_rare_positives_only_these_count_as_rows():
     codes[:, 2] = nearly_constant(1000)
     generator = torch.Generator().manual_seed(0)
     y = (torch.rand(5000, generator=generator) < 0.01).double()
-    scores = screen_sets(codes, (y - 0.01)[:, None], [4, 4, 2], 2)
+    scores = agreement_scores(codes, (y - 0.01)[:, None], [4, 4, 2], 2)
     assert scores[0, 1] != 0
     assert scores[0, 2] == scores[1, 2] == 0  # 10 positives among its 1,000 rows
 
@@ -279,9 +279,9 @@ def test_rows_without_weight_do_not_count():
     codes, residuals = draw(n_rows=3000, size=4)
     residuals[::3] = 0
     kept = residuals[:, 0] != 0
-    weighted = screen_sets(codes, residuals, [4] * 4, 2)
-    assert weighted == screen_sets(codes[kept], residuals[kept], [4] * 4, 2)
-    assert set(screen_sets(codes, 0 * residuals, [4] * 4, 2).values()) == {0.0}
+    weighted = agreement_scores(codes, residuals, [4] * 4, 2)
+    assert weighted == agreement_scores(codes[kept], residuals[kept], [4] * 4, 2)
+    assert set(agreement_scores(codes, 0 * residuals, [4] * 4, 2).values()) == {0.0}
 
 
 def noise_table(kind, rng, n_rows=4000):
@@ -321,7 +321,7 @@ def test_tables_of_noise_seldom_have_a_significant_set(kind, positive):
         codes, sizes = noise_table(kind, rng)
         y = rng.random(len(codes)) < positive
         residuals = torch.from_numpy(y - y.mean())[:, None]
-        n_alarms += bool(significant_sets(screen_sets(codes, residuals, sizes, 2)))
+        n_alarms += bool(outstanding_sets(agreement_scores(codes, residuals, sizes, 2)))
     assert n_alarms <= 6
 
 
@@ -337,7 +337,7 @@ def test_scores_of_noise_are_normal_deviates():
                 means = np.bincount(column, rest) / np.bincount(column)
                 rest = rest - heart * means[column]
             codes, residuals = torch.from_numpy(columns).int(), torch.from_numpy(rest)[:, None]
-            scores += list(screen_sets(codes, residuals, [size] * 6, 2).values())
+            scores += list(agreement_scores(codes, residuals, [size] * 6, 2).values())
         # 225 nearly independent scores.
         assert abs(np.mean(scores)) < 0.3
         assert 0.8 < np.std(scores) < 1.2
@@ -352,9 +352,9 @@ def test_more_outputs_have_the_variance_that_is_said(n_classes):
         codes = torch.from_numpy(rng.integers(0, 12, (2000, 4))).int()
         y = rng.integers(0, n_classes, 2000)
         residuals = torch.from_numpy(np.eye(n_classes)[y] - 1 / n_classes)
-        scores += list(screen_sets(codes, residuals, [12] * 4, 2).values())
+        scores += list(agreement_scores(codes, residuals, [12] * 4, 2).values())
         if n_classes == 2:
-            one = screen_sets(codes, residuals[:, :1], [12] * 4, 2)
+            one = agreement_scores(codes, residuals[:, :1], [12] * 4, 2)
             np.testing.assert_allclose(scores[-6:], list(one.values()), atol=1e-6)
     assert abs(np.std(scores) - 1) < 0.15  # 240 scores: three standard errors
 
@@ -363,9 +363,9 @@ def test_one_outlier_stands_out_and_shared_inflation_does_not():
     quantiles = torch.special.ndtri((torch.arange(190) + 0.5) / 190)
     values = (8 + 3 * quantiles).tolist()
     scores = dict(zip(combinations(range(20), 2), values, strict=True))
-    assert not significant_sets(scores)
+    assert not outstanding_sets(scores)
     scores[3, 7] = 60.0
-    assert significant_sets(scores) == [(3, 7)]
+    assert outstanding_sets(scores) == [(3, 7)]
 
 
 def test_what_lowers_all_scores_does_not_lower_the_limit():
@@ -373,8 +373,8 @@ def test_what_lowers_all_scores_does_not_lower_the_limit():
     values = (quantiles / 2 - 6).tolist()
     scores = dict(zip(combinations(range(20), 2), values, strict=True))
     scores[3, 7] = 3.0
-    assert not significant_sets(scores)
-    assert not significant_sets(dict.fromkeys(scores, 0.0))  # nothing could be tested
+    assert not outstanding_sets(scores)
+    assert not outstanding_sets(dict.fromkeys(scores, 0.0))  # nothing could be tested
 
 
 @pytest.fixture(scope="module")
@@ -391,7 +391,7 @@ def planted():
 @pytest.mark.parametrize("fields", [(0, 1), (2, 3, 4)])
 def test_a_planted_cross_without_traces_has_the_highest_score(planted, fields):
     _, codes, residuals = planted
-    found = significant_sets(screen_sets(codes, residuals, [20] * 8, len(fields)))
+    found = outstanding_sets(agreement_scores(codes, residuals, [20] * 8, len(fields)))
     assert found[0] == fields
 
 

@@ -18,11 +18,11 @@ from torch import Tensor
 from sparsectr.kernels.rows import touched_rows
 from sparsectr.kernels.threads import with_one_torch_thread
 
-# Sets times rows of one screening: some ten seconds of work on one core.
-SCREENING_BUDGET = 1_000_000_000
+# Sets times rows of one pass over all sets: some ten seconds of work on one core.
+BUDGET = 1_000_000_000
 MOST_ROWS = 200_000
 FEWEST_ROWS = 10_000
-# More sets than this are not screened.
+# More sets than this are not scored.
 MOST_SETS = 1_000_000
 # Joint values are hashed into this many cells at most.
 MOST_CELLS = 2**18
@@ -76,7 +76,7 @@ class _Scratch:
 
 
 class _Residuals(NamedTuple):
-    """Rows of a screening, and what all sets share.
+    """Rows with residuals, and what all sets share.
 
     Attributes
     ----------
@@ -155,15 +155,15 @@ class _Part(NamedTuple):
 
 
 def affordable_rows(n_rows: int, n_fields: int, order: int) -> int:
-    """Return how many rows a screening of all sets of an order may use; 0 if too many sets."""
+    """Return on how many rows all sets of an order may be scored; 0 if there are too many sets."""
     n_sets = comb(n_fields, order)
     if n_sets > MOST_SETS:
         return 0
-    return min(n_rows, MOST_ROWS, max(FEWEST_ROWS, SCREENING_BUDGET // n_sets))
+    return min(n_rows, MOST_ROWS, max(FEWEST_ROWS, BUDGET // n_sets))
 
 
 @with_one_torch_thread()
-def screen_sets(
+def agreement_scores(
     codes: Tensor, residuals: Tensor, vocabulary_sizes: Sequence[int], order: int
 ) -> dict[tuple[int, ...], float]:
     """Measure for every set of fields how alike the residuals of equal joint values are.
@@ -459,7 +459,7 @@ def _joint_cells(
     return cells, MOST_CELLS, 1 / MOST_CELLS
 
 
-def significant_sets(scores: dict[tuple[int, ...], float]) -> list[tuple[int, ...]]:
+def outstanding_sets(scores: dict[tuple[int, ...], float]) -> list[tuple[int, ...]]:
     """Return the sets that stand out from the others, the highest score first.
 
     The limit is Bonferroni's over all sets that have a score. Scores are scaled by their median
@@ -469,7 +469,7 @@ def significant_sets(scores: dict[tuple[int, ...], float]) -> list[tuple[int, ..
     Parameters
     ----------
     scores : dict
-        From `screen_sets`.
+        From `agreement_scores`.
 
     Returns
     -------

@@ -88,6 +88,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def suite(session: nox.Session) -> None:
+    """Measure the defaults of ours and of peers on the development tables."""
+    install(session, "suite")
+    session.run("python", "examples/benchmarks/bench.py", "suite", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style and format."""
     install(session, "lint", package=False)

@@ -6,22 +6,26 @@
     python examples/benchmarks/bench.py run flights --models dynint-pin --settings tuned
     python examples/benchmarks/bench.py render
     python -m nox -s bench -- reproduce --data DIR --out again --at-once 2
+    python examples/benchmarks/bench.py suite --data DIR
 
 ``run`` appends a line per fit to docs/benchmarks/results.jsonl and skips what is there; ``tune``
 tries 20 settings per model on validation rows and appends to docs/benchmarks/tuning.jsonl; fits
 that exceed ``--timeout`` are noted in docs/benchmarks/stopped.jsonl;
 ``render`` writes docs/benchmarks.md and the table of the README. ``reproduce`` measures every line
 of both files again, trials included, keeps lines and page in another folder, and prints how far old
-and new results lie apart.
+and new results lie apart. ``suite`` measures defaults on the development tables, see
+suite/development.py.
 Where data lie, and in which form: suite/datasets.py.
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 from suite.arguments import DOCS, README, RESULTS, STOPPED, TRIALS, add_arguments, read_folder
 from suite.datasets import SOURCES
+from suite.development import add_suite, run_suite
 from suite.models import MODELS
 from suite.readme import replace_table
 from suite.records import read_records
@@ -52,6 +56,7 @@ def make_parser():
     again = commands.add_parser("reproduce", help="measure all lines again and compare")
     add_arguments(again, SOURCES, MODELS)
     again.add_argument("--out", type=Path, required=True, help="folder of the new lines and page")
+    add_suite(commands, os.environ.get("SPARSECTR_DATA"))
     return parser
 
 
@@ -85,6 +90,8 @@ def main(words=None):
         (DOCS / "benchmarks.md").write_text(page, encoding="utf-8")
         README.write_text(replace_table(README.read_text(encoding="utf-8"), results), "utf-8")
         return 0
+    if arguments.command == "suite":
+        return run_suite(arguments)
     datasets = arguments.datasets or TABLES
     data = read_folder(parser, arguments.data, datasets)
     if arguments.command == "reproduce":

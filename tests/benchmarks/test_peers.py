@@ -7,8 +7,10 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.metrics import log_loss
+from suite.entrants import ENTRANTS
 from suite.models import MODELS
 from suite.peers.linear import OneHotLogistic
+from suite.peers.trees import find_categories
 
 from sparsectr.datasets import make_clicks
 from sparsectr.encoding.field_encoder import FieldEncoder
@@ -81,3 +83,15 @@ def test_logistic_regression_keeps_the_best_penalty(clicks):
     ]
     assert log_loss(y_val, clf.predict_proba(X_val)) == pytest.approx(min(losses))
     assert losses[0] != pytest.approx(losses[1])
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["catboost", "lightgbm", "hgb"])
+def test_integers_may_be_numbers(name, clicks):
+    entrant = ENTRANTS[name]
+    pytest.importorskip({"hgb": "sklearn"}.get(name, name))
+    X = clicks.X[:1_000].assign(number=np.arange(1_000), text="a")
+    clf = entrant.make(0).fit(X, clicks.y[:1_000])
+    assert clf.predict_proba(X).shape == (1_000, 2)
+    assert find_categories(X, integers=True)[-2:] == ["number", "text"]
+    assert "number" not in find_categories(X, integers=False)

@@ -81,6 +81,14 @@ def load_amazon(folder: Path, seed: int) -> Parts:
 
 
 def load_adult(folder: Path, seed: int) -> Parts:
+    """Return Adult with its numbers as floats, which are cut into bins."""
+    (X, y), (X_test, y_test) = (
+        (X.astype(dict.fromkeys(ADULT_NUMBERS, float)), y) for X, y in read_adult(folder)
+    )
+    return split_train(X, y, X_test, y_test, seed)
+
+
+def read_adult(folder: Path) -> list[Labelled]:
     """Read ``adult/adult.data.xz`` and ``adult/adult.test.xz`` of UCI, or fetch them."""
 
     def read(subset: str, name: str) -> Labelled:
@@ -88,14 +96,11 @@ def load_adult(folder: Path, seed: int) -> Parts:
         if path.exists():
             columns = [*ADULT_FIELDS, "income"]
             X = pd.read_csv(path, names=columns, skipinitialspace=True, na_values="?", comment="|")
-            y = X.pop("income").str.startswith(">50K").to_numpy().astype(int)
-        else:
-            X, y = fetch_adult(subset=subset, data_home=folder, return_X_y=True)
-            X, y = X.set_axis(ADULT_FIELDS, axis=1), y.to_numpy()
-        return X.astype(dict.fromkeys(ADULT_NUMBERS, float)), y  # floats are cut into bins
+            return X, X.pop("income").str.startswith(">50K").to_numpy().astype(int)
+        X, y = fetch_adult(subset=subset, data_home=folder, return_X_y=True)
+        return X.set_axis(ADULT_FIELDS, axis=1), y.to_numpy()
 
-    (X, y), (X_test, y_test) = read("train", "adult.data.xz"), read("test", "adult.test.xz")
-    return split_train(X, y, X_test, y_test, seed)
+    return [read("train", "adult.data.xz"), read("test", "adult.test.xz")]
 
 
 def load_frappe(folder: Path, seed: int) -> Parts:

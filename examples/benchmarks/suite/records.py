@@ -57,12 +57,19 @@ def _installed(names: list[str]) -> Iterator[tuple[str, str]]:
 def find_commit(folder: Path) -> str:
     """Return the commit of a checkout, with a plus if tracked code differs from it."""
 
-    def git(*words: str) -> str:
-        result = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True)
-        return result.stdout.strip()
+    changed = _git(folder, "status", "--porcelain", "--untracked-files=no", "--", "*.py", "*.toml")
+    return _git(folder, "rev-parse", "--short=12", "HEAD") + ("+" if changed else "")
 
-    changed = git("status", "--porcelain", "--untracked-files=no", "--", "*.py", "*.toml")
-    return git("rev-parse", "--short=12", "HEAD") + ("+" if changed else "")
+
+def find_tree(folder: Path) -> str:
+    """Return the identity in git of what a folder holds, with a plus if it is not committed."""
+    changed = _git(folder, "status", "--porcelain", "--", ".")
+    return _git(folder, "rev-parse", "--short=12", "HEAD:./") + ("+" if changed else "")
+
+
+def _git(folder: Path, *words: str) -> str:
+    result = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True)
+    return result.stdout.strip()
 
 
 def find_machine() -> dict[str, Any]:

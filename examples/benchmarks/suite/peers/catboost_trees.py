@@ -7,9 +7,8 @@ import pandas as pd
 from catboost import CatBoostClassifier
 from scipy.stats import loguniform
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.model_selection import train_test_split
 
-from suite.peers.trees import N_THREADS, PATIENCE, find_categories
+from suite.peers.trees import N_THREADS, PATIENCE, find_categories, take_stop_rows
 
 
 class CatBoostPeer(ClassifierMixin, BaseEstimator):
@@ -21,6 +20,8 @@ class CatBoostPeer(ClassifierMixin, BaseEstimator):
         As in CatBoost; None is its default.
     iterations : int
         Most trees; validation rows choose their number.
+    integer_categories : bool
+        Whether integers are categories, and not numbers.
     random_state : int or None
         Seed.
     """
@@ -41,6 +42,7 @@ class CatBoostPeer(ClassifierMixin, BaseEstimator):
         random_strength: float | None = None,
         one_hot_max_size: int | None = None,
         iterations: int = 2000,
+        integer_categories: bool = True,
         random_state: int | None = None,
     ) -> None:
         self.learning_rate = learning_rate
@@ -49,17 +51,17 @@ class CatBoostPeer(ClassifierMixin, BaseEstimator):
         self.random_strength = random_strength
         self.one_hot_max_size = one_hot_max_size
         self.iterations = iterations
+        self.integer_categories = integer_categories
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any, *, X_val: Any = None, y_val: Any = None) -> Self:
         """Fit on the training rows, stop on the validation rows or on a tenth of its own."""
         if X_val is None:
-            X, X_val, y, y_val = train_test_split(
-                X, y, test_size=0.1, stratify=y, random_state=self.random_state
-            )
-        self.categories_ = find_categories(X)
+            X, X_val, y, y_val = take_stop_rows(X, y, self.random_state)
+        settings = self.get_params()
+        self.categories_ = find_categories(X, settings.pop("integer_categories"))
         self.model_ = CatBoostClassifier(
-            **self.get_params(),
+            **settings,
             cat_features=self.categories_,
             thread_count=N_THREADS,
             early_stopping_rounds=PATIENCE,

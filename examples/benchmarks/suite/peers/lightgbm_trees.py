@@ -9,7 +9,7 @@ from scipy.stats import loguniform
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.preprocessing import OrdinalEncoder
 
-from suite.peers.trees import N_THREADS, PATIENCE, find_categories
+from suite.peers.trees import N_THREADS, PATIENCE, find_categories, take_stop_rows
 
 
 class LightGBMPeer(ClassifierMixin, BaseEstimator):
@@ -21,6 +21,8 @@ class LightGBMPeer(ClassifierMixin, BaseEstimator):
         As in LightGBM, with its defaults but for the learning rate.
     n_estimators : int
         Most trees.
+    integer_categories : bool
+        Whether integers are categories, and not numbers.
     random_state : int or None
         Seed.
     """
@@ -43,6 +45,7 @@ class LightGBMPeer(ClassifierMixin, BaseEstimator):
         cat_smooth: float = 10.0,
         cat_l2: float = 10.0,
         n_estimators: int = 2000,
+        integer_categories: bool = True,
         random_state: int | None = None,
     ) -> None:
         self.learning_rate = learning_rate
@@ -52,15 +55,19 @@ class LightGBMPeer(ClassifierMixin, BaseEstimator):
         self.cat_smooth = cat_smooth
         self.cat_l2 = cat_l2
         self.n_estimators = n_estimators
+        self.integer_categories = integer_categories
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any, *, X_val: Any, y_val: Any) -> Self:
-        """Fit on the training rows, stop on the validation rows."""
-        self.categories_ = find_categories(X)
+    def fit(self, X: Any, y: Any, *, X_val: Any = None, y_val: Any = None) -> Self:
+        """Fit on the training rows, stop on the validation rows or on a tenth of its own."""
+        if X_val is None:
+            X, X_val, y, y_val = take_stop_rows(X, y, self.random_state)
+        settings = self.get_params()
+        self.categories_ = find_categories(X, settings.pop("integer_categories"))
         # Unseen values become missing ones, which LightGBM knows.
         self.encoder_ = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan)
         self.encoder_.fit(X[self.categories_].astype(str))
-        self.model_ = LGBMClassifier(**self.get_params(), n_jobs=N_THREADS, verbose=-1)
+        self.model_ = LGBMClassifier(**settings, n_jobs=N_THREADS, verbose=-1)
         self.model_.fit(
             self._encode(X),
             y,

@@ -11,6 +11,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from sparsectr.encoding.field_encoder import FieldEncoder
+from suite.peers.trees import take_stop_rows
 
 
 class OneHotLogistic(ClassifierMixin, BaseEstimator):
@@ -25,7 +26,7 @@ class OneHotLogistic(ClassifierMixin, BaseEstimator):
     min_frequency : int
         Rarer values share one column.
     random_state : int or None
-        Unused: the problem is convex.
+        Seed of the rows that choose the penalty, if none are passed.
     """
 
     param_distributions: ClassVar[dict[str, Any]] = {
@@ -43,8 +44,10 @@ class OneHotLogistic(ClassifierMixin, BaseEstimator):
         self.min_frequency = min_frequency
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any, *, X_val: Any, y_val: Any) -> Self:
-        """Fit on the training rows, choose on the validation rows."""
+    def fit(self, X: Any, y: Any, *, X_val: Any = None, y_val: Any = None) -> Self:
+        """Fit on the training rows, choose on the validation rows or on a tenth of its own."""
+        if X_val is None:
+            X, X_val, y, y_val = take_stop_rows(X, y, self.random_state)
         models = [self._make_pipeline(C).fit(X, y) for C in self.penalties]
         losses = [log_loss(y_val, model.predict_proba(X_val)) for model in models]
         self.model_ = models[int(np.argmin(losses))]

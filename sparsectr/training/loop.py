@@ -22,8 +22,10 @@ from sparsectr.training.recording import RecordedStep, Step
 EpochRecord = dict[str, Any]
 Evaluate = Callable[[nn.Module], dict[str, float]]
 
-# What learning rates are multiplied by after an epoch without improvement.
+# What learning rates are multiplied by after epochs without improvement.
 RATE_DROP = 0.1
+# So many such epochs in a row are put down to noise: they change nothing.
+GRACE_EPOCHS = 1
 # Rows of a batch up to which torch's threads bring little, and cost much beside other processes.
 SMALL_BATCH = 128
 
@@ -125,8 +127,10 @@ def run_epochs(
     phase : str, default="train"
         Written into every record.
     annealed : sequence of Optimizer, default=()
-        Optimizers whose learning rates drop to a tenth after every epoch that brings no better
-        validation value, when ``schedule.patience`` is set.
+        Optimizers whose learning rates drop to a tenth, when ``schedule.patience`` is set, after
+        the second epoch in a row without a better validation value and after every further one.
+        Training then goes on from the weights of the best epoch, and the optimizers start afresh:
+        what they know of gradients, they have learnt elsewhere.
     beside : iterator of sequences of Tensor, optional
         Further row numbers, for every step those of one sequence: batches of other rows.
     generators : sequence of torch.Generator, default=()
@@ -143,8 +147,7 @@ def run_epochs(
         If the training loss, a weight or a validation value is not finite.
     """
     history: list[EpochRecord] = []
-    best_cost, best_epoch = math.inf, 0
-    best_state: dict[str, Tensor] = {}
+    best = _BestEpoch()
     recorded = RecordedStep(step, generator.device, generators)
     beside = repeat(()) if beside is None else beside
     for epoch in range(1, schedule.max_epochs + 1):
@@ -163,19 +166,37 @@ def run_epochs(
         # Told, not kept: two fits of the same rows are to have the same history.
         stopped = reporter.end_epoch(net, record | {"seconds": time.perf_counter() - started})
         if schedule.patience is not None:
-            cost = schedule.cost(record)
-            if cost < best_cost:
-                best_cost, best_epoch = cost, epoch
-                _copy_state(net, best_state)
-            else:
-                _drop_rates(annealed)
+            best.look_at(net, schedule.cost(record), epoch)
+            stopped = stopped or epoch - best.epoch >= schedule.patience
+            if annealed and not stopped and epoch - best.epoch > GRACE_EPOCHS:
+                # With smaller steps from where it was best, not from where larger ones have led.
+                best.restore(net)
+                _start_afresh(annealed)
                 recorded.forget()
-            stopped = stopped or epoch - best_epoch >= schedule.patience
         if stopped:
             break
-    if best_state and best_epoch < len(history):
-        net.load_state_dict(best_state)
+    if best.epoch < len(history):
+        best.restore(net)
     return history
+
+
+class _BestEpoch:
+    """Keep the weights of the epoch with the lowest cost."""
+
+    def __init__(self) -> None:
+        self.cost, self.epoch = math.inf, 0
+        self._state: dict[str, Tensor] = {}
+
+    def look_at(self, net: nn.Module, cost: float, epoch: int) -> None:
+        """Keep the weights if no earlier epoch had as low a cost."""
+        if cost < self.cost:
+            self.cost, self.epoch = cost, epoch
+            _copy_state(net, self._state)
+
+    def restore(self, net: nn.Module) -> None:
+        """Put the kept weights, if there are any, where those of the net are now."""
+        if self._state:
+            net.load_state_dict(self._state)
 
 
 def _train_epoch(
@@ -205,8 +226,10 @@ def _extreme_weight(net: nn.Module) -> float:
     return float(torch.cat(ends).abs().max()) if ends else 0.0
 
 
-def _drop_rates(optimizers: Sequence[Optimizer]) -> None:
+def _start_afresh(optimizers: Sequence[Optimizer]) -> None:
+    """Lower the learning rates and forget the moments and squares of gradients."""
     for optimizer in optimizers:
+        optimizer.state.clear()
         for group in optimizer.param_groups:
             group["lr"] *= RATE_DROP
 

@@ -64,8 +64,12 @@ class RecordedStep:
         return len(self._recordings)
 
     def forget(self) -> None:
-        """Record anew: something has changed that a recording does not read."""
+        """Record anew: something has changed that a recording does not read.
+
+        Such as learning rates, or the state of the optimizers, which the next calls make.
+        """
         self._recordings.clear()
+        self._warm.clear()
 
     @contextmanager
     def epoch(self) -> Iterator[None]:

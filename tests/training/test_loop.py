@@ -128,14 +128,53 @@ def test_a_loss_or_weight_that_is_not_finite_names_the_learning_rate(where):
 @pytest.mark.parametrize(
     ("costs", "patience", "expected"),
     [
-        ([3, 2, 1], 3, 1.0),
-        ([3, 4, 2], 3, 0.1),
-        ([3, 4, 2, 5, 6], 3, 0.001),  # a better epoch does not raise the rate again
-        ([3, 4, 5], None, 1.0),
+        ([3, 2, 1], 4, 1.0),
+        ([3, 4, 2, 5, 1], 4, 1.0),  # single epochs without improvement are noise
+        ([3, 4, 5], 4, 0.1),
+        ([3, 4, 5, 6], 4, 0.01),
+        ([3, 4, 5, 6, 7], 4, 0.01),  # nothing is trained after the last epoch
+        ([3, 4, 5], 2, 1.0),
+        ([3, 4, 5, 6, 7], None, 1.0),
     ],
 )
-def test_every_epoch_without_improvement_drops_the_learning_rate(costs, patience, expected):
+def test_the_second_epoch_without_improvement_drops_the_learning_rate(costs, patience, expected):
     weight = torch.zeros(1, requires_grad=True)
     optimizer = torch.optim.SGD([{"params": [weight], "lr": 2.0}], lr=1.0)
     run(costs, patience=patience, annealed=[optimizer])
     assert optimizer.param_groups[0]["lr"] == pytest.approx(2 * expected)
+
+
+@pytest.mark.parametrize("annealed", [True, False])
+def test_training_goes_on_from_the_best_epoch_with_smaller_steps(annealed):
+    net = nn.Linear(1, 1, bias=False)
+    nn.init.zeros_(net.weight)
+    optimizer = torch.optim.SGD(net.parameters(), lr=1.0)
+    seen = []
+
+    def step(rows):
+        net.weight.grad = -torch.ones_like(net.weight)
+        optimizer.step()
+        return torch.tensor(0.0)
+
+    def evaluate(net):  # best at 1.1
+        seen.append(round(net.weight.item(), 3))
+        return {"validation_log_loss": abs(seen[-1] - 1.1)}
+
+    schedule = Schedule(4, 20, 4)
+    history = run_epochs(
+        net,
+        4,
+        step,
+        schedule,
+        generator=torch.Generator().manual_seed(0),
+        reporter=Reporter(),
+        evaluate=evaluate,
+        annealed=[optimizer] if annealed else [],
+    )
+    assert len(history) == len(seen)
+    if annealed:
+        assert seen == [1, 2, 3, 1.1, 1.2, 1.3, 1.11, 1.101]
+        assert net.weight.item() == pytest.approx(1.1)
+    else:
+        assert seen == [1, 2, 3, 4, 5]
+        assert net.weight.item() == 1

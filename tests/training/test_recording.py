@@ -71,8 +71,8 @@ def test_a_recorded_step_repeats_its_work_on_new_batches():
         assert torch.equal(loss, plain(*batches))
     assert recorded.n_recordings == 2
     assert steps[0].calls == 40
-    # Warm-up twice, two sizes recorded twice with one batch and two, and what was forgotten.
-    assert steps[1].calls == 2 * WARM_UP_CALLS + 2 + 2 + 2
+    # With one batch, with two, and after what was forgotten: warm-up, and two sizes recorded.
+    assert steps[1].calls == 3 * (WARM_UP_CALLS + 2)
 
 
 @needs_gpu

@@ -70,21 +70,11 @@ def flights(session: nox.Session) -> None:
 
 
 @nox.session
-def speed(session: nox.Session) -> None:
-    """Compare the speed of the estimators with that of other libraries."""
-    install(session, "speed")
-    session.run("python", "-W", "ignore", "examples/benchmarks/speed.py", *session.posargs)
-
-
-@nox.session
 def bench(session: nox.Session) -> None:
-    """Measure our estimators and other libraries, and write docs/benchmarks.md."""
+    """Measure: ``nox -s bench -- COMMAND ...``. Accuracy, and its page, without a command."""
     install(session, "bench")
-    if session.posargs[:1] == ["reproduce"]:  # writes elsewhere
-        session.run("python", "examples/benchmarks/bench.py", *session.posargs)
-        return
-    session.run("python", "examples/benchmarks/bench.py", "run", *session.posargs)
-    session.run("python", "examples/benchmarks/bench.py", "render")
+    for words in [session.posargs] if session.posargs else [["run"], ["render"]]:
+        session.run("python", "-W", "ignore", "examples/benchmarks/bench.py", *words)
 
 
 @nox.session

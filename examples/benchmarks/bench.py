@@ -1,24 +1,28 @@
-"""Measure our estimators beside real peers, tune both, and render the page of the results.
+"""Measure the estimators: accuracy beside other libraries, speed, memory, and what they find.
 
-    python -m nox -s bench -- flights amazon adult frappe ml1m --data DIR --seeds 0 1 2
+    python -m nox -s bench -- run flights amazon adult frappe ml1m --data DIR --seeds 0 1 2
     python examples/benchmarks/bench.py run flights --models dynint-pin lightgbm
     python examples/benchmarks/bench.py tune flights --models dynint-pin
     python examples/benchmarks/bench.py run flights --models dynint-pin --settings tuned
     python examples/benchmarks/bench.py render
     python -m nox -s bench -- reproduce --data DIR --out again --at-once 2
+    python examples/benchmarks/bench.py paper dynint criteo-dynint --data DIR --n-rows 100000
     python examples/benchmarks/bench.py suite --data DIR
+    python examples/benchmarks/bench.py speed --help
 
 ``run`` appends a line per fit to docs/benchmarks/results.jsonl and skips what is there; ``tune``
 tries 20 settings per model on validation rows and appends to docs/benchmarks/tuning.jsonl; fits
-that exceed ``--timeout`` are noted in docs/benchmarks/stopped.jsonl;
-``render`` writes docs/benchmarks.md and the table of the README. ``reproduce`` measures every line
-of both files again, trials included, keeps lines and page in another folder, and prints how far old
-and new results lie apart. ``suite`` measures defaults on the development tables, see
-suite/development.py.
-Where data lie, and in which form: suite/datasets.py.
+that exceed ``--timeout`` are noted in docs/benchmarks/stopped.jsonl; ``render`` writes
+docs/benchmarks.md and the table of the README. ``reproduce`` measures every line of both files
+again, trials included, keeps lines and page in another folder, and prints how far old and new
+results lie apart. ``paper`` runs the main table of a paper. ``suite`` measures defaults on the
+development tables, see suite/development.py. Where data lie, and in which form: suite/datasets.py.
+Each of the other commands is the module of its name beside this file, which says what it measures
+and how.
 """
 
 import argparse
+import importlib
 import os
 import sys
 from pathlib import Path
@@ -27,6 +31,7 @@ from suite.arguments import DOCS, README, RESULTS, STOPPED, TRIALS, add_argument
 from suite.datasets import SOURCES
 from suite.development import add_suite, run_suite
 from suite.models import MODELS
+from suite.papers import PAPERS, run_paper
 from suite.readme import replace_table
 from suite.records import read_records
 from suite.render import render_page
@@ -35,6 +40,22 @@ from suite.runner import make_jobs, run_jobs
 from suite.tuning import N_TRIALS, make_trial_jobs
 
 TABLES = ["flights", "amazon", "adult", "frappe", "ml1m"]
+# Modules beside this file. Each is imported when it is asked for, because most need a library that
+# the others do not, and has `add_arguments(parser)` and `run(arguments)`.
+MEASUREMENTS = {
+    "speed": "rows per second beside other libraries",
+    "device": "agreement with the CPU, and speed, on a GPU",
+    "kernels": "fused code against its reference, and against the limits of the machine",
+    "scaling": "how time and memory grow with batch, fields, vocabulary, order and rank",
+    "encoding": "FieldEncoder beside OrdinalEncoder",
+    "processes": "whole processes: import, fit, grid search, a busy neighbour",
+    "planted": "which planted crosses are found, and how often a rare class is predicted",
+    "screening": "false alarms and power of the screening",
+    "uplift": "what crosses are worth to other models",
+    "new_rows": "what training that goes on is worth",
+    "defaults": "out-of-fold log loss of settings on the development tables",
+    "variants": "searches, spaces, layers and gates of the methods beside each other",
+}
 
 
 def make_parser():
@@ -57,7 +78,25 @@ def make_parser():
     add_arguments(again, SOURCES, MODELS)
     again.add_argument("--out", type=Path, required=True, help="folder of the new lines and page")
     add_suite(commands, os.environ.get("SPARSECTR_DATA"))
+    # What follows these names is read by somebody else.
+    paper = commands.add_parser("paper", help="the main table of a paper", add_help=False)
+    paper.add_argument("paper", choices=PAPERS)
+    for name, words in MEASUREMENTS.items():
+        commands.add_parser(name, help=words, add_help=False)
     return parser
+
+
+def run_measurement(name, words):
+    """Run the module of a measurement as the rest of the command line says."""
+    module = importlib.import_module(name)
+    parser = argparse.ArgumentParser(
+        prog=f"bench.py {name}",
+        description=module.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.add_arguments(parser)
+    module.run(parser.parse_args(words))
+    return 0
 
 
 def reproduce(arguments, datasets, data):
@@ -83,6 +122,12 @@ def measure_all(jobs, path, arguments):
 
 def main(words=None):
     parser = make_parser()
+    arguments, rest = parser.parse_known_args(words)
+    if arguments.command in MEASUREMENTS:
+        return run_measurement(arguments.command, rest)
+    if arguments.command == "paper":
+        words = f"Run the main table of {arguments.paper}'s paper again, beside the peers."
+        return run_paper(arguments.paper, words, rest)
     arguments = parser.parse_args(words)
     if arguments.command == "render":
         results = read_records(RESULTS)

@@ -1,12 +1,11 @@
 """Out-of-fold log loss of settings on the development tables: how defaults are chosen.
 
-    python examples/benchmarks/defaults.py dynint bank adult --data DIR --set n_iter_no_change=3
+    python examples/benchmarks/bench.py defaults dynint bank adult --data DIR --set max_epochs=3
 
 Prints, per table, the log loss of three folds put together, CPU seconds and epochs per fit. Test
 rows are not read. One thread; see suite/tables.py for the tables.
 """
 
-import argparse
 import ast
 import os
 import time
@@ -39,8 +38,7 @@ def measure(model, X, y, n_folds, seed):
     return log_loss(y, probabilities), seconds, np.mean(epochs)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+def add_arguments(parser):
     parser.add_argument("method", choices=METHODS)
     parser.add_argument("tables", nargs="+", choices=TABLES)
     parser.add_argument("--data", type=Path, default=os.environ.get("SPARSECTR_DATA", "."))
@@ -48,7 +46,9 @@ def main():
     parser.add_argument("--folds", type=int, default=3)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE")
-    arguments = parser.parse_args()
+
+
+def run(arguments):
     settings = {}
     for setting in arguments.set:
         name, value = setting.split("=", 1)
@@ -66,7 +66,3 @@ def main():
             )
             found = f"log loss {loss:.5f}, {seconds:.2f} s, {epochs:.1f} epochs"
             print(table, seed, found, flush=True)
-
-
-if __name__ == "__main__":
-    main()

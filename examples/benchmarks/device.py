@@ -2,8 +2,8 @@
 
 One command does all of it, on a GPU or, to try the script, on the CPU::
 
-    python examples/benchmarks/device.py --device cuda
-    python examples/benchmarks/device.py --device cpu --batches 4 --shape frappe
+    python examples/benchmarks/bench.py device --device cuda
+    python examples/benchmarks/bench.py device --device cpu --batches 4 --shape frappe
 
 Printed are, for every variant of DynInt, how far loss and gradients on the device are from those in
 float64 on the CPU, in both types; for every method, whether steps that the GPU repeats from a
@@ -12,7 +12,6 @@ FuxiCTR's DCN-V2; and the share of the memory bandwidth that the bytes of the em
 take.
 """
 
-import argparse
 import copy
 import time
 from unittest.mock import patch
@@ -123,15 +122,16 @@ def measure_bandwidth(device):
     return best
 
 
-def main():
-    """Check, measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def add_arguments(parser):
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--shape", choices=SHAPES, default="criteo")
     parser.add_argument("--batch-size", type=int, default=4096)
     parser.add_argument("--batches", type=int, default=200)
     parser.add_argument("--methods", nargs="+", help="all by default")
-    arguments = parser.parse_args()
+
+
+def run(arguments):
+    """Check, measure and print."""
     data = make_table(arguments.shape, arguments.batch_size, arguments.batches)
     for (variant, dtype), error in find_errors(data, arguments.device).items():
         print(f"{variant:4}{dtype}: {error:.1e} from float64 on the CPU")
@@ -166,7 +166,3 @@ def main():
                 f"single launches, {rate / peer_rate:.1f} that of DCN-V2, "
                 f"{share:.1%} of the bandwidth"
             )
-
-
-if __name__ == "__main__":
-    main()

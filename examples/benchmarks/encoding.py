@@ -4,7 +4,7 @@ Both sides encode the same frame, 26 columns of 8-digit hexadecimal strings as i
 (Zipf-distributed values, 2 to 1,000,000 of them, some missing), in turn in one process: A B B A,
 the best of the rounds counts. Times are CPU times, which a busy machine disturbs less.
 
-    python examples/benchmarks/encoding.py [--rows 200000] [--rounds 2] [--dtype object|shared|str]
+    python examples/benchmarks/bench.py encoding [--rows 200000] [--dtype object|shared|str]
 """
 
 import argparse
@@ -96,13 +96,14 @@ def extra_bytes(frame: pd.DataFrame) -> int:
     return peak
 
 
-def main() -> None:
-    """Run the comparison."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--dtype", choices=list(KINDS), action="append")
-    options = parser.parse_args()
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the comparison."""
     raw = make_frame(options.rows)
     for dtype in options.dtype or KINDS:
         frame = KINDS[dtype](raw)
@@ -112,7 +113,3 @@ def main() -> None:
         compare(frame, options.rounds)
         extra = extra_bytes(frame)
         print(f"  peak extra memory {extra / 1e6:,.0f} MB, {1 + extra / size:.2f} x with the frame")
-
-
-if __name__ == "__main__":
-    main()

@@ -4,12 +4,11 @@ Every month is predicted first and learnt then: not at all, by one epoch of `par
 start that stops early, or by a new fit on all months so far, which stops early by random rows or by
 those of the last month:
 
-    python examples/benchmarks/new_rows.py --seeds 0 1 2
+    python examples/benchmarks/bench.py new_rows --seeds 0 1 2
 
 Prints log loss and AUC of every month, and the means with the seconds that a month costs.
 """
 
-import argparse
 import time
 
 import pandas as pd
@@ -66,11 +65,12 @@ def follow_months(X, y, months, way, seed):
     return pd.DataFrame(rows, columns=["way", "month", "log_loss", "auc", "seconds"])
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def add_arguments(parser):
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
-    arguments = parser.parse_args()
+
+
+def run(arguments):
     X, y = load_flights(return_X_y=True)
     # The month itself is a value that the model has never seen.
     months = X.pop("month").to_numpy()

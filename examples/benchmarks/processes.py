@@ -1,21 +1,21 @@
 """Time whole processes: imports, a fit from raw columns, a grid search, a fit beside a neighbour.
 
-    python examples/benchmarks/processes.py import
-    python examples/benchmarks/processes.py flights --threads 2     (needs LightGBM)
-    python examples/benchmarks/processes.py grid
-    python examples/benchmarks/processes.py neighbour --threads 2 --estimator PROFIT
+    python examples/benchmarks/bench.py processes import
+    python examples/benchmarks/bench.py processes flights --threads 2     (needs LightGBM)
+    python examples/benchmarks/bench.py processes grid
+    python examples/benchmarks/bench.py processes neighbour --threads 2 --estimator PROFIT
 
 Every side runs in processes of its own, in turn (A B B A ...), and the fastest of each counts. Run
 them on a machine that does nothing else.
 """
 
-import argparse
 import importlib
 import os
 import subprocess
 import sys
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ IMPORTS = {"sparsectr": "import sparsectr", "parts": "import torch, sklearn, pan
 GRID = {"embedding_dim": [8, 16], "n_layers": [1, 2]}
 GRID_ROWS = 60_000
 FLIGHTS = {"DynInt": {}, "DynInt, 2 epochs": {"max_epochs": 2}, "LightGBM": None}
+BENCH = str(Path(__file__).with_name("bench.py"))
 NEIGHBOUR = "while True: pass"
 ESTIMATORS = {
     "DynInt": DynIntClassifier(n_interactions=1),
@@ -129,19 +130,18 @@ def compare_neighbour(name, batch_size, threads):
     )
 
 
-def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def add_arguments(parser):
     parser.add_argument("what", choices=["import", "flights", "grid", "neighbour"])
     parser.add_argument("--threads", type=int, help="as many as there are cores if not given")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--estimator", choices=ESTIMATORS, default="DynInt", help="of neighbour")
     parser.add_argument("--batch-size", type=int, default=4096, help="of neighbour")
     parser.add_argument("--one", help="what a single process of a comparison does")
-    arguments = parser.parse_args()
+
+
+def run(arguments):
     warnings.filterwarnings("ignore")
-    rounds, threads, this = arguments.rounds, arguments.threads, [__file__]
+    rounds, threads, this = arguments.rounds, arguments.threads, [BENCH, "processes"]
     if arguments.what == "import":
         compare({name: ["-c", code] for name, code in IMPORTS.items()}, rounds, threads)
     elif arguments.what == "flights":
@@ -158,7 +158,3 @@ def main():
         compare(sides, rounds, threads)
     else:
         compare_neighbour(arguments.estimator, arguments.batch_size, threads)
-
-
-if __name__ == "__main__":
-    main()

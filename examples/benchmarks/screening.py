@@ -1,6 +1,6 @@
 """False alarms and power of the screening, on tables that make statistics of cells fail.
 
-    python examples/benchmarks/screening.py [--tables 100] [--trials 20]
+    python examples/benchmarks/bench.py screening [--tables 100] [--trials 20]
 
 Noise: tables of 20,000 rows whose labels say nothing, of six kinds: nearly constant columns, Zipf
 values, sparse cells, nearly unique ids, dependent columns, and all of these. The share of positives
@@ -12,8 +12,6 @@ Power: 50,000 rows, main effects that the model knows, and one set with an effec
 deviation that stands first, centred along every axis. Printed is how often it is significant, and
 how many other sets are.
 """
-
-import argparse
 
 import numpy as np
 import torch
@@ -139,12 +137,13 @@ def find_planted(kind, effect, seed, n_rows=50_000):
     return planted in found, len(found) - (planted in found)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def add_arguments(parser):
     parser.add_argument("--tables", type=int, default=100)
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
-    arguments = parser.parse_args()
+
+
+def run(arguments):
     for kind in arguments.kinds:
         for labels, (positive, share) in LABELS.items():
             n_alarms = count_alarms(kind, positive, share, arguments.tables)
@@ -154,7 +153,3 @@ def main():
             trials = [find_planted(kind, effect, seed) for seed in range(arguments.trials)]
             found, others = np.sum(trials, 0)
             print(f"{effect} {kind}: found {found} of {len(trials)}, others {others}", flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -7,12 +7,12 @@ one, the fastest of all rounds: the set-up of tables and what follows training t
 everybody. Prediction starts from codes. Every side is shown by its best round. On a busy machine
 use one thread: the times are then CPU times of the process, and only their ratios count::
 
-    python -m nox -s speed -- --shape criteo --threads 1
-    python -m nox -s speed -- --shape frappe --batch-size 256 --sides pin profit fuxictr-fm
+    python -m nox -s bench -- speed --shape criteo --threads 1
+    python -m nox -s bench -- speed --shape frappe --batch-size 256 --sides pin profit fuxictr-fm
 """
 
-import argparse
 import os
+import resource
 import time
 from dataclasses import dataclass
 from unittest.mock import patch
@@ -130,6 +130,8 @@ def fastest_epochs(model):
 
 def make_sides(data):
     """Return every side by name."""
+    # The sizes of OptFeature's authors.
+    wide = {"hidden_units": (1024, 512, 256), "selection_dim": 16, "selection_rank": 128}
     search = {"max_order": 3, "rank": 8, "space": "cp", "screening": None, "search_patience": 99}
     return {
         "pin": Ours(DynIntClassifier, data, n_layers=3),
@@ -141,6 +143,8 @@ def make_sides(data):
         "profit-torch": Ours(ProfitClassifier, data, fused=False, n_crosses=20, **search),
         "search-plain-torch": PlainSearch(data, search["rank"]),
         "optfeature": Ours(OptFeatureClassifier, data),
+        "optfeature-wide": Ours(OptFeatureClassifier, data, **wide),
+        "optfeature-joint": Ours(OptFeatureClassifier, data, search="joint", **wide),
         "fuxictr-dcnv2": FuxiCTR("DCN-V2", data),
         "fuxictr-fm": FuxiCTR("FM", data),
         "deepctr-deepfm": DeepCTR(data),
@@ -179,16 +183,17 @@ def feed(data, clock):
     }
 
 
-def main():
-    """Measure and print one line per side."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def add_arguments(parser):
     parser.add_argument("--shape", choices=SHAPES, default="criteo")
     parser.add_argument("--batch-size", type=int, default=4096)
     parser.add_argument("--batches", type=int, default=48)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--sides", nargs="+", default=None)
-    arguments = parser.parse_args()
+
+
+def run(arguments):
+    """Measure and print one line per side."""
     torch.set_num_threads(arguments.threads)
     clock = time.process_time if arguments.threads == 1 else time.perf_counter
     data = make_table(arguments.shape, arguments.batch_size, arguments.batches)
@@ -212,8 +217,5 @@ def main():
                 f"{1e6 * seconds:,.0f} us" if what == "one row" else f"{1 / seconds:,.0f} rows/s"
             )
             print(f"{name:16}{what:12}{shown:>18}")
+    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MiB")
     print({name: f"{1 / value:,.0f} rows/s" for name, value in feed(data, clock).items()})
-
-
-if __name__ == "__main__":
-    main()

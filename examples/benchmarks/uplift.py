@@ -3,8 +3,8 @@
 Logistic regression (one-hot) and LightGBM (categories and out-of-fold target statistics), each
 without crosses, with 20 discovered ones, and with 20 random ones of the same orders:
 
-    python examples/benchmarks/uplift.py flights --estimators PROFIT --seeds 0 1 2
-    python examples/benchmarks/uplift.py amazon adult frappe --data DIR
+    python examples/benchmarks/bench.py uplift flights --estimators PROFIT --seeds 0 1 2
+    python examples/benchmarks/bench.py uplift amazon adult frappe --data DIR
 
 Flights are bundled; the other tables lie below --data or the folder named by SPARSECTR_DATA, in the
 forms described in ``suite/datasets.py``. The validation part stops the training early and chooses
@@ -12,7 +12,6 @@ the penalty of the logistic regression. Prints a line per fit and the means over
 LightGBM.
 """
 
-import argparse
 import os
 import time
 from pathlib import Path
@@ -129,7 +128,7 @@ def measure(models, table, parts, crosses, name, seed):
     return rows
 
 
-def run(models, table, parts, names, seed):
+def measure_crosses(models, table, parts, names, seed):
     """Measure without crosses, and for each estimator with its crosses and random ones."""
     (X, y), (X_val, y_val), _ = parts
     results = measure(models, table, parts, RandomCrosses().fit(X, y), "none", seed)
@@ -146,25 +145,23 @@ def run(models, table, parts, names, seed):
     return results
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def add_arguments(parser):
     parser.add_argument("tables", nargs="+", choices=SOURCES)
     parser.add_argument("--data", type=Path, default=os.environ.get("SPARSECTR_DATA"))
+    parser.add_argument("--n-rows", type=int, help="use the first rows only, for a trial")
     parser.add_argument("--estimators", nargs="+", choices=ESTIMATORS, default=list(ESTIMATORS))
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    arguments = parser.parse_args()
+
+
+def run(arguments):
     if arguments.data is None and set(arguments.tables) != {"flights"}:
-        parser.error("pass --data or set SPARSECTR_DATA")
+        raise SystemExit("pass --data or set SPARSECTR_DATA")
     folder = Path(arguments.data or ".")
     results = []
     for table in arguments.tables:
         for seed in arguments.seeds:
-            parts = load_parts(table, folder, seed)
-            results += run(arguments.models, table, parts, arguments.estimators, seed)
+            parts = load_parts(table, folder, seed, arguments.n_rows)
+            results += measure_crosses(arguments.models, table, parts, arguments.estimators, seed)
     groups = pd.DataFrame(results).groupby(["table", "model", "crosses"], sort=False)
     print(groups.mean().drop(columns="seed").round(4))
-
-
-if __name__ == "__main__":
-    main()

@@ -33,7 +33,8 @@ of tables, and `--models`, choose some rows. This one adds rows, skips those tha
 writes the page:
 
 ```
-python -m nox -s bench -- flights amazon adult frappe ml1m --data DIR --seeds 0 1 2
+python -m nox -s bench -- run flights amazon adult frappe ml1m --data DIR --seeds 0 1 2
+python -m nox -s bench -- render
 ```
 
 `DIR` is where downloaded data lie. Amazon Employee Access has to be put there by hand, see

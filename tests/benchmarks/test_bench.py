@@ -1,0 +1,96 @@
+"""The commands of the benchmarks."""
+
+import ast
+import sys
+import tomllib
+from pathlib import Path
+
+import bench
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "examples" / "benchmarks"
+GROUPS = ["bench", "suite"]  # of the nox sessions that run the benchmarks
+OF_SUITE = ["run", "tune", "render", "reproduce", "paper", "suite"]
+# Where a package is imported by another name than it is installed by.
+DISTRIBUTIONS = {
+    "deepctr_torch": "deepctr-torch",
+    "interpret": "interpret-core",
+    "sklearn": "scikit-learn",
+}
+
+
+def imported_packages(tree):
+    """Yield the top-level packages that a module imports, by statement or by `importlib`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module.split(".")[0]
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "import_module":
+            names = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
+            yield from (name.split(".")[0] for name in names)
+
+
+def requirements(groups, name):
+    """Return the packages of a dependency group, with those of the groups that it includes."""
+    found = set()
+    for line in groups[name]:
+        if isinstance(line, str):
+            found.add(Requirement(line).name)
+        else:
+            found |= requirements(groups, line["include-group"])
+    return found
+
+
+def test_everything_imported_is_in_a_group_that_nox_installs():
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    groups = groups["dependency-groups"]
+    installed = set().union(*(requirements(groups, name) for name in GROUPS))
+    ours = {path.stem for path in FOLDER.glob("*.py")} | {"suite", "sparsectr"}
+    missing = {}
+    for path in FOLDER.rglob("*.py"):
+        packages = set(imported_packages(ast.parse(path.read_text(encoding="utf-8"))))
+        packages -= ours | set(sys.stdlib_module_names)
+        found = {DISTRIBUTIONS.get(name, name) for name in packages}
+        if found - installed:
+            missing[path.name] = found - installed
+    assert not missing
+
+
+@pytest.mark.parametrize("command", [*OF_SUITE, *bench.MEASUREMENTS])
+def test_a_page_refers_to_every_command(command):
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
+    text = " ".join(" ".join(page.read_text(encoding="utf-8").split()) for page in pages)
+    ways = ("bench.py", "nox -s bench --", "nox -s")
+    assert any(f"{way} {command} " in text or f"{way} {command}`" in text for way in ways)
+
+
+def test_every_module_is_a_command_or_imported_by_one():
+    modules = {path.stem: path for path in FOLDER.glob("*.py")}
+    used = {"bench", *bench.MEASUREMENTS}
+    assert used <= set(modules)
+    for name in sorted(used):
+        tree = ast.parse(modules[name].read_text(encoding="utf-8"))
+        used |= set(imported_packages(tree)) & set(modules)
+    assert used == set(modules)
+
+
+def test_no_command_is_hidden_behind_another():
+    with pytest.raises(SystemExit):
+        bench.main(["speeds"])
+    with pytest.raises(SystemExit):
+        bench.main(["render", "--seeds", "0"])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["encoding", "--rows", "200", "--rounds", "1", "--dtype", "object"],
+        ["variants", "flights", "--n-rows", "400", "--seeds", "0", "--models", "LR"],
+    ],
+)
+def test_a_command_prints_its_figures(words, capsys):
+    assert bench.main(words) == 0
+    assert "AUC" in (shown := capsys.readouterr().out) or "rows/s" in shown

@@ -28,6 +28,8 @@ from sparsectr.kernels.threads import with_one_torch_thread
 from sparsectr.metrics import validation_values
 from sparsectr.parameters import ParameterCheck, reported_as
 from sparsectr.persistence import find_device, usable_device
+from sparsectr.rows.labelled import PIECE_ROWS, LabelledRows
+from sparsectr.rows.memory import MemoryRows
 from sparsectr.targets import (
     as_labels,
     balance,
@@ -37,7 +39,6 @@ from sparsectr.targets import (
     settle_classes,
     split_rows,
 )
-from sparsectr.training.batches import PIECE_ROWS, LabelledRows
 from sparsectr.training.intercept import fit_intercept
 from sparsectr.training.loop import EpochRecord, Schedule
 from sparsectr.training.memory import within_memory
@@ -407,7 +408,7 @@ class BaseInteractionClassifier(
         if one_epoch:
             # Chunks come one after another, and nobody looks between them.
             seed = task.new_generator().initial_seed()
-            self._measure_later(net, train.codes, task.new_generator(), seed)
+            self._measure_later(net, train, task.new_generator(), seed)
         else:
             self._measure_now(net, train, task.new_generator())
 
@@ -512,7 +513,7 @@ class BaseInteractionClassifier(
         weights = balance(weights, factors[numbers], weights_name)
         dtype = torch.float32 if len(self.classes_) == 2 else torch.int64
         rows = LabelledRows(
-            codes,
+            MemoryRows(codes),
             torch.from_numpy(numbers).to(codes.device, dtype),
             torch.from_numpy(weights).to(codes.device, torch.float32),
         )

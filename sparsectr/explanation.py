@@ -21,14 +21,14 @@ from sparsectr.interactions.interaction import Interaction
 from sparsectr.kernels.threads import with_one_torch_thread
 from sparsectr.parameters import check_integer, describe
 from sparsectr.persistence import NetStorageMixin
-from sparsectr.training.batches import LabelledRows
+from sparsectr.rows.labelled import LabelledRows
+from sparsectr.rows.sample import RowSample
 from sparsectr.training.packing import (
     count_remembered,
     pack_combinations,
     unpack_combinations,
 )
 from sparsectr.training.prediction import predict_logits
-from sparsectr.training.row_sample import RowSample
 from sparsectr.training.strengths import (
     ROUNDING,
     CrossNet,
@@ -110,12 +110,11 @@ class ExplanationMixin(NetStorageMixin):
     @with_one_torch_thread()
     def _measure_now(self, net: nn.Module, rows: LabelledRows, generator: torch.Generator) -> None:
         """Measure the crosses of a net on a random sample of rows."""
-        order = torch.randperm(len(rows), generator=generator, device=rows.device)
-        codes = rows.take(order[:STRENGTH_ROWS]).codes
-        self._measures = self._measure_crosses(net, codes, generator)
+        sample = rows.sample(STRENGTH_ROWS, generator)
+        self._measures = self._measure_crosses(net, sample.codes, generator)
 
     def _measure_later(
-        self, net: nn.Module, codes: Tensor, generator: torch.Generator, seed: int
+        self, net: nn.Module, rows: LabelledRows, generator: torch.Generator, seed: int
     ) -> None:
         """Measure the crosses of a net when they are first asked for.
 
@@ -125,7 +124,7 @@ class ExplanationMixin(NetStorageMixin):
         ----------
         net : nn.Module
             The trained net; its weights must not change any more.
-        codes : Tensor of shape (n, F)
+        rows : LabelledRows
             The rows of this call.
         generator : torch.Generator
             Source of the sample.
@@ -136,8 +135,8 @@ class ExplanationMixin(NetStorageMixin):
         sample = past.sample if isinstance(past, _Unmeasured) else RowSample(STRENGTH_ROWS)
         # As it is now: parameters may change before somebody asks.
         frozen = sibling(self, vars(self) | {"_measures": {}})
-        measure = partial(frozen._measure_from_seed, net, seed, codes.device)
-        self._measures = _Unmeasured(measure, sample.add(codes, generator))
+        measure = partial(frozen._measure_from_seed, net, seed, rows.device)
+        self._measures = _Unmeasured(measure, sample.add(rows, generator))
 
     def _measure_from_seed(
         self, net: nn.Module, seed: int, device: torch.device, codes: Tensor

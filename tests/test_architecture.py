@@ -20,8 +20,9 @@ MODULE_CLASS_ARGUMENTS = 6
 # Layer -> the other layers it may import. A layer is a folder or a module beside base.py.
 LAYERS = {
     "kernels": set(),
+    "rows": set(),
     "nn": {"kernels"},
-    "training": {"nn", "kernels"},
+    "training": {"nn", "kernels", "rows"},
     # How every estimator fits: as a whole or not at all.
     "drafts": set(),
     # Warnings of our own, and where they point.
@@ -43,6 +44,7 @@ LAYERS = {
         "drafts",
         "encoding",
         "kernels",
+        "rows",
         "training",
         "interactions",
         "parameters",
@@ -52,6 +54,7 @@ LAYERS = {
     "base": {
         "drafts",
         "kernels",
+        "rows",
         "encoding",
         "training",
         "interactions",
@@ -71,6 +74,7 @@ LAYERS = {
         "kernels",
         "nn",
         "parameters",
+        "rows",
         "training",
     },
 }
@@ -80,11 +84,11 @@ FUSED = {
     "sparsectr/kernels/cpu/": {"numba", "llvmlite"},
     "sparsectr/kernels/gpu/": {"triton"},
 }
-TORCH_ONLY = {"kernels", "nn", "training"}
+TORCH_ONLY = {"kernels", "nn", "rows", "training"}
 # In the folder of a method, what alone knows scikit-learn, pandas and the estimator contract. The
 # rest is torch, and imports what a net and its training are made of.
 CLASSIFIER = "classifier"
-BELOW_CLASSIFIER = {"nn", "training", "kernels"}
+BELOW_CLASSIFIER = {"nn", "training", "kernels", "rows"}
 WITHOUT_TORCH = {
     "encoding",
     "interactions",
@@ -424,7 +428,10 @@ CLEAN = {
         "class Part: pass\n"
     ),
     "sparsectr/nn/mlp.py": "from torch import nn\nclass MLP(nn.Module): pass\n",
-    "sparsectr/training/loop.py": "from sparsectr.nn.mlp import MLP\n",
+    "sparsectr/rows/orders.py": "import torch\n",
+    "sparsectr/training/loop.py": (
+        "from sparsectr.nn.mlp import MLP\nfrom sparsectr.rows.orders import shuffle\n"
+    ),
 }
 
 
@@ -442,6 +449,9 @@ def test_checker_accepts_a_clean_package():
         ("kernels/cpu/x.py", "import numba\nimport pandas", 2, "not pandas"),
         ("kernels/x.py", "from sparsectr.nn.mlp import MLP", 1, "kernels must not import nn"),
         ("nn/x.py", "import sparsectr.training.loop", 1, "nn must not import training"),
+        ("rows/x.py", "import pandas", 1, "rows may use torch and numpy only, not pandas"),
+        ("rows/x.py", "import sparsectr.training.loop", 1, "rows must not import training"),
+        ("nn/x.py", "import sparsectr.rows.orders", 1, "nn must not import rows"),
         ("training/x.py", "from sparsectr.nn import mlp\nimport sparsectr.base", 2, "import base"),
         ("base.py", "from sparsectr.methods import b", 1, "base must not import methods"),
         ("methods/b.py", "from sparsectr.methods.a import ANet", 1, "must not import another"),

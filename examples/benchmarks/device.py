@@ -22,7 +22,7 @@ from speed import SHAPES, fastest_epochs, make_table
 
 from sparsectr import DynIntClassifier, OptFeatureClassifier, ProfitClassifier
 from sparsectr.methods.dynint.net import VARIANTS, DynIntConfig, DynIntNet
-from sparsectr.training.batches import LabelledRows
+from sparsectr.rows.labelled import Batch
 from sparsectr.training.recording import WARM_UP_CALLS
 
 EMBEDDING_DIM = 16
@@ -70,7 +70,7 @@ def compute_gradients(net, codes, labels, device, dtype):
     """Return the loss and all gradients of a copy of the net on a device."""
     net = copy.deepcopy(net).to(device, dtype)
     labels = labels.to(device, dtype)
-    rows = LabelledRows(codes.to(device), labels, torch.ones_like(labels))
+    rows = Batch(codes.to(device), labels, torch.ones_like(labels))
     loss = net.loss(rows)
     loss.backward()
     gradients = [p.grad.to_dense() if p.grad.is_sparse else p.grad for p in net.parameters()]

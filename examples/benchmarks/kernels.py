@@ -35,7 +35,7 @@ from sparsectr.methods.profit.search_net import CrossSearchNet
 from sparsectr.methods.profit.search_spaces import SymmetricSpace
 from sparsectr.methods.profit.symmetric import symmetric_sums
 from sparsectr.nn.cross_products import WeightedCrosses
-from sparsectr.training.batches import LabelledRows
+from sparsectr.rows.labelled import Batch
 from sparsectr.training.optimizers import make_optimizers, set_batch_rows
 
 B, F, D, V = 4096, 39, 16, 1_000_000
@@ -64,7 +64,7 @@ def make_cases():
     torch.nn.init.normal_(crosses.weight, generator=generator)
     product = 2 * B * D * F * F  # one layer
     ranks = np.minimum(np.random.default_rng(0).zipf(1.1, (B, F)), V // F) - 1
-    rows = LabelledRows(torch.from_numpy(ranks.astype(np.int32)), torch.ones(B), torch.ones(B))
+    rows = Batch(torch.from_numpy(ranks.astype(np.int32)), torch.ones(B), torch.ones(B))
     sizes = [V // F] * F
     pin = DynIntNet(sizes, D, 1, DynIntConfig(n_layers=3))
     search = CrossSearchNet(sizes, D, 1, SymmetricSpace(F, 3, 8))
@@ -263,7 +263,7 @@ def measure_limits(n_rounds):
     ranks = np.minimum(rng.zipf(1.1, (N_BATCHES, B, F)), V // F) - 1
     targets = rng.integers(2, size=(N_BATCHES, B))
     batches = [
-        LabelledRows(torch.from_numpy(c), torch.from_numpy(y), torch.ones(B))
+        Batch(torch.from_numpy(c), torch.from_numpy(y), torch.ones(B))
         for c, y in zip(ranks.astype(np.int32), targets.astype(np.float32), strict=True)
     ]
     distinct = torch.from_numpy((ranks[0] + np.arange(F) * (V // F)).ravel()).unique()

@@ -41,7 +41,8 @@ from sparsectr import DynIntClassifier, FieldEncoder
 from sparsectr.methods.dynint.net import DynIntConfig, DynIntNet
 from sparsectr.methods.profit.search_net import CrossSearchNet
 from sparsectr.methods.profit.search_spaces import SymmetricSpace, make_space
-from sparsectr.training.batches import LabelledRows
+from sparsectr.rows.labelled import Batch, LabelledRows
+from sparsectr.rows.memory import MemoryRows
 from sparsectr.training.descent import descend
 from sparsectr.training.optimizers import make_optimizers
 from sparsectr.training.prior import add_embedding_prior
@@ -110,7 +111,7 @@ class Steps:
         clock = time.process_time if self.n_threads == 1 else time.perf_counter
         started = clock()
         for codes, targets in zip(self.codes, self.targets, strict=True):
-            loss = self.net.loss(LabelledRows(codes, targets, self.weights), **self.options)
+            loss = self.net.loss(Batch(codes, targets, self.weights), **self.options)
             descend(loss, self.optimizers, len(codes))
         return 1e3 * (clock() - started) / N_STEPS
 
@@ -193,7 +194,7 @@ class Training:
         uniform = torch.rand((n_rows, N_FIELDS), generator=generator, dtype=torch.float64)
         codes = (size**uniform - 1).int().clamp_(max=size - 1)  # frequencies like 1 / rank
         targets = torch.randint(2, (n_rows,), generator=generator).float()
-        self.rows = LabelledRows(codes, targets, torch.ones(n_rows))
+        self.rows = LabelledRows(MemoryRows(codes), targets, torch.ones(n_rows))
         self.net = DynIntNet([size] * N_FIELDS, D, 1, DynIntConfig(n_layers=3))
         self.net.reset_parameters(generator)
         table = self.net.embedding.weight

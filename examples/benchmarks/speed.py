@@ -24,7 +24,9 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from sparsectr import DynIntClassifier, OptFeatureClassifier, ProfitClassifier
 from sparsectr.kernels.fused import fused_kernels
-from sparsectr.training.batches import LabelledRows, shuffled_batches
+from sparsectr.rows.labelled import LabelledRows
+from sparsectr.rows.memory import MemoryRows
+from sparsectr.rows.orders import shuffled_batches
 from sparsectr.training.prediction import predict_logits
 
 # Number of fields, of rows of the table, and the Zipf exponent of the values of a field.
@@ -168,7 +170,7 @@ def measure_side(side, data, clock):
 def feed(data, clock):
     """Return the seconds per row of feeding batches: ours, and a DataLoader's."""
     codes, labels = torch.from_numpy(data.codes), torch.from_numpy(data.labels).float()
-    rows = LabelledRows(codes, labels, torch.ones(len(labels)))
+    rows = LabelledRows(MemoryRows(codes), labels, torch.ones(len(labels)))
     generator = torch.Generator().manual_seed(0)
 
     def ours():

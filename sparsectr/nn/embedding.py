@@ -65,30 +65,6 @@ class FieldEmbedding(nn.Module):
             look_up(self.weight, rows) if self.sparse else functional.embedding(rows, self.weight)
         )
 
-    def count_codes(self, codes: Tensor, weights: Tensor | None = None) -> Tensor:
-        """Count how often every row of the table is used.
-
-        Parameters
-        ----------
-        codes : Tensor of shape (n, F)
-            Codes.
-        weights : Tensor of shape (n,), optional
-            What a row of codes counts for; 1 by default.
-
-        Returns
-        -------
-        Tensor of shape (V,), int64, with weights float64
-        """
-        dtype = torch.int64 if weights is None else torch.float64
-        # Summed in float64: float32 stops counting at 2**24.
-        weights = None if weights is None else weights.double()
-        counts = torch.zeros(self.weight.shape[0], dtype=dtype, device=codes.device)
-        for column, offset, size in zip(
-            codes.unbind(1), self.offsets.tolist(), self.vocabulary_sizes, strict=True
-        ):
-            counts[offset : offset + size] = torch.bincount(column, weights, minlength=size)
-        return counts
-
     def past_counts(self) -> Tensor:
         """Return how often earlier trainings have seen every row; shape (V,), float64."""
         return self.root_counts.double().square()
@@ -130,7 +106,7 @@ class FieldEmbedding(nn.Module):
         ----------
         counts : Tensor of shape (V,)
             Number (or summed weight) of the training rows of every row of the table, those of
-            earlier trainings included; see `count_codes` and `past_counts`.
+            earlier trainings included; see `past_counts`.
         rows : Tensor of shape (m,), optional
             Only these of them are filled, as `untrained_rows` returns them; by default all.
         """

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sparsectr.training.batches import LabelledRows
+from sparsectr.rows.labelled import Batch, LabelledRows
 from sparsectr.training.prediction import predict_logits
 
 Array = NDArray[np.float64]
@@ -55,7 +55,7 @@ def fit_intercept(net: nn.Module, rows: LabelledRows, generator: torch.Generator
         Source of the sample of rows, if there are too many.
     """
     sample = _sample_rows(rows, generator)
-    targets = sample.class_numbers()
+    targets = sample.targets.cpu().numpy().astype(np.int64)
     weights = sample.weights.double().cpu().numpy()
     shift = best_shift(predict_logits(net, sample.codes), targets, weights)
     intercept = cast(InterceptNet, net).intercept
@@ -125,10 +125,10 @@ def best_shift(logits: Array, targets: NDArray[np.int64], weights: Array) -> Arr
     return shift
 
 
-def _sample_rows(rows: LabelledRows, generator: torch.Generator) -> LabelledRows:
+def _sample_rows(rows: LabelledRows, generator: torch.Generator) -> Batch:
     """Draw as many rows of every class as are affordable; their weights sum to the class's."""
     if len(rows) <= INTERCEPT_ROWS:
-        return rows
+        return next(rows.pieces(len(rows)))
     order = torch.randperm(len(rows), generator=generator, device=generator.device)
     targets = rows.targets[order]
     classes = targets.unique()
@@ -143,4 +143,4 @@ def _sample_rows(rows: LabelledRows, generator: torch.Generator) -> LabelledRows
         scales.append(scale.expand(len(taken)))
     sample = rows.take(torch.cat(drawn))
     weights = (sample.weights * torch.cat(scales)).to(sample.weights)
-    return LabelledRows(sample.codes, sample.targets, weights)
+    return Batch(sample.codes, sample.targets, weights)

@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 
 from sparsectr.kernels.memory import reused_memory
 from sparsectr.kernels.threads import one_torch_thread
-from sparsectr.training.batches import shuffled_batches
+from sparsectr.rows.orders import shuffled_batches
 from sparsectr.training.recording import RecordedStep, Step
 
 EpochRecord = dict[str, Any]

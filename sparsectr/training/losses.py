@@ -4,10 +4,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from sparsectr.kernels.fused import fused
-from sparsectr.training.batches import LabelledRows
+from sparsectr.rows.labelled import Batch, LabelledRows
 
 
-def log_loss(logits: Tensor, rows: LabelledRows) -> Tensor:
+def log_loss(logits: Tensor, rows: Batch | LabelledRows) -> Tensor:
     """Compute the weighted mean log loss of a batch.
 
     The sum of the weighted losses is divided by the number of rows, not by the sum of
@@ -18,7 +18,7 @@ def log_loss(logits: Tensor, rows: LabelledRows) -> Tensor:
     ----------
     logits : Tensor of shape (B, K)
         One log-odds per row (K = 1) or one logit per class.
-    rows : LabelledRows
+    rows : Batch or LabelledRows
         The B rows that the logits belong to.
 
     Returns

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from sparsectr.kernels.threads import one_torch_thread, run_parts
-from sparsectr.training.batches import LabelledRows
+from sparsectr.rows.labelled import LabelledRows
 
 # Rows per forward pass, on a CPU and elsewhere. Matrix products round differently for different
 # numbers of rows, so every pass has exactly as many, the last one filled up: a row then gets the

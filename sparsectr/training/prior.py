@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from sparsectr.nn.embedding import FieldEmbedding
-from sparsectr.training.batches import LabelledRows
+from sparsectr.rows.labelled import LabelledRows
 from sparsectr.training.optimizers.per_parameter import PerParameterOptimizer
 
 # Below an MLP: so much for each row that a value has on average, up to a most. For a plain
@@ -80,14 +80,14 @@ def automatic_l2(table: FieldEmbedding, rows: LabelledRows, hidden_units: Sequen
 
 def _rows_per_lookup(table: FieldEmbedding, rows: LabelledRows) -> Tensor:
     """Return n / c_v for every row v of the table, shape (V,), float32."""
-    shares = len(rows) / rows.count(table).clamp(min=1).to(torch.float32)
+    shares = len(rows) / rows.count(table.vocabulary_sizes).clamp(min=1).to(torch.float32)
     past = table.past_counts().to(shares.device)
     first_field = past[: table.vocabulary_sizes[0]]
     n_past = first_field.sum()  # every row has one value of the first field
     if not n_past:
         return shares
-    # The past is known as summed weights of rows: the present is put beside it in the same coin.
-    counts = rows.count(table, weighted=True)
+    # Past counts are sums of sample weights, so current counts are weighted, too.
+    counts = rows.count(table.vocabulary_sizes, weighted=True)
     n_rows = rows.weights.double().sum()
     growth = (1 + n_past / n_rows) * counts / (past + counts).clamp(min=1e-30)
     return shares * growth.to(shares.dtype)

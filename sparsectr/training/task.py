@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from sparsectr.nn.embedding import FieldEmbedding
-from sparsectr.training.batches import LabelledRows
+from sparsectr.rows.labelled import LabelledRows
 from sparsectr.training.loop import EpochRecord, Evaluate, Reporter, Schedule, run_epochs
 from sparsectr.training.recording import Step
 
@@ -137,7 +137,8 @@ class TrainingTask:
         met = [rows for rows in (self.validation, self.set_apart) if rows is not None]
         needed = [
             table.untrained_rows(
-                counts, sum((rows.count(table) for rows in met), torch.zeros_like(counts))
+                counts,
+                sum((rows.count(table.vocabulary_sizes) for rows in met), torch.zeros_like(counts)),
             )
             for table, counts in fillers
         ]
@@ -177,5 +178,5 @@ class TrainingTask:
         """Pair every embedding table of a net with the training counts of its rows."""
         for module in net.modules():
             if isinstance(module, FieldEmbedding):
-                counts = self.train.count(module, weighted=True)
+                counts = self.train.count(module.vocabulary_sizes, weighted=True)
                 yield module, module.past_counts().to(counts.device) + counts

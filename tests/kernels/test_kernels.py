@@ -20,7 +20,7 @@ from sparsectr.methods.profit.net import ProfitConfig, ProfitNet
 from sparsectr.methods.profit.search_net import CrossSearchNet
 from sparsectr.methods.profit.search_spaces import SymmetricSpace
 from sparsectr.nn.cross_products import CrossProducts
-from sparsectr.training.batches import LabelledRows
+from sparsectr.rows.labelled import Batch
 
 SIZES = [5, 7, 3, 4]
 N_ROWS = 70
@@ -32,10 +32,10 @@ def draw(*shape: int) -> Tensor:
     return torch.randn(shape, generator=generator)
 
 
-def draw_rows() -> LabelledRows:
+def draw_rows() -> Batch:
     codes = [torch.randint(size, (N_ROWS,), generator=generator) for size in SIZES]
     targets, weights = torch.rand((2, N_ROWS), generator=generator)
-    return LabelledRows(torch.stack(codes, 1).int(), (targets < 0.4).float(), 2 * weights)
+    return Batch(torch.stack(codes, 1).int(), (targets < 0.4).float(), 2 * weights)
 
 
 def initialised(net: nn.Module) -> Any:

@@ -6,6 +6,7 @@ import torch
 from sparsectr.nn.embedding import FieldEmbedding
 
 SIZES = (3, 4)
+COUNTS = [1, 0, 3, 0, 0, 2, 2]  # of CODES
 CODES = torch.tensor([[0, 2], [2, 2], [2, 3], [2, 3]], dtype=torch.int32)
 
 
@@ -40,15 +41,9 @@ def test_no_global_random_state_is_used():
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
-def test_counts(table):
-    assert table.count_codes(CODES).tolist() == [1, 0, 3, 0, 0, 2, 2]
-    weights = torch.tensor([0.5, 1.0, 2.0, 0.0])
-    assert table.count_codes(CODES, weights).tolist() == [0.5, 0, 3, 0, 0, 1.5, 2]
-
-
 def test_rows_without_a_count_take_the_weighted_mean_of_their_field(table):
     before = table.weight.detach().clone()
-    table.fill_untrained(table.count_codes(CODES))
+    table.fill_untrained(torch.tensor(COUNTS))
     after = table.weight.detach()
     trained = [0, 2, 5, 6]
     assert torch.equal(after[trained], before[trained])
@@ -59,9 +54,9 @@ def test_rows_without_a_count_take_the_weighted_mean_of_their_field(table):
 
 def test_only_some_rows_without_a_count_are_filled(table):
     before = table.weight.detach().clone()
-    counts = table.count_codes(CODES)
+    counts = torch.tensor(COUNTS)
     assert table.untrained_rows(counts).tolist() == [1, 3, 4]
-    used = table.count_codes(torch.tensor([[0, 0], [0, 1]], dtype=torch.int32))
+    used = torch.tensor([2, 0, 0, 1, 1, 0, 0])
     rows = table.untrained_rows(counts, used)
     assert rows.tolist() == [3, 4]
     table.fill_untrained(counts, rows[1:])

@@ -7,8 +7,9 @@ from scipy.optimize import minimize
 from scipy.special import expit, log_softmax, softmax
 from torch import nn
 
+from sparsectr.rows.labelled import LabelledRows
+from sparsectr.rows.memory import MemoryRows
 from sparsectr.training import intercept
-from sparsectr.training.batches import LabelledRows
 from sparsectr.training.intercept import best_shift, fit_intercept
 
 
@@ -99,7 +100,7 @@ def test_too_many_rows_are_drawn_by_class(monkeypatch):
     targets = rng.random(40_000) < 0.01
     weights = rng.exponential(size=40_000)
     rows = LabelledRows(
-        torch.tensor(codes, dtype=torch.int32),
+        MemoryRows(torch.tensor(codes, dtype=torch.int32)),
         torch.tensor(targets, dtype=torch.float32),
         torch.tensor(weights / weights.mean(), dtype=torch.float32),
     )
@@ -108,5 +109,5 @@ def test_too_many_rows_are_drawn_by_class(monkeypatch):
     net.register_forward_pre_hook(lambda _, codes: seen.append(len(codes[0])))
     fit_intercept(net, rows, torch.Generator().manual_seed(0))
     assert sum(seen) <= 4_000  # all 400 of the rare class, 2,000 of the other one
-    means = expit(net(rows.codes).detach().numpy())[:, 0]
+    means = expit(net(torch.tensor(codes)).detach().numpy())[:, 0]
     assert weights @ means == pytest.approx(weights @ targets, rel=0.05)

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from sparsectr.training.batches import LabelledRows
+from sparsectr.rows.labelled import Batch
 from sparsectr.training.losses import log_loss
 
 
 def make_rows(targets, weights):
-    return LabelledRows(torch.zeros(len(targets), 1, dtype=torch.int32), targets, weights)
+    return Batch(torch.zeros(len(targets), 1, dtype=torch.int32), targets, weights)
 
 
 def test_binary_and_two_class_losses_are_minus_log_probability():

@@ -11,7 +11,8 @@ from torch import nn
 
 from sparsectr import DynIntClassifier, OptFeatureClassifier, ProfitClassifier
 from sparsectr.kernels.fused import fused_kernels
-from sparsectr.training.batches import LabelledRows
+from sparsectr.rows.labelled import LabelledRows
+from sparsectr.rows.memory import MemoryRows
 from sparsectr.training.prediction import (
     BATCHES_AT_ONCE,
     CPU_BATCH,
@@ -85,14 +86,16 @@ class Scaled(nn.Module):
 def test_a_few_rows_tell_whether_a_net_is_saturated(factor, expected, monkeypatch):
     n = 10 * SATURATION_ROWS
     codes, numbers = torch.ones(2 * n, 3, dtype=torch.int32), torch.arange(n)
-    rows = LabelledRows(codes, torch.zeros(n), torch.ones(n), numbers)
+    rows = LabelledRows(MemoryRows(codes), torch.zeros(n), torch.ones(n), numbers)
     # The codes of all rows would be a copy as large as the table.
+    taken = []
+    take = MemoryRows.take
     monkeypatch.setattr(
-        LabelledRows, "codes", property(lambda rows: rows.all_codes if len(rows) < n else None)
+        MemoryRows, "take", lambda s, rows: taken.append(len(rows)) or take(s, rows)
     )
     net = Scaled(factor)
     assert is_saturated(net, rows) == expected
-    assert net.n_rows == SATURATION_ROWS
+    assert taken == [net.n_rows] == [SATURATION_ROWS]
 
 
 def test_extreme_logits_do_not_overflow():

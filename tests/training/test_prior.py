@@ -5,7 +5,9 @@ import torch
 
 from sparsectr.kernels.rows import decay_lookups
 from sparsectr.nn.embedding import FieldEmbedding
-from sparsectr.training.batches import LabelledRows, shuffled_batches
+from sparsectr.rows.labelled import LabelledRows, count_codes
+from sparsectr.rows.memory import MemoryRows
+from sparsectr.rows.orders import shuffled_batches
 from sparsectr.training.descent import descend
 from sparsectr.training.optimizers import make_optimizers
 from sparsectr.training.optimizers.per_parameter import PerParameterOptimizer
@@ -16,7 +18,7 @@ L2 = 0.3
 
 def labelled(codes, weights=None):
     weights = torch.ones(len(codes)) if weights is None else weights
-    return LabelledRows(codes, torch.zeros(len(codes)), weights)
+    return LabelledRows(MemoryRows(codes), torch.zeros(len(codes)), weights)
 
 
 class Recorder(PerParameterOptimizer):
@@ -53,7 +55,7 @@ def test_gradient_over_an_epoch_is_l2_times_the_used_rows(case, batch_size):
     for rows in shuffled_batches(len(codes), batch_size, generator):
         optimizer.zero_grad()
         descend(0 * table(codes[rows]).sum(), [optimizer], len(rows))
-    used = (table.count_codes(codes) > 0)[:, None]
+    used = (count_codes(codes, table.vocabulary_sizes) > 0)[:, None]
     expected = L2 * table.weight.detach() * used
     torch.testing.assert_close(optimizer.total, expected, rtol=1e-6, atol=0)
 
@@ -73,7 +75,7 @@ def test_earlier_rows_count(case, weighted):
     table, codes, generator = case
     weights = torch.rand(60, generator=generator) + 0.5 if weighted else torch.ones(60)
     first, second = slice(0, 40), slice(40, 60)
-    past = table.count_codes(codes[first], weights[first])
+    past = count_codes(codes[first], table.vocabulary_sizes, weights[first])
     table.keep_counts(past)
     optimizer = Recorder(table.weight, 20)
     add_embedding_prior([optimizer], table, labelled(codes[second], weights[second]), L2)
@@ -81,7 +83,7 @@ def test_earlier_rows_count(case, weighted):
         optimizer.zero_grad()
         descend(0 * table(codes[second][rows]).sum(), [optimizer], len(rows))
     # Of the penalty on all rows so far, times their number, a value pays what it has new of rows.
-    counts = table.count_codes(codes[second], weights[second])
+    counts = count_codes(codes[second], table.vocabulary_sizes, weights[second])
     n_rows = weights.sum() / weights[second].sum()
     expected = n_rows * (counts / (past + counts).clamp(min=1e-9))[:, None] * L2
     # The past is kept in half precision.
@@ -97,8 +99,8 @@ def test_the_same_rows_again_pay_the_same(case):
         (optimizer,) = make_optimizers([table.weight], [], "adam", learning_rate=0.1)
         add_embedding_prior([optimizer], table, labelled(codes), L2)
         decays.append(optimizer.lookup_decay[table.weight])
-        table.keep_counts(table.past_counts() + table.count_codes(codes))
-    used = table.count_codes(codes) > 0
+        table.keep_counts(table.past_counts() + count_codes(codes, table.vocabulary_sizes))
+    used = count_codes(codes, table.vocabulary_sizes) > 0
     torch.testing.assert_close(decays[1][used], decays[0][used], rtol=2e-3, atol=0)
 
 
@@ -108,7 +110,7 @@ def test_optimizers_follow_the_gradient_of_the_penalty(case, kind):
     prior, plain = (FieldEmbedding(table.vocabulary_sizes, 4).double() for _ in range(2))
     for other in (prior, plain):
         other.weight.data.copy_(table.weight.data)
-    shares = len(codes) / table.count_codes(codes).clamp(min=1)
+    shares = len(codes) / count_codes(codes, table.vocabulary_sizes).clamp(min=1)
     for net, penalised in ((prior, True), (plain, False)):
         optimizers = make_optimizers([net.weight], [], kind, learning_rate=0.1)
         if penalised:
@@ -136,7 +138,7 @@ def test_automatic_weight_follows_the_rows_of_a_value(n_rows, expected):
 def test_automatic_weight_counts_earlier_rows():
     rows, table = labelled(torch.zeros(29, 3, dtype=torch.int32)), FieldEmbedding((3, 20, 6), 4)
     assert automatic_l2(table, rows, (8,)) == pytest.approx(1.5e-4)
-    table.keep_counts(table.count_codes(rows.codes))
+    table.keep_counts(rows.count(table.vocabulary_sizes))
     assert automatic_l2(table, rows, (8,)) == pytest.approx(3e-4, rel=2e-3)  # of half precision
 
 

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from sparsectr.nn.embedding import FieldEmbedding
-from sparsectr.training.batches import LabelledRows
+from sparsectr.rows.labelled import LabelledRows
+from sparsectr.rows.memory import MemoryRows
 from sparsectr.training.loop import Schedule
 from sparsectr.training.losses import log_loss
 from sparsectr.training.task import TrainingTask
@@ -30,7 +31,7 @@ def make_task(targets, weights=None, n_outputs=1, sizes=(5, 4)):
     weights = torch.ones(n_rows) if weights is None else torch.tensor(weights)
     targets = targets.float() if n_outputs == 1 else targets
     return TrainingTask(
-        train=LabelledRows(codes, targets, weights),
+        train=LabelledRows(MemoryRows(codes), targets, weights),
         validation=None,
         vocabulary_sizes=sizes,
         n_outputs=n_outputs,
@@ -41,9 +42,13 @@ def make_task(targets, weights=None, n_outputs=1, sizes=(5, 4)):
     )
 
 
+def in_memory(batch):
+    return LabelledRows(MemoryRows(batch.codes), batch.targets, batch.weights)
+
+
 def in_float64(rows):
     targets = rows.targets.double() if rows.targets.is_floating_point() else rows.targets
-    return LabelledRows(rows.codes, targets, rows.weights.double())
+    return LabelledRows(rows.source, targets, rows.weights.double())
 
 
 def test_generators_are_different_streams_and_come_again():
@@ -124,9 +129,9 @@ def test_run_fills_untrained_rows_before_validation():
         met.append(net.embedding.weight.detach().clone())
         return {"validation_log_loss": 1.0}
 
-    rows = task.train.take(torch.tensor([0, 1]))
-    rows.codes[:, 0] = torch.tensor([0, 1])
-    task = replace(task, evaluate=evaluate, validation=rows)
+    validation = in_memory(task.train.take(torch.tensor([0, 1])))
+    validation.source.codes[:, 0] = torch.tensor([0, 1])
+    task = replace(task, evaluate=evaluate, validation=validation)
     trained = net.embedding.weight.detach()[[2, 3, 4]].clone()
     task.run(net, no_step)
     assert torch.equal(net.embedding.weight[[2, 3, 4]], trained)
@@ -146,8 +151,8 @@ def test_validation_meets_its_own_values_filled_and_the_rest_waits_for_the_end()
             return False
 
     task = make_task([0, 1] * 6)
-    only_zero = task.train.take(torch.tensor([0]))
-    only_zero.codes[:, 0] = 0
+    only_zero = in_memory(task.train.take(torch.tensor([0])))
+    only_zero.source.codes[:, 0] = 0
     task = replace(
         task,
         validation=only_zero,
@@ -174,7 +179,7 @@ def test_a_search_meets_values_of_rows_set_apart_filled():
 
     task, away = make_task([0, 1] * 6).split_off(0.25)
     assert task.set_apart is away
-    away.all_codes[away.numbers, 0] = 1  # which no row of the weights has
+    away.source.codes[away.numbers, 0] = 1  # which no row of the weights has
     start = net.embedding.weight.detach().clone()
     replace(task, reporter=Copying()).run(net, no_step)
     assert torch.equal(met[0][0], start[0])
@@ -189,7 +194,7 @@ def test_rows_of_earlier_trainings_are_left_alone_and_counted():
     task.keep_counts(net)
     before = net.embedding.weight.detach().clone()
     # Only values 2 and 2 this time; 3 and 4 of field 0 and 3 of field 1 keep what they learnt.
-    task.train.codes.fill_(2)
+    task.train.source.codes.fill_(2)
     task.run(net, no_step)
     after = net.embedding.weight.detach()
     assert torch.equal(after[[2, 3, 4, 7, 8]], before[[2, 3, 4, 7, 8]])
@@ -203,5 +208,5 @@ def test_weights_count_as_rows_for_the_mean():
     make_task([0, 1, 0], [3.0, 1.0, 1.0]).run(nets[0], no_step)
     repeated = make_task([0, 1, 0])
     rows = torch.tensor([0, 0, 0, 1, 2])
-    replace(repeated, train=repeated.train.take(rows)).run(nets[1], no_step)
+    replace(repeated, train=repeated.train.select(rows)).run(nets[1], no_step)
     torch.testing.assert_close(nets[0].embedding.weight, nets[1].embedding.weight)

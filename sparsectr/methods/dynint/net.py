@@ -26,7 +26,7 @@ from sparsectr.methods.dynint.layers import (
 from sparsectr.nn.contributions import contributions_of
 from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.nn.linear import UndrawnLinear
-from sparsectr.training.batches import LabelledRows
+from sparsectr.rows.labelled import Batch
 from sparsectr.training.losses import log_loss
 from sparsectr.training.prediction import logits_in_batches
 
@@ -183,7 +183,7 @@ class DynIntNet(nn.Module):
         """Return the tensors of every gate network."""
         return [tuple(network.parameters()) for network in self.gates]
 
-    def loss(self, batch: LabelledRows, penalty: float = 0.0) -> Tensor:
+    def loss(self, batch: Batch, penalty: float = 0.0) -> Tensor:
         """Return the log loss of a batch plus ``penalty`` times the orthogonality penalty, ()."""
         if self.variant == "pin":
             return polynomial_loss(self, batch)
@@ -270,13 +270,13 @@ def _has_one_logit(net: DynIntNet, *_: object) -> bool:
 
 
 @fused(cpu="dynint.pin_loss", gpu="pin_loss", numbers=table_of, covers=_has_one_logit)
-def polynomial_loss(net: DynIntNet, batch: LabelledRows) -> Tensor:
+def polynomial_loss(net: DynIntNet, batch: Batch) -> Tensor:
     """Return the log loss of a net without gates, shape ()."""
     return log_loss(net(batch.codes), batch)
 
 
 @fused(cpu="dynint.gated_loss", numbers=table_of, covers=_has_one_logit)
-def gated_loss(net: DynIntNet, batch: LabelledRows, penalty: float) -> Tensor:
+def gated_loss(net: DynIntNet, batch: Batch, penalty: float) -> Tensor:
     """Return the log loss of a net with gates plus ``penalty`` times the penalty of gates, ()."""
     embeddings = net.embedding(batch.codes)
     gates = net.compute_gates(embeddings)

@@ -340,7 +340,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         net.reset_selection(task.new_generator())
         history = self._search(task, net)
         # From here on, the selection does not change: not even for values without a row.
-        counts = task.train.count(net.embedding, weighted=True)
+        counts = task.train.count(net.embedding.vocabulary_sizes, weighted=True)
         net.embedding.fill_untrained(counts)
         if self.retrain_init != "search":
             weights_generator = task.new_generator()

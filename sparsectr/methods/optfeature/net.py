@@ -26,7 +26,7 @@ from sparsectr.methods.optfeature.gates import Selection, spread_vectors, start_
 from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.nn.interplay import PairsBehindMLP, hide, joint_effects
 from sparsectr.nn.mlp import MLP
-from sparsectr.training.batches import LabelledRows
+from sparsectr.rows.labelled import Batch
 from sparsectr.training.losses import log_loss
 
 # Standard deviation of a fresh embedding, times sqrt(D).
@@ -214,12 +214,12 @@ class OptFeatureNet(nn.Module):
         """Return weight and bias of every layer of the MLP."""
         return [(layer.weight, layer.bias) for layer in self.mlp.linear_layers()]
 
-    def loss(self, batch: LabelledRows, gates: Tensor | None, *, of_gates: bool = False) -> Tensor:
+    def loss(self, batch: Batch, gates: Tensor | None, *, of_gates: bool = False) -> Tensor:
         """Return the log loss of a batch, shape ().
 
         Parameters
         ----------
-        batch : LabelledRows
+        batch : Batch
             B rows.
         gates : Tensor of shape (P') or (B, P'), or None
             What the crosses are multiplied by; ones if None.
@@ -375,7 +375,7 @@ def _adds_pairs(net: OptFeatureNet, *_: object, **__: object) -> bool:
 
 @fused(cpu="optfeature.mlp_loss", numbers=table_of, covers=_adds_pairs)
 def mlp_loss(
-    net: OptFeatureNet, batch: LabelledRows, gates: Tensor | None, *, of_gates: bool = False
+    net: OptFeatureNet, batch: Batch, gates: Tensor | None, *, of_gates: bool = False
 ) -> Tensor:
     """Return the log loss of a batch, shape (); see `OptFeatureNet.loss`."""
     with torch.no_grad() if of_gates else nullcontext():

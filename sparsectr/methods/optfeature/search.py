@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from sparsectr.methods.optfeature.net import OptFeatureNet
-from sparsectr.training.batches import LabelledRows, endless_batches
+from sparsectr.rows.labelled import LabelledRows
+from sparsectr.rows.orders import endless_batches
 from sparsectr.training.descent import descend
 from sparsectr.training.optimizers import RowAdam, make_adam
 from sparsectr.training.task import TrainingTask

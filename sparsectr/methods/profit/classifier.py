@@ -433,9 +433,7 @@ class ProfitClassifier(BaseInteractionClassifier):
     def _keep_crosses(self, task: TrainingTask, search: CrossSearch) -> ProfitNet:
         """Rank the searched crosses and build the net that has only the best."""
         n_per_order = self._count_crosses(len(task.vocabulary_sizes))
-        n_rows, generator = len(task.train), task.new_generator()
-        order = torch.randperm(n_rows, generator=generator, device=task.device)
-        codes = task.train.take(order[:RANKING_ROWS]).codes
+        codes = task.train.sample(RANKING_ROWS, task.new_generator()).codes
         ranked = rank_crosses(search.net, codes, n_per_order, by=self.ranking)
         names = self._field_names()
         self.crosses_ = [

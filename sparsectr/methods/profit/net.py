@@ -19,7 +19,7 @@ from sparsectr.nn.cross_products import Cross, CrossProducts, WeightedCrosses
 from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.nn.interplay import hide, joint_effects
 from sparsectr.nn.mlp import MLP
-from sparsectr.training.batches import LabelledRows
+from sparsectr.rows.labelled import Batch
 from sparsectr.training.losses import log_loss
 from sparsectr.training.prediction import logits_in_batches
 
@@ -174,7 +174,7 @@ class ProfitNet(nn.Module):
         """Weights of the kept crosses, (N,)."""
         return self.architecture.weight
 
-    def loss(self, batch: LabelledRows) -> Tensor:
+    def loss(self, batch: Batch) -> Tensor:
         """Return the log loss of a batch, shape ()."""
         return crosses_loss(self, batch)
 
@@ -214,7 +214,7 @@ def _has_one_logit(net: ProfitNet, *_: object) -> bool:
 
 
 @fused(cpu="profit.crosses_loss", numbers=table_of, covers=_has_one_logit)
-def crosses_loss(net: ProfitNet, batch: LabelledRows) -> Tensor:
+def crosses_loss(net: ProfitNet, batch: Batch) -> Tensor:
     """Return the log loss of a batch, shape ()."""
     return log_loss(net(batch.codes), batch)
 

@@ -12,13 +12,14 @@ from torch.optim import Optimizer
 
 from sparsectr.methods.profit.search_net import EMBEDDING_STD, CrossSearchNet
 from sparsectr.nn.embedding import FieldEmbedding
+from sparsectr.rows.labelled import Batch, LabelledRows
+from sparsectr.rows.orders import endless_batches
 from sparsectr.training.agreement import (
     affordable_rows,
     agreement_scores,
     estimate_scores,
     outstanding_sets,
 )
-from sparsectr.training.batches import LabelledRows, endless_batches
 from sparsectr.training.descent import descend
 from sparsectr.training.loop import EpochRecord
 from sparsectr.training.losses import log_loss
@@ -149,11 +150,11 @@ class CrossSearch:
     @torch.no_grad()
     def _keep_best_draw(self) -> None:
         """Draw architectures and keep the one with the lowest loss on the architecture rows."""
-        generator = self.task.new_generator()
+        generator, rows = self.task.new_generator(), self.architecture_rows
         best_loss, best_state = float("inf"), self.net.space.state_dict()
         for _ in range(RANDOM_DRAWS):
             self.net.space.reset_parameters(generator)
-            loss = float(log_loss(self._logits(self.architecture_rows), self.architecture_rows))
+            loss = float(log_loss(self._logits(rows), rows))
             if loss < best_loss:
                 best_loss = loss
                 best_state = {k: v.clone() for k, v in self.net.space.state_dict().items()}
@@ -182,18 +183,17 @@ class CrossSearch:
         for fields in found:
             self._start_embeddings(fields, rows.codes, residuals, generator)
 
-    def _sample_rows(self, order: int, generator: torch.Generator) -> LabelledRows | None:
+    def _sample_rows(self, order: int, generator: torch.Generator) -> Batch | None:
         """Draw rows of both parts for a screening; None if it is not affordable."""
         rows = self.all_rows
         n_rows = affordable_rows(len(rows), self.net.space.n_fields, order)
         if not n_rows:
             return None
-        order_of_rows = torch.randperm(len(rows), generator=generator, device=self.task.device)
-        return rows.take(order_of_rows[:n_rows])
+        return rows.sample(n_rows, generator)
 
-    def _residuals(self, rows: LabelledRows) -> Tensor:
+    def _residuals(self, rows: Batch) -> Tensor:
         """Return weighted target minus prediction, (n_rows, K)."""
-        logits = self._logits(rows)
+        logits = torch.cat([self.net(codes) for codes in rows.codes.split(ROWS_AT_ONCE)])
         if logits.shape[1] == 1:
             difference = rows.targets[:, None] - torch.sigmoid(logits)
         else:
@@ -294,7 +294,7 @@ class _SearchStep:
             self.step_architecture(self.rows.take(architecture_rows))
         return self.step_weights(self.task.train.take(rows))
 
-    def step_architecture(self, batch: LabelledRows) -> None:
+    def step_architecture(self, batch: Batch) -> None:
         """Follow the gradient of the loss on unseen rows; all other weights stay."""
         for parameter in self.architecture:
             parameter.requires_grad_(True)
@@ -302,7 +302,7 @@ class _SearchStep:
         for parameter in self.architecture:
             parameter.requires_grad_(False)
 
-    def step_weights(self, batch: LabelledRows) -> Tensor:
+    def step_weights(self, batch: Batch) -> Tensor:
         """Follow the gradient of the training loss; the architecture stays."""
         loss = self.net.loss(batch, of_space=False)
         descend(loss, self.optimizers, len(batch))

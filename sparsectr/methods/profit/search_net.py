@@ -15,7 +15,7 @@ from sparsectr.kernels.nets import table_of
 from sparsectr.methods.profit.search_spaces import SearchSpace
 from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.nn.linear import apply_evenly, undrawn
-from sparsectr.training.batches import LabelledRows
+from sparsectr.rows.labelled import Batch
 from sparsectr.training.losses import log_loss
 from sparsectr.training.prediction import logits_in_batches
 
@@ -156,12 +156,12 @@ class CrossSearchNet(nn.Module):
         """Return the betas (R, F) of all orders; none where the space is of another kind."""
         return self.space.symmetric_betas(self.order) or []
 
-    def loss(self, batch: LabelledRows, *, of_space: bool) -> Tensor:
+    def loss(self, batch: Batch, *, of_space: bool) -> Tensor:
         """Return the log loss of a batch, shape ().
 
         Parameters
         ----------
-        batch : LabelledRows
+        batch : Batch
             B rows.
         of_space : bool
             Whether the gradient is that of the space, or that of everything else.
@@ -187,7 +187,7 @@ def _has_betas(net: CrossSearchNet, *_: object, **__: object) -> bool:
 
 
 @fused(cpu="profit.symmetric_loss", numbers=table_of, covers=_has_betas)
-def symmetric_loss(net: CrossSearchNet, batch: LabelledRows, *, of_space: bool) -> Tensor:
+def symmetric_loss(net: CrossSearchNet, batch: Batch, *, of_space: bool) -> Tensor:
     """Return the log loss of a batch, shape (), with gradients for the space or for the rest."""
     with torch.no_grad() if of_space else nullcontext():
         linear, embeddings = net.linear(batch.codes), net.embedding(batch.codes)

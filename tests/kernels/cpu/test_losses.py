@@ -15,7 +15,7 @@ from sparsectr.methods.dynint.net import VARIANTS, DynIntConfig, DynIntNet
 from sparsectr.methods.profit.net import ProfitConfig, ProfitNet
 from sparsectr.methods.profit.search_net import CrossSearchNet
 from sparsectr.methods.profit.search_spaces import FullSpace, StackedSpace, SymmetricSpace
-from sparsectr.training.batches import LabelledRows
+from sparsectr.rows.labelled import Batch
 from sparsectr.training.losses import log_loss
 
 losses = pytest.importorskip("sparsectr.kernels.cpu.machine.losses", exc_type=ImportError)
@@ -27,13 +27,13 @@ def draw_batch(generator, sizes, n_rows):
     """Codes of fields of these sizes, labels and weights."""
     codes = (torch.rand(n_rows, len(sizes), generator=generator) * torch.tensor(sizes)).int()
     targets = torch.randint(2, (n_rows,), generator=generator)
-    return LabelledRows(codes, targets.float(), torch.rand(n_rows, generator=generator))
+    return Batch(codes, targets.float(), torch.rand(n_rows, generator=generator))
 
 
 def assert_exact(net, rows, find_loss=None, floor=1e-9, **options):
     """Compare loss and gradients of ``net.loss`` with those of autograd."""
     exact = copy.deepcopy(net).double()
-    doubled = LabelledRows(rows.codes, rows.targets.double(), rows.weights.double())
+    doubled = Batch(rows.codes, rows.targets.double(), rows.weights.double())
     expected = (find_loss or plain_loss)(exact, doubled)
     loss = net.loss(rows, **options)
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
@@ -121,7 +121,7 @@ def test_vectors_without_a_direction_pay_no_penalty():
     gate.output.weight.data.zero_()
     gate.output.bias.data.fill_(-(2**-0.5))
     codes, ones = torch.zeros(3, 2, dtype=torch.int32), torch.ones(3)
-    plain, penalised = (net.loss(LabelledRows(codes, ones, ones), factor) for factor in (0.0, 1.0))
+    plain, penalised = (net.loss(Batch(codes, ones, ones), factor) for factor in (0.0, 1.0))
     assert plain.item() == penalised.item()
     penalised.backward()
     assert all(p.grad.to_dense().isfinite().all() for p in net.parameters())
@@ -198,7 +198,7 @@ def test_the_gradient_of_a_multiple_of_the_loss_is_that_multiple():
     codes, ones = torch.tensor([[1, 2], [3, 4]], dtype=torch.int32), torch.ones(2)
     weights = list(net.layers.parameters())
     plain, twice = (
-        torch.autograd.grad(factor * net.loss(LabelledRows(codes, ones, ones)), weights)
+        torch.autograd.grad(factor * net.loss(Batch(codes, ones, ones)), weights)
         for factor in (1, 2)
     )
     for one, two in zip(plain, twice, strict=True):
@@ -220,7 +220,7 @@ def is_fused(net, options):
     name = {ProfitNet: "crosses_loss", CrossSearchNet: "symmetric_loss"}.get(type(net))
     if name is None:
         name, options = ("polynomial_loss", {}) if net.variant == "pin" else ("gated_loss", options)
-    return KERNELS[name].fused_version(net, LabelledRows(codes, ones, ones), **options) is not None
+    return KERNELS[name].fused_version(net, Batch(codes, ones, ones), **options) is not None
 
 
 def test_the_losses_of_these_nets_are_fused():

@@ -7,7 +7,7 @@ import torch
 
 from sparsectr.kernels.fused import fused_kernels
 from sparsectr.methods.dynint.net import DynIntConfig, DynIntNet
-from sparsectr.training.batches import LabelledRows
+from sparsectr.rows.labelled import Batch
 from sparsectr.training.losses import log_loss
 
 fused = pytest.importorskip("sparsectr.kernels.gpu.pin_loss", exc_type=ImportError)
@@ -28,11 +28,11 @@ def draw_rows(sizes, n_rows):
     generator = torch.Generator().manual_seed(1)
     codes = [torch.randint(size, (n_rows,), generator=generator) for size in sizes]
     targets, weights = torch.rand((2, n_rows), generator=generator)
-    return LabelledRows(torch.stack(codes, 1).int(), (targets < 0.4).float(), 2 * weights)
+    return Batch(torch.stack(codes, 1).int(), (targets < 0.4).float(), 2 * weights)
 
 
 def move(rows):
-    return LabelledRows(*(x.to(DEVICE) for x in (rows.codes, rows.targets, rows.weights)))
+    return Batch(*(x.to(DEVICE) for x in (rows.codes, rows.targets, rows.weights)))
 
 
 def gradients_of(net):
@@ -54,7 +54,7 @@ def gradients_of(net):
 def test_loss_and_gradients_agree_with_float64(sizes, dim, n_layers, n_rows):
     net = make_net(sizes, dim, n_layers)
     rows = draw_rows(sizes, n_rows)
-    doubled = LabelledRows(rows.codes, rows.targets.double(), rows.weights.double())
+    doubled = Batch(rows.codes, rows.targets.double(), rows.weights.double())
     exact = copy.deepcopy(net).double()
     with fused_kernels(False):
         expected = log_loss(exact(rows.codes), doubled)

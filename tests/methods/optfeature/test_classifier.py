@@ -12,7 +12,8 @@ from sklearn.metrics import log_loss, roc_auc_score
 from sparsectr.datasets import make_clicks
 from sparsectr.methods.optfeature.classifier import OptFeatureClassifier
 from sparsectr.methods.optfeature.search import GateStep, make_selection_optimizers
-from sparsectr.training.batches import LabelledRows
+from sparsectr.rows.labelled import LabelledRows
+from sparsectr.rows.memory import MemoryRows
 from sparsectr.training.loop import Schedule
 from sparsectr.training.task import TrainingTask
 
@@ -49,7 +50,7 @@ def make_task(n=200, seed=0):
     generator = torch.Generator().manual_seed(seed)
     codes = torch.randint(6, (n, 4), generator=generator, dtype=torch.int32)
     targets = torch.randint(2, (n,), generator=generator).float()
-    rows = LabelledRows(codes, targets, torch.ones(n))
+    rows = LabelledRows(MemoryRows(codes), targets, torch.ones(n))
     seeds = np.random.SeedSequence(seed)
     return TrainingTask(rows, None, (6,) * 4, 1, Schedule(50, 2), None, Silent(), seeds)
 
@@ -105,7 +106,7 @@ def test_retraining_leaves_the_selection_alone(granularity, monkeypatch):
     def spy(self, task, net, phase, *args, **options):
         if phase == "search":
             return train_weights(self, task, net, phase, *args, **options)
-        codes = task.train.codes[:40]
+        codes = task.train.source.read(0, 40)
         seen.append((split_state(net)[1], net.chosen_gates(net.look_up(codes)[1])))
         history = train_weights(self, task, net, phase, *args, **options)
         seen.append((split_state(net)[1], net.chosen_gates(net.look_up(codes)[1])))

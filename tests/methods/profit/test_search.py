@@ -12,7 +12,8 @@ from sparsectr.methods.profit.search import (
 )
 from sparsectr.methods.profit.search_net import CrossSearchNet
 from sparsectr.methods.profit.search_spaces import make_space
-from sparsectr.training.batches import LabelledRows
+from sparsectr.rows.labelled import LabelledRows
+from sparsectr.rows.memory import MemoryRows
 from sparsectr.training.loop import Schedule
 from sparsectr.training.task import TrainingTask
 
@@ -35,7 +36,7 @@ def make_search(n_outputs=1, kind="cp", coupling="symmetric", n_rows=200, target
     if n_outputs == 1:
         targets = targets.float()
     task = TrainingTask(
-        train=LabelledRows(codes, targets, torch.ones(n_rows)),
+        train=LabelledRows(MemoryRows(codes), targets, torch.ones(n_rows)),
         validation=None,
         vocabulary_sizes=(SIZE,) * F,
         n_outputs=n_outputs,
@@ -98,11 +99,11 @@ def test_every_step_moves_only_its_own_weights(order, coupling, n_outputs):
     step = _SearchStep(search, [order], batch_size=50)
 
     before = state(net)
-    step.step_architecture(search.architecture_rows)
+    step.step_architecture(search.architecture_rows.take(torch.arange(40)))
     assert changed(net, before) == {f"space.architecture.{order - 1}"}
 
     before = state(net)
-    step.step_weights(search.task.train)
+    step.step_weights(search.task.train.take(torch.arange(40)))
     assert changed(net, before) == WEIGHTS | ({"readout.weight"} if n_outputs > 1 else set())
 
 
@@ -118,8 +119,13 @@ def test_the_two_parts_share_no_row_and_miss_none():
     search = make_search()
     parts = [search.task.train, search.architecture_rows]
     assert [len(part) for part in parts] == pytest.approx([150, 50], abs=1)
-    rows = torch.cat([torch.column_stack([part.codes, part.targets]) for part in parts])
-    whole = torch.column_stack([search.all_rows.codes, search.all_rows.targets])
+    rows, whole = (
+        torch.cat([torch.column_stack([piece.codes, piece.targets]) for piece in pieces])
+        for pieces in (
+            [piece for part in parts for piece in part.pieces(64)],
+            list(search.all_rows.pieces(64)),
+        )
+    )
     assert sorted(rows.tolist()) == sorted(whole.tolist())
 
 

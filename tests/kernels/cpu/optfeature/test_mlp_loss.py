@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sparsectr.kernels.fused import KERNELS, fused_kernels
 from sparsectr.methods.optfeature.net import ChosenGates, OptFeatureConfig, OptFeatureNet
-from sparsectr.training.batches import LabelledRows
+from sparsectr.rows.labelled import Batch
 from sparsectr.training.losses import log_loss
 
 pytest.importorskip("numba")
@@ -32,7 +32,7 @@ def draw_rows(n_rows, n_fields):
     generator = torch.Generator().manual_seed(1)
     codes = torch.randint(6, (n_rows, n_fields), generator=generator).int()
     targets, weights = torch.rand((2, n_rows), generator=generator)
-    return LabelledRows(codes, (targets < 0.4).float(), 2 * weights)
+    return Batch(codes, (targets < 0.4).float(), 2 * weights)
 
 
 def draw_gates(kind, n_rows, n_crosses):
@@ -62,13 +62,13 @@ def leave_kinks_out(net, rows, gates):
     smooth[0] = True  # one row at least; far from a kink with this seed
     if gates is not None and gates.ndim > 1:
         gates = gates[smooth]
-    return rows.take(smooth.nonzero()[:, 0]), gates
+    return Batch(rows.codes[smooth], rows.targets[smooth], rows.weights[smooth]), gates
 
 
 def reference(net, rows, gates, of_gates):
     """Loss and gradients in float64."""
     net = copy.deepcopy(net).double()
-    exact = LabelledRows(rows.codes, rows.targets.double(), rows.weights.double())
+    exact = Batch(rows.codes, rows.targets.double(), rows.weights.double())
     gates = None if gates is None else gates.detach().double().requires_grad_(of_gates)
     with fused_kernels(False):
         embeddings, _ = net.look_up(rows.codes)

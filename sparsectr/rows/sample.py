@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from sparsectr.rows.labelled import LabelledRows
+
 
 class RowSample:
     """Hold a random sample of rows that come in chunks.
@@ -39,13 +41,13 @@ class RowSample:
         self.blocks = blocks
         self.limit = limit
 
-    def add(self, rows: Tensor, generator: torch.Generator) -> RowSample:
+    def add(self, rows: LabelledRows, generator: torch.Generator) -> RowSample:
         """Return a sample of the rows so far and some more.
 
         Parameters
         ----------
-        rows : Tensor of shape (m, F)
-            More rows. What is kept of them is copied to memory of the CPU.
+        rows : LabelledRows
+            More rows. The codes that are kept are copied to memory of the CPU.
         generator : torch.Generator
             Source of their draws, on their device.
         """
@@ -58,7 +60,7 @@ class RowSample:
         if not len(places):
             return self
         draws = torch.cat([self.draws, drawn[places].cpu()])
-        blocks = (*self.blocks, rows[places].cpu())
+        blocks = (*self.blocks, rows.take(places).codes.cpu())
         if len(draws) < 2 * self.size:
             return RowSample(self.size, draws, blocks, self.limit)
         kept = _smallest(draws, self.size)

@@ -4,11 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from sparsectr.training.row_sample import RowSample
+from sparsectr.rows.labelled import LabelledRows
+from sparsectr.rows.memory import MemoryRows
+from sparsectr.rows.sample import RowSample
 
 
 def number_rows(n):
     return torch.arange(n, dtype=torch.int32)[:, None].expand(n, 2)
+
+
+def labelled(codes):
+    return LabelledRows(MemoryRows(codes), torch.zeros(len(codes)), torch.ones(len(codes)))
 
 
 def generate(seed=0):
@@ -22,7 +28,7 @@ def test_the_rows_with_the_smallest_draws_in_their_order(lengths, size):
     generator, again = generate(), generate()
     sample, draws = RowSample(size), []
     for rows in table.split(lengths):
-        sample = sample.add(rows, generator)
+        sample = sample.add(labelled(rows), generator)
         draws.append(torch.rand(len(rows), dtype=torch.float64, generator=again))
         assert len(sample.draws) < 2 * size + 1
     expected = np.argsort(torch.cat(draws).numpy(), kind="stable")[:size]
@@ -34,7 +40,7 @@ def test_early_and_late_rows_are_as_likely():
     for seed in range(400):
         sample, generator = RowSample(10), generate(seed)
         for chunk in number_rows(100).split(25):
-            sample = sample.add(chunk, generator)
+            sample = sample.add(labelled(chunk), generator)
         found += np.bincount(sample.rows()[:, 0].numpy() // 25, minlength=4)
     # Binomial: 4,000 rows in four parts, standard deviation 27.
     np.testing.assert_allclose(found, 1000, atol=110)
@@ -42,10 +48,10 @@ def test_early_and_late_rows_are_as_likely():
 
 def test_a_sample_is_never_changed():
     generator = generate()
-    first = RowSample(10).add(number_rows(100), generator)
+    first = RowSample(10).add(labelled(number_rows(100)), generator)
     rows = first.rows().clone()
     chunk = number_rows(50).clone()
-    second = first.add(chunk, generator)
+    second = first.add(labelled(chunk), generator)
     kept = second.rows().clone()
     chunk.fill_(-1)
     assert torch.equal(first.rows(), rows)

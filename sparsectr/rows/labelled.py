@@ -1,0 +1,159 @@
+"""Rows with targets and weights: all of them, some of them, a batch of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from sparsectr.rows.memory import take_rows
+from sparsectr.rows.source import RowSource
+
+# Rows whose codes are copied at one time, where all of a large part are gone through.
+PIECE_ROWS = 1 << 18
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Hold the codes, targets and weights of B rows on the training device.
+
+    Attributes
+    ----------
+    codes : Tensor of shape (B, F), int32
+        Code of every value, counted from 0 within its field.
+    targets : Tensor of shape (B,)
+        0.0 or 1.0 (float32) for a net with one logit, class numbers (int64) otherwise.
+    weights : Tensor of shape (B,), float32
+        Weight of every row in the loss; their mean over the training rows is 1.
+    """
+
+    codes: Tensor
+    targets: Tensor
+    weights: Tensor
+
+    def __len__(self) -> int:
+        return self.targets.shape[0]
+
+
+@dataclass(frozen=True)
+class LabelledRows:
+    """Hold the targets and weights of rows whose codes a source has.
+
+    Attributes
+    ----------
+    source : RowSource
+        The codes: of these rows in their order or, where there are ``numbers``, of more rows.
+    targets : Tensor of shape (n_rows,)
+        As those of a `Batch`, on the device of the source.
+    weights : Tensor of shape (n_rows,), float32
+        As those of a `Batch`.
+    numbers : Tensor of shape (n_rows,), int64, optional
+        The numbers of these rows in the source. Parts of one source, such as training and
+        validation rows, then need no copies of its codes.
+    """
+
+    source: RowSource
+    targets: Tensor
+    weights: Tensor
+    numbers: Tensor | None = None
+
+    def __len__(self) -> int:
+        return self.targets.shape[0]
+
+    @property
+    def n_lookups(self) -> int:
+        """Number of values, n_rows * n_fields."""
+        return len(self) * self.source.n_fields
+
+    @property
+    def device(self) -> torch.device:
+        """Where all tensors are."""
+        return self.source.device
+
+    def class_numbers(self) -> npt.NDArray[np.int64]:
+        """Return the class number of every row, shape (n_rows,)."""
+        return self.targets.cpu().numpy().astype(np.int64)
+
+    def take(self, rows: Tensor) -> Batch:
+        """Copy the rows with these numbers (B,), in this order."""
+        numbers = rows if self.numbers is None else take_rows(self.numbers, rows)
+        return Batch(
+            self.source.take(numbers), take_rows(self.targets, rows), take_rows(self.weights, rows)
+        )
+
+    def select(self, rows: Tensor) -> LabelledRows:
+        """Return the rows with these numbers (m,), in this order, without a copy of their codes."""
+        numbers = rows if self.numbers is None else take_rows(self.numbers, rows)
+        return LabelledRows(
+            self.source, take_rows(self.targets, rows), take_rows(self.weights, rows), numbers
+        )
+
+    def sample(self, n_rows: int, generator: torch.Generator) -> Batch:
+        """Copy rows in random order, all of them where there are no more than ``n_rows``."""
+        order = torch.randperm(len(self), generator=generator, device=self.device)
+        return self.take(order[:n_rows])
+
+    def pieces(self, size: int) -> Iterator[Batch]:
+        """Yield the rows in their order, so many at a time."""
+        for start in range(0, len(self), size):
+            stop = min(start + size, len(self))
+            codes = (
+                self.source.read(start, stop)
+                if self.numbers is None
+                else self.source.take(self.numbers[start:stop])
+            )
+            yield Batch(codes, self.targets[start:stop], self.weights[start:stop])
+
+    def count(self, vocabulary_sizes: Sequence[int], *, weighted: bool = False) -> Tensor:
+        """Count how often these rows have every code, or sum up their weights.
+
+        Parameters
+        ----------
+        vocabulary_sizes : sequence of int
+            Number of codes of each field; V is their sum.
+        weighted : bool, default=False
+            Whether a row counts for its weight instead of 1.
+
+        Returns
+        -------
+        Tensor of shape (V,), int64, weighted float64
+            The codes of the first field come first.
+        """
+        n_codes = sum(vocabulary_sizes)
+        dtype = torch.float64 if weighted else torch.int64
+        counts = torch.zeros(n_codes, dtype=dtype, device=self.device)
+        # Every piece pays for a count of all V codes, so that it must not be much smaller.
+        for piece in self.pieces(max(PIECE_ROWS, n_codes)):
+            counts += count_codes(
+                piece.codes, vocabulary_sizes, piece.weights if weighted else None
+            )
+        return counts
+
+
+def count_codes(
+    codes: Tensor, vocabulary_sizes: Sequence[int], weights: Tensor | None = None
+) -> Tensor:
+    """Count how often every code of every field comes.
+
+    Parameters
+    ----------
+    codes : Tensor of shape (n, F)
+        Codes.
+    vocabulary_sizes : sequence of int
+        Number of codes of each field; V is their sum.
+    weights : Tensor of shape (n,), optional
+        What a row counts for; 1 by default.
+
+    Returns
+    -------
+    Tensor of shape (V,), int64, with weights float64
+        The codes of the first field come first.
+    """
+    # Summed in float64: float32 stops counting at 2**24.
+    weights = None if weights is None else weights.double()
+    columns = zip(codes.unbind(1), vocabulary_sizes, strict=True)
+    return torch.cat([torch.bincount(column, weights, minlength=size) for column, size in columns])

@@ -1,0 +1,90 @@
+"""Training asks no more of rows than what `RowSource` says."""
+
+import numpy as np
+import pytest
+import torch
+
+from sparsectr import DynIntClassifier, OptFeatureClassifier, ProfitClassifier, base
+from sparsectr.datasets import make_clicks
+from sparsectr.rows.memory import MemoryRows
+
+CLICKS = make_clicks(1_500, 5, 12, random_state=0)
+SHORT = {"embedding_dim": 4, "batch_size": 128, "max_epochs": 2, "random_state": 0}
+MODELS = {
+    "DynInt": DynIntClassifier(**SHORT),
+    "DynInt, dwp": DynIntClassifier(variant="dwp", rank=1, **SHORT),
+    "PROFIT": ProfitClassifier(max_order=3, search_epochs=1, rank=2, **SHORT),
+    "PROFIT, random": ProfitClassifier(search="random", search_epochs=1, **SHORT),
+    "OptFeature": OptFeatureClassifier(search_epochs=1, hidden_units=(8,), **SHORT),
+}
+
+
+class MappedRows:
+    """Codes in a file of NumPy's, of which memory holds only what is asked for.
+
+    Parameters
+    ----------
+    path : Path
+        File with an array (n_rows, F) of int32.
+    """
+
+    def __init__(self, path):
+        self.codes = np.load(path, mmap_mode="r")
+        self.n_fields = self.codes.shape[1]
+        self.device = torch.device("cpu")
+
+    def __len__(self):
+        return len(self.codes)
+
+    def take(self, rows):
+        return torch.from_numpy(self.codes[rows.numpy()])
+
+    def read(self, start, stop):
+        return torch.from_numpy(np.array(self.codes[start:stop]))
+
+
+@pytest.fixture
+def mapped(tmp_path, monkeypatch):
+    """Let estimators keep the codes of all rows in files; return the sources made so far."""
+    made = []
+
+    def write(codes):
+        path = tmp_path / f"{len(made)}.npy"
+        np.save(path, codes.numpy())
+        made.append(MappedRows(path))
+        return made[-1]
+
+    monkeypatch.setattr(base, "MemoryRows", write)
+    return made
+
+
+def fit(model):
+    """Return what two classes, three classes with weights, and a second chunk lead to."""
+    X, y = CLICKS.X, CLICKS.y
+    found = [model.fit(X, y).predict_proba(X), model.interaction_table()["strength"]]
+    model.partial_fit(X[:500], y[:500], sample_weight=np.arange(500.0))
+    found += [model.predict_proba(X), model.interaction_table()["strength"]]
+    three = model.fit(X, np.arange(len(y)) % 3, X_val=X[:99], y_val=np.arange(99) % 3)
+    return [*found, three.predict_proba(X)]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_mapped_rows_train_to_the_bits_of_rows_in_memory(name, mapped, monkeypatch):
+    found = fit(MODELS[name])
+    assert len(mapped) == 4  # three calls of fit, validation rows of one
+    monkeypatch.setattr(base, "MemoryRows", MemoryRows)
+    expected = fit(MODELS[name])
+    assert len(mapped) == 4
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_both_sources_give_the_same_codes(mapped):
+    codes = torch.randint(9, (20, 3), dtype=torch.int32)
+    memory, file = MemoryRows(codes), base.MemoryRows(codes)
+    numbers = torch.tensor([3, 19, 3, 0])
+    for source in (memory, file):
+        assert (len(source), source.n_fields) == (20, 3)
+        assert torch.equal(source.take(numbers), codes[numbers])
+        assert torch.equal(source.read(5, 9), codes[5:9])
+        assert source.take(numbers).dtype == torch.int32

@@ -15,7 +15,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from sparsectr.kernels.rows import touched_rows
 from sparsectr.kernels.threads import with_one_torch_thread
 
 # Sets times rows of one pass over all sets: some ten seconds of work on one core.
@@ -46,10 +45,6 @@ EMPTY = 1e-6
 TINY = 1e-300
 # A sum is taken for as skewed as this at least.
 LEAST_SKEWNESS = 1e-6
-# Rows without effect that are added to every value when its score is estimated.
-SHRINKAGE = 100.0
-UNFOLDING_SWEEPS = 8
-TENSOR_SWEEPS = 3
 
 
 class _Scratch:
@@ -164,7 +159,11 @@ def affordable_rows(n_rows: int, n_fields: int, order: int) -> int:
 
 @with_one_torch_thread()
 def agreement_scores(
-    codes: Tensor, residuals: Tensor, vocabulary_sizes: Sequence[int], order: int
+    codes: Tensor,
+    residuals: Tensor,
+    vocabulary_sizes: Sequence[int],
+    order: int,
+    sets: Sequence[tuple[int, ...]] | None = None,
 ) -> dict[tuple[int, ...], float]:
     """Measure for every set of fields how alike the residuals of equal joint values are.
 
@@ -187,6 +186,8 @@ def agreement_scores(
         Number of codes of every field.
     order : int
         Number of fields in a set.
+    sets : sequence of tuples of int, optional
+        The sets to score, as field numbers; all of this order by default.
 
     Returns
     -------
@@ -212,7 +213,8 @@ def agreement_scores(
     kept = residuals.abs().sum(1) > 0
     if not kept.all():
         codes, residuals = codes[kept], residuals[kept]
-    sets = list(combinations(range(codes.shape[1]), order))
+    if sets is None:
+        sets = list(combinations(range(codes.shape[1]), order))
     if not len(codes):
         return dict.fromkeys(sets, 0.0)
     rows = _prepare(codes, residuals.double(), vocabulary_sizes)
@@ -224,6 +226,53 @@ def agreement_scores(
         else 0.0
         for fields in sets
     }
+
+
+@with_one_torch_thread()
+def rough_scores(
+    codes: Tensor,
+    residuals: Tensor,
+    vocabulary_sizes: Sequence[int],
+    sets: Sequence[tuple[int, ...]],
+) -> Tensor:
+    """Score sets as `agreement_scores` does, but leave in what their parts explain.
+
+    Takes a quarter of the time. Good enough to tell which of many sets are worth a test, where the
+    residuals are those of a model that knows the parts.
+
+    Parameters
+    ----------
+    codes : Tensor of shape (n_rows, F)
+        Encoded rows.
+    residuals : Tensor of shape (n_rows, K)
+        Target minus predicted probability.
+    vocabulary_sizes : sequence of int
+        Number of codes of every field.
+    sets : sequence of tuples of int
+        The sets to score.
+
+    Returns
+    -------
+    Tensor of shape (n_sets,), float64
+    """
+    columns = [column.contiguous() for column in codes.long().unbind(1)]
+    outputs = [output.contiguous() for output in residuals.double().unbind(1)]
+    scratch = _Scratch(codes.device)
+    ones = torch.ones_like(outputs[0])
+    mean = float(residuals.square().sum()) / max(1, len(codes))
+    scores = []
+    for fields in sets:
+        cells, n_cells, _ = _joint_cells(
+            [columns[f] for f in fields], [vocabulary_sizes[f] for f in fields], scratch
+        )
+        counts = scratch.sum_cells("counts", cells, ones, n_cells)
+        pairs = float(counts @ counts) - len(codes)
+        total = -mean * len(codes)
+        for output in outputs:
+            sums = scratch.sum_cells("sums", cells, output, n_cells)
+            total += float(sums @ sums)
+        scores.append(total / (mean * (2 * pairs) ** 0.5) if pairs >= 2 * FEWEST_PAIRS else 0.0)
+    return torch.tensor(scores, dtype=torch.float64, device="cpu")
 
 
 def _prepare(codes: Tensor, residuals: Tensor, vocabulary_sizes: Sequence[int]) -> _Residuals:
@@ -459,6 +508,26 @@ def _joint_cells(
     return cells, MOST_CELLS, 1 / MOST_CELLS
 
 
+def joint_codes(columns: Sequence[Tensor], sizes: Sequence[int]) -> Tensor:
+    """Give every combination of values that occurs a code, counted from 0.
+
+    Parameters
+    ----------
+    columns : sequence of o tensors of shape (n_rows,), int64
+        Codes of the fields.
+    sizes : sequence of int
+        Number of codes of each; their product must be below 2^63.
+
+    Returns
+    -------
+    Tensor of shape (n_rows,), int64
+    """
+    cells, n_cells = columns[0], sizes[0]
+    for column, size in zip(columns[1:], sizes[1:], strict=True):
+        cells, n_cells = cells * size + column, n_cells * size
+    return cells if n_cells <= len(cells) else cells.unique(return_inverse=True)[1]
+
+
 def outstanding_sets(scores: dict[tuple[int, ...], float]) -> list[tuple[int, ...]]:
     """Return the sets that stand out from the others, the highest score first.
 
@@ -484,79 +553,3 @@ def outstanding_sets(scores: dict[tuple[int, ...], float]) -> list[tuple[int, ..
     share = values.new_tensor(1 - FALSE_ALARM / len(values))
     limit = max(0.0, float(centre)) + spread * float(torch.special.ndtri(share))
     return sorted((s for s in scores if scores[s] > limit), key=lambda s: (-scores[s], s))
-
-
-def estimate_scores(
-    codes: Tensor,
-    residuals: Tensor,
-    sizes: Sequence[int],
-    generator: torch.Generator,
-) -> tuple[list[Tensor], Tensor]:
-    """Estimate, for one set, scores of the values whose products follow the residuals.
-
-    Starts every field at the leading direction of the unfolded table of residuals (the values of
-    the field against the joint values of the other fields, without what a row has in common with
-    itself), then improves all fields in turn: the tensor power method. Each sweep costs one
-    pass over the rows.
-
-    Parameters
-    ----------
-    codes : Tensor of shape (n_rows, o)
-        Codes of the fields of the set.
-    residuals : Tensor of shape (n_rows, S)
-        What the products should follow; every column gets a start of its own.
-    sizes : sequence of int
-        Number of codes of every field of the set.
-    generator : torch.Generator
-        Source of the starts.
-
-    Returns
-    -------
-    scores : list of o tensors of shape (size, S)
-        Mean square 1 over the rows.
-    strengths : Tensor of shape (S,)
-        Covariance of the products with the residuals.
-    """
-    columns = list(codes.long().unbind(1))
-    n_directions = residuals.shape[1]
-    counts = [
-        torch.bincount(column, minlength=size).float()[:, None]
-        for column, size in zip(columns, sizes, strict=True)
-    ]
-
-    def shrink(sums: Tensor, field: int) -> tuple[Tensor, Tensor]:
-        means = sums / (counts[field] + SHRINKAGE)
-        length = ((counts[field] * means.square()).sum(0) / len(codes)).sqrt()
-        return means / length.clamp(min=1e-30), length
-
-    scores = []
-    for field, (column, size) in enumerate(zip(columns, sizes, strict=True)):
-        others = [k for k in range(len(columns)) if k != field]
-        cells, n_cells, _ = _joint_cells(
-            [columns[k] for k in others], [sizes[k] for k in others], _Scratch(codes.device)
-        )
-        score = torch.randn(
-            (size, n_directions), generator=generator, dtype=torch.float32, device=codes.device
-        )
-        for _ in range(UNFOLDING_SWEEPS):
-            own = residuals * score[column]
-            together = _sum_by(cells, own, n_cells)[cells]
-            score, _ = shrink(_sum_by(column, residuals * (together - own), size), field)
-        scores.append(score)
-    strengths = residuals.new_zeros(n_directions)
-    for _ in range(TENSOR_SWEEPS):
-        for field, column in enumerate(columns):
-            product = residuals
-            for k, other in enumerate(columns):
-                if k != field:
-                    product = product * scores[k][other]
-            scores[field], strengths = shrink(_sum_by(column, product, sizes[field]), field)
-    return scores, strengths
-
-
-def _sum_by(cells: Tensor, values: Tensor, n_cells: int) -> Tensor:
-    """Sum values (n, S) by cell: (n_cells, S)."""
-    sums = values.new_zeros(n_cells, values.shape[1])
-    if values.is_cuda:  # index_add_ would add in any order
-        return sums.index_copy_(0, *touched_rows(cells, values))
-    return sums.index_add_(0, cells, values)

@@ -11,15 +11,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from sparsectr.methods.profit.search_net import EMBEDDING_STD, CrossSearchNet
+from sparsectr.methods.profit.start_scores import estimate_scores
 from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.rows.labelled import Batch, LabelledRows
 from sparsectr.rows.orders import endless_batches
-from sparsectr.training.agreement import (
-    affordable_rows,
-    agreement_scores,
-    estimate_scores,
-    outstanding_sets,
-)
+from sparsectr.training.agreement import affordable_rows, agreement_scores, outstanding_sets
 from sparsectr.training.descent import descend
 from sparsectr.training.loop import EpochRecord
 from sparsectr.training.losses import log_loss

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar, cast
 
 try:
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
+    from sklearn.callback import CallbackSupportMixin
+    from sklearn.callback import with_callbacks as _with_callbacks
 except ImportError:  # scikit-learn before 1.9 has no callbacks
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Stand in for scikit-learn's mixin: nothing to set, nothing to call."""
 
-    def with_callbacks(method: Any) -> Any:
-        """Return the method as it is."""
+    def _with_callbacks(method: Any) -> Any:
         return method
 
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+
 __all__ = ["CallbackSupportMixin", "EpochReporter", "with_callbacks"]
+
+
+def with_callbacks(method: Method) -> Method:
+    """Return a `fit` that looks after its callbacks, or the method itself without callbacks.
+
+    scikit-learn publishes no types: its own decorator would take those of the method away.
+    """
+    return cast("Method", _with_callbacks(method))
 
 
 class EpochReporter:

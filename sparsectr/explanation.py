@@ -23,6 +23,7 @@ from sparsectr.parameters import check_integer, describe
 from sparsectr.persistence import NetStorageMixin
 from sparsectr.rows.labelled import LabelledRows
 from sparsectr.rows.sample import RowSample
+from sparsectr.targets.target import Target
 from sparsectr.training.packing import (
     count_remembered,
     pack_combinations,
@@ -85,13 +86,16 @@ class ExplanationMixin(NetStorageMixin):
 
     _private_state = (*NetStorageMixin._private_state, "_measures")
     encoder_: FieldEncoder
-    classes_: Array
     n_interactions: int
     _measures: dict[str, Any] | _Unmeasured
 
     @abstractmethod
     def _encode(self, X: Any, *, fit: bool = False, warn: bool = True) -> Tensor:
         """Turn columns into codes (n, F) on the device."""
+
+    @abstractmethod
+    def _fitted_target(self) -> Target:
+        """Return what is predicted."""
 
     @abstractmethod
     def _list_crosses(self, net: Any, codes: Tensor) -> Iterable[tuple[int, ...]]:
@@ -309,9 +313,8 @@ class ExplanationMixin(NetStorageMixin):
         place = self._find_cross(fields)
         known = self.selected_interactions_[place].fields
         codes, counts, rows = unpack_combinations(self._measured("values"), place)
-        label = self.classes_[-1] if class_label is None else class_label
-        number = np.array([self._class_number(label)])
-        effect = self._log_odds(self._measured("effects")[rows].astype(np.float64)[None], number)[0]
+        effects, target = self._measured("effects")[rows].astype(np.float64), self._fitted_target()
+        effect = target.to_scores(effects[None], target.choose_output(class_label))[0]
         codes = codes[:, [known.index(field) for field in fields]]
         return self._tabulate_values(fields, codes, count=counts, effect=effect)
 
@@ -421,7 +424,8 @@ class ExplanationMixin(NetStorageMixin):
         validate_data(self, table, reset=False, skip_check_array=True)
         codes, net = self._encode(table), self._fitted_net()
         logits = predict_logits(net, codes)
-        numbers = self._explained_classes(logits, class_label)
+        target = self._fitted_target()
+        outputs = target.choose_outputs(logits, class_label)
         names = self._field_names()
         crosses = [
             tuple(names.index(f) for f in cross.fields) for cross in self.selected_interactions_
@@ -429,43 +433,18 @@ class ExplanationMixin(NetStorageMixin):
         contributions = np.zeros((0, len(codes)))
         if crosses:
             effects = effects_of(cast(CrossNet, net), codes, crosses)
-            contributions = self._log_odds(effects.double().cpu().numpy(), numbers)
+            contributions = target.to_scores(effects.double().cpu().numpy(), outputs)
         columns = [pd.Series(cells).tolist() for cells in iterate_columns(table)]
         found = _rank(contributions, len(crosses) if top is None else top)
         parts = [_make_entries(*found, crosses, columns, names)]
         if complete:
-            mains = self._log_odds(_main_effects(net, codes), numbers)
+            mains = target.to_scores(_main_effects(net, codes), outputs)
             fields = [(field,) for field in range(len(mains))]
             parts.append(_make_entries(*_list_all(mains), fields, columns, names))
-            rest = self._log_odds(logits[None], numbers)[0] - mains.sum(0)
+            rest = target.to_scores(logits[None], outputs)[0] - mains.sum(0)
             np.subtract.at(rest, found[0], found[3])
             parts.append(_make_entries(*_list_all(rest[None]), [()], columns, names))
         return pd.concat(parts).sort_values("row", kind="stable", ignore_index=True)
-
-    def _explained_classes(self, logits: Array, class_label: Any) -> npt.NDArray[np.int64]:
-        """Return the number of the class to explain, one or one per row."""
-        if class_label is not None:
-            return np.array([self._class_number(class_label)])
-        return np.array([1]) if logits.shape[1] == 1 else logits.argmax(1)
-
-    def _class_number(self, label: Any) -> int:
-        numbers = np.flatnonzero(self.classes_ == label)
-        if len(numbers) != 1:
-            raise ValueError(
-                f"class_label must be one of classes_, {describe(self.classes_.tolist())}, got "
-                f"{describe(label)}."
-            )
-        return int(numbers[0])
-
-    @staticmethod
-    def _log_odds(logits: Array, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        """Pick log-odds (P, n) of the classes with these numbers (1,) or (n,) from (P, n, K)."""
-        if logits.shape[2] == 1:
-            return np.asarray(logits[:, :, 0] * np.where(numbers == 1, 1.0, -1.0))
-        # What is added to all logits alike changes no probability.
-        centred = logits - logits.mean(2, keepdims=True)
-        numbers = np.broadcast_to(numbers, logits.shape[1:2])
-        return np.asarray(centred[:, np.arange(len(numbers)), numbers])
 
 
 @torch.inference_mode()

@@ -35,6 +35,8 @@ class NetStorageMixin:
     _net_arguments: dict[str, Any]
     _net_state: dict[str, np.ndarray[Any, Any]]
     _net_made_with: dict[str, Any]
+    # Fitted attributes that the target is made of.
+    _target_state: ClassVar[tuple[str, ...]] = ()
     device_: str
 
     def _store_net(self, net: nn.Module) -> None:
@@ -73,6 +75,24 @@ class NetStorageMixin:
         }
         net.load_state_dict(state, assign=True)
         return net.to(usable_device(self.device_))
+
+    def _check_same_net(self) -> None:
+        """Check that the parameters still ask for the net that is fitted."""
+        for name, now in self._values_of_net_parameters().items():
+            then = self._net_made_with[name]
+            if now != then:
+                raise ValueError(
+                    f"{name} must stay {then!r} while training goes on with the fitted net, "
+                    f"got {now!r}. For a new net, set warm_start=False and call fit, or clone "
+                    "the estimator."
+                )
+
+    def _snapshot(self, net: nn.Module) -> dict[str, Any]:
+        """Return the fitted attributes with which a copy of this estimator can predict."""
+        names = ("encoder_", "device_", "n_features_in_", "feature_names_in_", *self._target_state)
+        known = {name: value for name, value in vars(self).items() if name in names}
+        # A copy: a callback may keep it, and training goes on.
+        return known | deepcopy(self._net_snapshot(net))
 
     def _forget(self) -> None:
         """Remove the fitted state."""

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from sparsectr.encoding.columns import as_table, take_rows
 from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.parameters import check_integer, describe
-from sparsectr.targets import as_labels, label_numbers
+from sparsectr.targets.labels import as_labels, label_numbers
 from sparsectr.training.agreement import (
     MOST_SETS,
     affordable_rows,

@@ -5,7 +5,7 @@ import inspect
 from sklearn.base import BaseEstimator
 
 import sparsectr
-from sparsectr.base import BaseInteractionClassifier
+from sparsectr.classification import BaseInteractionClassifier
 
 PUBLIC = [getattr(sparsectr, name) for name in sparsectr.__all__]
 ESTIMATORS = [cls for cls in PUBLIC if inspect.isclass(cls) and issubclass(cls, BaseEstimator)]

@@ -20,7 +20,9 @@ MODULE_CLASS_ARGUMENTS = 6
 # Layer -> the other layers it may import. A layer is a folder or a module beside base.py.
 LAYERS = {
     "kernels": set(),
-    "rows": set(),
+    # What training compares logits and targets by: every row knows its own.
+    "losses": {"kernels"},
+    "rows": {"losses"},
     "nn": {"kernels"},
     "training": {"nn", "kernels", "rows"},
     # How every estimator fits: as a whole or not at all.
@@ -36,7 +38,10 @@ LAYERS = {
     "callbacks": set(),
     "parameters": set(),
     "persistence": {"parameters"},
-    "targets": {"parameters"},
+    # Losses are what nets are trained on, metrics what they are watched by.
+    "targets": {"losses", "metrics", "parameters", "training"},
+    # Constructor parameters: how an encoder is checked.
+    "shared_parameters": {"encoding", "parameters"},
     # What any classifier has not learnt: codes, and the statistics of the search.
     "screening": {"encoding", "training", "parameters", "targets"},
     # kernels: reports keep torch to one thread.
@@ -49,6 +54,7 @@ LAYERS = {
         "interactions",
         "parameters",
         "persistence",
+        "targets",
     },
     # kernels: how long they were compiled is reported by verbose; how many threads work.
     "base": {
@@ -58,16 +64,19 @@ LAYERS = {
         "encoding",
         "training",
         "interactions",
-        "metrics",
         "callbacks",
         "explanation",
         "parameters",
         "persistence",
+        "shared_parameters",
         "targets",
     },
+    # What is predicted, on top of the base, which does not know.
+    "classification": {"base", "drafts", "kernels", "parameters", "targets", "training"},
     # encoding: an estimator names FieldEncoder in its signature. kernels: as explanation.
     "methods": {
         "base",
+        "classification",
         "drafts",
         "encoding",
         "interactions",
@@ -84,11 +93,11 @@ FUSED = {
     "sparsectr/kernels/cpu/": {"numba", "llvmlite"},
     "sparsectr/kernels/gpu/": {"triton"},
 }
-TORCH_ONLY = {"kernels", "nn", "rows", "training"}
+TORCH_ONLY = {"kernels", "losses", "nn", "rows", "training"}
 # In the folder of a method, what alone knows scikit-learn, pandas and the estimator contract. The
 # rest is torch, and imports what a net and its training are made of.
-CLASSIFIER = "classifier"
-BELOW_CLASSIFIER = {"nn", "training", "kernels", "rows"}
+ESTIMATORS = {"estimator", "classifier"}
+BELOW_ESTIMATORS = {"nn", "training", "kernels", "rows"}
 WITHOUT_TORCH = {
     "encoding",
     "interactions",
@@ -138,9 +147,9 @@ class Module(NamedTuple):
 
     @property
     def is_inside_method(self) -> bool:
-        """Whether the module lies in the folder of a method and is not its classifier."""
+        """Whether the module lies in the folder of a method and holds no estimator."""
         parts = self.name.split(".")
-        return bool(self.method) and len(parts) > 3 and parts[3] != CLASSIFIER
+        return bool(self.method) and len(parts) > 3 and parts[3] not in ESTIMATORS
 
 
 def parse(files: dict[str, str]) -> dict[str, Module]:
@@ -200,8 +209,8 @@ def check_layer(module: Module, modules: dict[str, Module]) -> Iterator[Violatio
         if layer == module.layer == "methods":
             if modules[name].method != module.method:
                 yield Violation(module.path, line, f"a method must not import another ({name})")
-        elif module.is_inside_method and layer not in BELOW_CLASSIFIER:
-            rule = f"only {CLASSIFIER}.py of a method may import {layer} ({name})"
+        elif module.is_inside_method and layer not in BELOW_ESTIMATORS:
+            rule = f"only the estimators of a method may import {layer} ({name})"
             yield Violation(module.path, line, rule)
         elif layer not in {"", module.layer} | LAYERS[module.layer]:
             yield Violation(module.path, line, f"{module.layer} must not import {layer} ({name})")
@@ -415,11 +424,17 @@ CLEAN = {
         "class AClassifier:\n    def __init__(self, a, b, c, d, e, f, g): pass\n"
     ),
     "sparsectr/methods/b.py": "",
+    "sparsectr/classification.py": "from sparsectr.base import fit\n",
     "sparsectr/methods/c/classifier.py": (
+        "from sparsectr.classification import fit\n"
+        "from sparsectr.methods.c.estimator import CEstimator\n"
+        "class CClassifier: pass\n"
+    ),
+    "sparsectr/methods/c/estimator.py": (
         "import pandas\n"
         "from sparsectr.base import fit\n"
         "from sparsectr.methods.c.net import CNet\n"
-        "class CClassifier: pass\n"
+        "class CEstimator: pass\n"
     ),
     "sparsectr/methods/c/net.py": (
         "import torch\n"
@@ -454,9 +469,17 @@ def test_checker_accepts_a_clean_package():
         ("nn/x.py", "import sparsectr.rows.orders", 1, "nn must not import rows"),
         ("training/x.py", "from sparsectr.nn import mlp\nimport sparsectr.base", 2, "import base"),
         ("base.py", "from sparsectr.methods import b", 1, "base must not import methods"),
+        ("classification.py", "from sparsectr.methods import b", 1, "must not import methods"),
+        ("targets/x.py", "from sparsectr.base import fit", 1, "targets must not import base"),
+        ("targets/x.py", "import torch", 1, "targets must not import torch"),
         ("methods/b.py", "from sparsectr.methods.a import ANet", 1, "must not import another"),
         ("methods/c/net.py", "import pandas", 1, "may use torch and numpy only, not pandas"),
-        ("methods/c/net.py", "from sparsectr.base import fit", 1, "only classifier.py of a method"),
+        (
+            "methods/c/net.py",
+            "from sparsectr.base import fit",
+            1,
+            "only the estimators of a method",
+        ),
         ("methods/c/net.py", "from sparsectr.methods.b import f", 1, "must not import another"),
         ("methods/b.py", "from sparsectr.methods.c.net import CNet", 1, "must not import another"),
         ("folder/x.py", "", 1, "folder is none of the known layers"),

@@ -14,8 +14,9 @@ from public import CLASSIFIERS
 from sklearn.base import BaseEstimator
 
 from sparsectr import ProfitClassifier
-from sparsectr.base import BaseInteractionClassifier
+from sparsectr.classification import BaseInteractionClassifier
 from sparsectr.datasets import make_clicks
+from sparsectr.shared_parameters import SharedParameters
 
 PUBLIC_MODULES = ["sparsectr", "sparsectr.datasets", "sparsectr.metrics"]
 EXAMPLE_LINES = 8
@@ -155,17 +156,20 @@ def descriptions(cls: type) -> dict[str, str]:
     }
 
 
-def test_the_base_documents_what_all_classifiers_share():
-    assert (
-        descriptions(BaseInteractionClassifier).keys()
-        == coded_defaults(BaseInteractionClassifier).keys()
-    )
+SHARED = descriptions(SharedParameters)
+SHARED_BY_CLASSIFIERS = descriptions(BaseInteractionClassifier)
+
+
+def test_what_all_estimators_share_is_documented_once():
+    assert SHARED.keys() == coded_defaults(SharedParameters).keys()
+    assert documented_defaults(SharedParameters) == coded_defaults(SharedParameters)
+    assert not SHARED.keys() & SHARED_BY_CLASSIFIERS.keys()
 
 
 @pytest.mark.parametrize("cls", CLASSIFIERS)
 def test_shared_parameters_are_worded_as_in_the_base(cls):
     own = descriptions(cls)
-    for name, text in descriptions(BaseInteractionClassifier).items():
+    for name, text in (SHARED | SHARED_BY_CLASSIFIERS).items():
         # A method may add what is special about it.
         assert own[name] == text or own[name].startswith(text + " "), name
 

@@ -28,7 +28,7 @@ from sparsectr.interactions.encoders import (
 )
 from sparsectr.interactions.interaction import Interaction, lists_crosses
 from sparsectr.parameters import ParameterCheck, describe
-from sparsectr.targets import as_labels, find_classes, label_numbers
+from sparsectr.targets.labels import as_labels, find_classes, label_numbers
 
 ENCODERS = ["target", "count", "onehot", "codes", "category"]
 

@@ -15,7 +15,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sparsectr.encoding.columns import as_table, take_rows
 from sparsectr.interactions.interaction import lists_crosses
 from sparsectr.parameters import check_integer, describe
-from sparsectr.targets import as_labels
+from sparsectr.targets.labels import as_labels
 
 
 def interaction_stability(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from sparsectr.rows.memory import take_rows
+from sparsectr.losses import LOG_LOSS, Loss
+from sparsectr.rows.memory import MemoryRows, take_rows
 from sparsectr.rows.source import RowSource
 
 # Rows whose codes are copied at one time, where all of a large part are gone through.
@@ -26,17 +28,25 @@ class Batch:
     codes : Tensor of shape (B, F), int32
         Code of every value, counted from 0 within its field.
     targets : Tensor of shape (B,)
-        0.0 or 1.0 (float32) for a net with one logit, class numbers (int64) otherwise.
+        What the loss compares logits with. Of classes: 0.0 or 1.0 (float32) for a net with one
+        logit, class numbers (int64) otherwise.
     weights : Tensor of shape (B,), float32
         Weight of every row in the loss; their mean over the training rows is 1.
+    loss : Loss
+        What compares logits with the targets.
     """
 
     codes: Tensor
     targets: Tensor
     weights: Tensor
+    loss: Loss = LOG_LOSS
 
     def __len__(self) -> int:
         return self.targets.shape[0]
+
+    def mean_loss(self, logits: Tensor) -> Tensor:
+        """Return the weighted mean loss of logits (B, K), shape ()."""
+        return self.loss.mean(logits, self.targets, self.weights)
 
 
 @dataclass(frozen=True)
@@ -54,12 +64,15 @@ class LabelledRows:
     numbers : Tensor of shape (n_rows,), int64, optional
         The numbers of these rows in the source. Parts of one source, such as training and
         validation rows, then need no copies of its codes.
+    loss : Loss
+        As that of a `Batch`.
     """
 
     source: RowSource
     targets: Tensor
     weights: Tensor
     numbers: Tensor | None = None
+    loss: Loss = LOG_LOSS
 
     def __len__(self) -> int:
         return self.targets.shape[0]
@@ -74,23 +87,21 @@ class LabelledRows:
         """Where all tensors are."""
         return self.source.device
 
-    def class_numbers(self) -> npt.NDArray[np.int64]:
-        """Return the class number of every row, shape (n_rows,)."""
-        return self.targets.cpu().numpy().astype(np.int64)
+    def target_values(self) -> npt.NDArray[Any]:
+        """Return the targets as an array of shape (n_rows,)."""
+        return self.targets.cpu().numpy()
 
     def take(self, rows: Tensor) -> Batch:
         """Copy the rows with these numbers (B,), in this order."""
         numbers = rows if self.numbers is None else take_rows(self.numbers, rows)
-        return Batch(
-            self.source.take(numbers), take_rows(self.targets, rows), take_rows(self.weights, rows)
-        )
+        targets, weights = take_rows(self.targets, rows), take_rows(self.weights, rows)
+        return Batch(self.source.take(numbers), targets, weights, self.loss)
 
     def select(self, rows: Tensor) -> LabelledRows:
         """Return the rows with these numbers (m,), in this order, without a copy of their codes."""
         numbers = rows if self.numbers is None else take_rows(self.numbers, rows)
-        return LabelledRows(
-            self.source, take_rows(self.targets, rows), take_rows(self.weights, rows), numbers
-        )
+        targets, weights = take_rows(self.targets, rows), take_rows(self.weights, rows)
+        return LabelledRows(self.source, targets, weights, numbers, self.loss)
 
     def sample(self, n_rows: int, generator: torch.Generator) -> Batch:
         """Copy rows in random order, all of them where there are no more than ``n_rows``."""
@@ -106,7 +117,7 @@ class LabelledRows:
                 if self.numbers is None
                 else self.source.take(self.numbers[start:stop])
             )
-            yield Batch(codes, self.targets[start:stop], self.weights[start:stop])
+            yield Batch(codes, self.targets[start:stop], self.weights[start:stop], self.loss)
 
     def count(self, vocabulary_sizes: Sequence[int], *, weighted: bool = False) -> Tensor:
         """Count how often these rows have every code, or sum up their weights.
@@ -132,6 +143,31 @@ class LabelledRows:
                 piece.codes, vocabulary_sizes, piece.weights if weighted else None
             )
         return counts
+
+
+def label_rows(
+    codes: Tensor, values: npt.NDArray[Any], weights: npt.NDArray[np.float64], loss: Loss
+) -> LabelledRows:
+    """Put codes and the targets of their rows together, without rows of weight zero.
+
+    Parameters
+    ----------
+    codes : Tensor of shape (n_rows, n_fields)
+        Codes on the device of training.
+    values : ndarray of shape (n_rows,)
+        Targets.
+    weights : ndarray of shape (n_rows,), float64
+        Weights of the rows.
+    loss : Loss
+        What compares logits with the targets.
+    """
+    rows = LabelledRows(
+        MemoryRows(codes),
+        torch.from_numpy(values).to(codes.device),
+        torch.from_numpy(weights).to(codes.device, torch.float32),
+        loss=loss,
+    )
+    return rows if weights.all() else rows.select(rows.weights.nonzero()[:, 0])
 
 
 def count_codes(

@@ -22,6 +22,8 @@ from sparsectr.training.recording import RecordedStep, Step
 EpochRecord = dict[str, Any]
 Evaluate = Callable[[nn.Module], dict[str, float]]
 
+# Validation values that are scores; all others are losses.
+LARGER_IS_BETTER = frozenset({"roc_auc"})
 # What learning rates are multiplied by after epochs without improvement.
 RATE_DROP = 0.1
 # So many such epochs in a row are put down to noise: they change nothing.
@@ -43,8 +45,8 @@ class Schedule:
     patience : int or None
         Stop after this many epochs in a row without a better validation value and go back to
         the best epoch. None: run all epochs and keep the last.
-    monitor : {"log_loss", "roc_auc"}
-        The validation value that is watched.
+    monitor : str
+        The validation value that is watched, such as "log_loss".
     """
 
     batch_size: int
@@ -64,7 +66,7 @@ class Schedule:
     def cost(self, record: EpochRecord) -> float:
         """Return the watched value of an epoch, turned so that smaller is better."""
         value = float(record[self.monitored_key])
-        return value if self.monitor == "log_loss" else -value
+        return -value if self.monitor in LARGER_IS_BETTER else value
 
 
 class Reporter(Protocol):

@@ -83,16 +83,17 @@ def to_probabilities(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
 
 
-def is_saturated(net: nn.Module, rows: LabelledRows) -> bool:
+def is_saturated(logits: npt.NDArray[np.float64]) -> bool:
     """Tell whether a net is as good as certain of every row: its steps were far too long.
 
     Parameters
     ----------
-    net : nn.Module
-        A trained net.
-    rows : LabelledRows
-        Training rows; the first few hundred are looked at, and only their codes are copied.
+    logits : ndarray of shape (n_rows, K)
+        From `first_logits`, say.
     """
-    first = next(rows.pieces(SATURATION_ROWS))
-    probabilities = to_probabilities(predict_logits(net, first.codes))
-    return bool((probabilities.max(axis=1) > 1 - SATURATED).all())
+    return bool((to_probabilities(logits).max(axis=1) > 1 - SATURATED).all())
+
+
+def first_logits(net: nn.Module, rows: LabelledRows) -> npt.NDArray[np.float64]:
+    """Return the logits (n, K) of the first few hundred rows; only their codes are copied."""
+    return predict_logits(net, next(rows.pieces(SATURATION_ROWS)).codes)

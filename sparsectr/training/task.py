@@ -29,7 +29,7 @@ class TrainingTask:
     vocabulary_sizes : tuple of int
         Number of codes of every field.
     n_outputs : int
-        Number of logits: 1 for two classes, else the number of classes.
+        Number of logits: of classes 1 for two, else one for each.
     schedule : Schedule
         Batch size, epochs and early stopping.
     evaluate : callable or None
@@ -69,35 +69,23 @@ class TrainingTask:
         return generator
 
     def prior_logits(self) -> Tensor:
-        """Return the log-odds (or centred log shares) of the weighted classes, shape (K,)."""
-        weights = self.train.weights.double()
-        if self.n_outputs == 1:
-            share = (weights @ self.train.targets.double() / weights.sum()).clamp(1e-6, 1 - 1e-6)
-            return torch.logit(share)[None].float()
-        sums = torch.bincount(self.train.targets, weights, minlength=self.n_outputs)
-        logs = (sums / sums.sum()).clamp(min=1e-6).log()
-        return (logs - logs.mean()).float()
+        """Return the logits of the best constant prediction, shape (K,)."""
+        rows = self.train
+        return rows.loss.prior_logits(rows.targets, rows.weights, self.n_outputs)
 
     def gradient_scale(self) -> float:
         """Return the size of the gradients of the sum loss by a logit, at the prior.
 
-        The root mean square over the logits of a row, and of these the mean over rows, each with
-        itself as its weight: the few large gradients of a rare class count as much as the many
-        small ones of the rest. Half the weight of a row for two classes, whatever their shares.
+        See `sparsectr.losses.Loss`.
         """
-        logits, weights = self.prior_logits().double(), self.train.weights.double()
-        if self.n_outputs == 1:
-            sizes = weights * (torch.sigmoid(logits) - self.train.targets).abs()
-        else:
-            shares = logits.softmax(0)
-            misses = shares.square().sum() + 1 - 2 * shares  # |shares - one-hot row|^2 by class
-            sizes = weights * (misses / self.n_outputs).sqrt()[self.train.targets]
-        return float(sizes @ sizes / sizes.sum())
+        rows = self.train
+        return rows.loss.gradient_scale(rows.targets, rows.weights, self.n_outputs)
 
     def split_off(self, share: float) -> tuple[TrainingTask, LabelledRows]:
         """Take a random share of the training rows away, for a search on rows of its own.
 
-        Of every class the same share is taken, rounded, and at least one of two rows.
+        Of every class (or of all rows, where targets are no classes) the same share is taken,
+        rounded, and at least one of two rows.
 
         Returns
         -------
@@ -108,9 +96,9 @@ class TrainingTask:
         """
         order = torch.randperm(len(self.train), generator=self.new_generator(), device=self.device)
         away = torch.zeros(len(order), dtype=torch.bool, device=self.device)
-        targets = self.train.targets[order]
-        for target in targets.unique():
-            places = (targets == target).nonzero()[:, 0]
+        strata = self.train.loss.strata(self.train.targets)[order]
+        for stratum in strata.unique():
+            places = (strata == stratum).nonzero()[:, 0]
             away[places[: max(round(share * len(places)), int(len(places) > 1))]] = True
         rows = self.train.select(order[away])
         return replace(self, train=self.train.select(order[~away]), set_apart=rows), rows

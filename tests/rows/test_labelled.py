@@ -26,7 +26,7 @@ def test_take_keeps_rows_together():
     assert taken.codes.dtype == torch.int32
     assert taken.targets.tolist() == [4, 1]
     assert taken.weights.tolist() == [14, 11]
-    assert rows.class_numbers().tolist() == [0, 1, 2, 3, 4, 5]
+    assert rows.target_values().tolist() == [0, 1, 2, 3, 4, 5]
 
 
 def test_parts_of_rows_share_their_codes():

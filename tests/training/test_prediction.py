@@ -17,6 +17,7 @@ from sparsectr.training.prediction import (
     BATCHES_AT_ONCE,
     CPU_BATCH,
     SATURATION_ROWS,
+    first_logits,
     is_saturated,
     predict_logits,
     to_probabilities,
@@ -94,7 +95,7 @@ def test_a_few_rows_tell_whether_a_net_is_saturated(factor, expected, monkeypatc
         MemoryRows, "take", lambda s, rows: taken.append(len(rows)) or take(s, rows)
     )
     net = Scaled(factor)
-    assert is_saturated(net, rows) == expected
+    assert is_saturated(first_logits(net, rows)) == expected
     assert taken == [net.n_rows] == [SATURATION_ROWS]
 
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import nn
 
+from sparsectr.losses import log_loss
 from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.rows.labelled import LabelledRows
 from sparsectr.rows.memory import MemoryRows
 from sparsectr.training.loop import Schedule
-from sparsectr.training.losses import log_loss
 from sparsectr.training.task import TrainingTask
 
 

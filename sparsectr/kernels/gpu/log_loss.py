@@ -1,4 +1,4 @@
-"""The log loss of a batch and its gradient on a GPU: see `sparsectr.training.losses.log_loss`."""
+"""The log loss of a batch and its gradient on a GPU: see `sparsectr.losses.log_loss`."""
 
 from __future__ import annotations
 

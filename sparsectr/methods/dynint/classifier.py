@@ -2,40 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
-from scipy.stats import loguniform
-from torch import Tensor
 
-from sparsectr.base import BaseInteractionClassifier
+from sparsectr.classification import BaseInteractionClassifier
 from sparsectr.encoding.field_encoder import FieldEncoder
-from sparsectr.methods.dynint.net import (
-    VARIANTS,
-    DynIntConfig,
-    DynIntNet,
-)
-from sparsectr.nn.contributions import strongest_crosses
-from sparsectr.parameters import ParameterCheck
-from sparsectr.training.descent import descend
-from sparsectr.training.loop import EpochRecord
-from sparsectr.training.optimizers import (
-    OPTIMIZERS,
-    continuing,
-    make_optimizers,
-    zero_row_share,
-)
-from sparsectr.training.prior import add_embedding_prior
-from sparsectr.training.task import TrainingTask
-
-# Crosses of higher orders exist in deeper nets, but are too many to list.
-LARGEST_LISTED_ORDER = 3
-# The paper has at most 4; thousands would take minutes to build and more to train.
-MOST_LAYERS = 100
+from sparsectr.methods.dynint.estimator import BaseDynInt
 
 
-class DynIntClassifier(BaseInteractionClassifier):
+class DynIntClassifier(BaseInteractionClassifier, BaseDynInt):
     """Classify rows of categorical fields by polynomial interactions of their embeddings.
 
     Every layer multiplies the embeddings of a row by linear combinations of them, so that L
@@ -81,7 +57,7 @@ class DynIntClassifier(BaseInteractionClassifier):
     embedding_dim : int, default=16
         Length D of an embedding.
     embedding_l2 : float, default=1e-3
-        Weight of ``|e|^2 / 2``, summed over all values, beside the mean log loss.
+        Weight of ``|e|^2 / 2``, summed over all values, beside the mean loss.
     learning_rate : float, default=5e-3
         Step size of the optimizers. Embeddings take steps 30 times as long under "adagrad". Under
         "ftrl" all weights take steps 20 times as long.
@@ -188,24 +164,6 @@ class DynIntClassifier(BaseInteractionClassifier):
     ('f0', 'f2')
     """
 
-    _net_class = DynIntNet
-    _net_parameters = (
-        *BaseInteractionClassifier._net_parameters,
-        "variant",
-        "n_layers",
-        "n_subspaces",
-        "rank",
-        "reduction_ratio",
-    )
-    param_distributions: ClassVar[dict[str, Any]] = {
-        "variant": VARIANTS,
-        "n_layers": [1, 2, 3],
-        "n_subspaces": [1, 2, 4],  # each divides every embedding_dim
-        "embedding_dim": [8, 16, 32],
-        "embedding_l2": loguniform(1e-5, 1e-1),
-        "learning_rate": loguniform(1e-3, 2e-2),
-    }
-
     def __init__(
         self,
         *,
@@ -245,17 +203,17 @@ class DynIntClassifier(BaseInteractionClassifier):
             batch_size=batch_size,
             max_epochs=max_epochs,
             early_stopping=early_stopping,
-            monitor=monitor,
             validation_fraction=validation_fraction,
             n_iter_no_change=n_iter_no_change,
             n_interactions=n_interactions,
-            class_weight=class_weight,
             encoder=encoder,
             warm_start=warm_start,
             device=device,
             random_state=random_state,
             verbose=verbose,
         )
+        self.monitor = monitor
+        self.class_weight = class_weight
         self.variant = variant
         self.n_layers = n_layers
         self.n_subspaces = n_subspaces
@@ -266,78 +224,3 @@ class DynIntClassifier(BaseInteractionClassifier):
         self.ftrl_l1 = ftrl_l1
         self.ftrl_l2 = ftrl_l2
         self.ftrl_beta = ftrl_beta
-
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
-        check = ParameterCheck(self)
-        check.choice("variant", VARIANTS)
-        check.integer("n_layers", 1, MOST_LAYERS)
-        check.integer("n_subspaces", 1)
-        if self.embedding_dim % self.n_subspaces:
-            raise ValueError(
-                f"n_subspaces must divide embedding_dim = {self.embedding_dim}, "
-                f"got {self.n_subspaces}."
-            )
-        check.integer("rank", 1, or_auto=True)
-        check.integer("reduction_ratio", 1)
-        check.real("orthogonal_penalty", 0)
-        check.choice("optimizer", OPTIMIZERS)
-        check.real("ftrl_l1", 0)
-        check.real("ftrl_l2", 0)
-        check.real("ftrl_beta", 0, open_low=True)
-
-    def _train_net(
-        self, task: TrainingTask, net: DynIntNet | None
-    ) -> tuple[DynIntNet, list[EpochRecord]]:
-        going_on = net is not None
-        kind = continuing(self.optimizer) if going_on else self.optimizer
-        if net is None:
-            net = self._make_net(task)
-        optimizers = make_optimizers(
-            [net.embedding.weight],
-            [p for name, p in net.named_parameters() if not name.startswith("embedding.")],
-            kind,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            ftrl={"l1": self.ftrl_l1, "l2": self.ftrl_l2, "beta": self.ftrl_beta},
-            going_on=going_on,
-        )
-        add_embedding_prior(optimizers, net.embedding, task.train, self.embedding_l2)
-
-        def step(rows: Tensor) -> Tensor:
-            batch = task.train.take(rows)
-            penalty = self.orthogonal_penalty if self.variant in ("dgp", "dwp") else 0.0
-            loss = net.loss(batch, penalty)
-            descend(loss, optimizers, len(rows))
-            return loss.detach()
-
-        # FTRL shortens its steps itself.
-        annealed = optimizers if self.optimizer != "ftrl" else ()
-        history = task.run(net, step, annealed=annealed)
-        self.rank_ = net.config.rank
-        if self.optimizer == "ftrl":
-            self.zero_row_share_ = zero_row_share(net.embedding.weight)
-        return net, history
-
-    def _make_net(self, task: TrainingTask) -> DynIntNet:
-        n_rows = len(task.vocabulary_sizes) * self.n_subspaces
-        if isinstance(self.rank, str):
-            rank = 1 if self.variant == "dwp" else min(16, max(2, n_rows // 2))
-        else:
-            rank = self.rank
-        n_inputs = len(task.vocabulary_sizes) * self.embedding_dim
-        config = DynIntConfig(
-            self.variant,
-            self.n_layers,
-            self.n_subspaces,
-            rank=min(rank, n_rows),  # a larger rank adds parameters but no freedom
-            hidden_units=max(8, n_inputs // self.reduction_ratio),
-        )
-        net = DynIntNet(task.vocabulary_sizes, self.embedding_dim, task.n_outputs, config)
-        net = net.to(task.device)
-        net.reset_parameters(task.new_generator(), task.prior_logits())
-        return net
-
-    def _list_crosses(self, net: DynIntNet, codes: Tensor) -> Iterable[tuple[int, ...]]:
-        max_order = min(self.n_layers + 1, LARGEST_LISTED_ORDER)
-        return strongest_crosses(net.restricted_logits, codes, max_order, self.n_interactions)

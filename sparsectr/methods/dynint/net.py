@@ -27,7 +27,6 @@ from sparsectr.nn.contributions import contributions_of
 from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.nn.linear import UndrawnLinear
 from sparsectr.rows.labelled import Batch
-from sparsectr.training.losses import log_loss
 from sparsectr.training.prediction import logits_in_batches
 
 VARIANTS = ("pin", "da", "dgp", "dwp")
@@ -184,7 +183,7 @@ class DynIntNet(nn.Module):
         return [tuple(network.parameters()) for network in self.gates]
 
     def loss(self, batch: Batch, penalty: float = 0.0) -> Tensor:
-        """Return the log loss of a batch plus ``penalty`` times the orthogonality penalty, ()."""
+        """Return the loss of a batch plus ``penalty`` times the orthogonality penalty, ()."""
         if self.variant == "pin":
             return polynomial_loss(self, batch)
         loss = gated_loss(self, batch, penalty if self.variant == "dwp" else 0.0)
@@ -265,22 +264,23 @@ class DynIntNet(nn.Module):
         return self.cross_effects(codes, [(field,) for field in range(self.n_fields)])
 
 
-def _has_one_logit(net: DynIntNet, *_: object) -> bool:
-    return len(net.output.bias) == 1 and net.embedding.sparse
+def _has_log_odds(net: DynIntNet, batch: Batch, *_: object) -> bool:
+    one_logit = len(net.output.bias) == 1
+    return one_logit and batch.loss.name == "log_loss" and net.embedding.sparse
 
 
-@fused(cpu="dynint.pin_loss", gpu="pin_loss", numbers=table_of, covers=_has_one_logit)
+@fused(cpu="dynint.pin_loss", gpu="pin_loss", numbers=table_of, covers=_has_log_odds)
 def polynomial_loss(net: DynIntNet, batch: Batch) -> Tensor:
-    """Return the log loss of a net without gates, shape ()."""
-    return log_loss(net(batch.codes), batch)
+    """Return the loss of a net without gates, shape ()."""
+    return batch.mean_loss(net(batch.codes))
 
 
-@fused(cpu="dynint.gated_loss", numbers=table_of, covers=_has_one_logit)
+@fused(cpu="dynint.gated_loss", numbers=table_of, covers=_has_log_odds)
 def gated_loss(net: DynIntNet, batch: Batch, penalty: float) -> Tensor:
-    """Return the log loss of a net with gates plus ``penalty`` times the penalty of gates, ()."""
+    """Return the loss of a net with gates plus ``penalty`` times the penalty of gates, ()."""
     embeddings = net.embedding(batch.codes)
     gates = net.compute_gates(embeddings)
-    loss = log_loss(net.combine(embeddings, gates), batch)
+    loss = batch.mean_loss(net.combine(embeddings, gates))
     return loss + penalty * net.penalty(gates) if penalty else loss
 
 

@@ -2,40 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, ClassVar, cast
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import pandas as pd
-import torch
-from scipy.stats import loguniform
-from sklearn.utils.validation import check_is_fitted, validate_data
-from torch import Tensor
-from torch.optim import Optimizer
 
-from sparsectr.base import BaseInteractionClassifier
-from sparsectr.drafts import on_one_fit
-from sparsectr.encoding.columns import as_table
+from sparsectr.classification import BaseInteractionClassifier
 from sparsectr.encoding.field_encoder import FieldEncoder
-from sparsectr.kernels.threads import with_one_torch_thread
-from sparsectr.methods.optfeature.gate_measures import MOST_COMBINATIONS, measure_gates, open_gates
-from sparsectr.methods.optfeature.net import OptFeatureConfig, OptFeatureNet
-from sparsectr.methods.optfeature.search import GateStep, make_selection_optimizers
-from sparsectr.parameters import ParameterCheck, check_integer
-from sparsectr.training.descent import descend
-from sparsectr.training.loop import EpochRecord, Schedule
-from sparsectr.training.losses import log_loss
-from sparsectr.training.memory import check_first_layer
-from sparsectr.training.optimizers import continuing, make_optimizers
-from sparsectr.training.packing import pack_combinations, unpack_combinations
-from sparsectr.training.prior import add_embedding_prior, automatic_l2
-from sparsectr.training.strengths import MOST_MEASURED, MOST_ROWS_BEHIND_MLP, screen_crosses
-from sparsectr.training.task import TrainingTask
+from sparsectr.methods.optfeature.estimator import BaseOptFeature
 
 
-class OptFeatureClassifier(BaseInteractionClassifier):
+class OptFeatureClassifier(BaseInteractionClassifier, BaseOptFeature):
     """Select crosses by their fields or by the values of a row, and classify with what is left.
 
     A search learns a gate for every cross, on rows of its own: open or closed for a set of fields,
@@ -89,7 +66,7 @@ class OptFeatureClassifier(BaseInteractionClassifier):
     embedding_dim : int, default=16
         Length D of an embedding.
     embedding_l2 : float or "auto", default="auto"
-        Weight of ``|e|^2 / 2``, summed over all values, beside the mean log loss. "auto": 0.01
+        Weight of ``|e|^2 / 2``, summed over all values, beside the mean loss. "auto": 0.01
         where a value has 200 rows or more on average, in proportion less where it has fewer; and
         1e-4 without hidden units. The stronger it is, the more crosses are left to the hidden
         units, and the more gates are closed.
@@ -209,22 +186,6 @@ class OptFeatureClassifier(BaseInteractionClassifier):
     ('f0', 'f2')
     """
 
-    _net_class = OptFeatureNet
-    _net_parameters = (
-        *BaseInteractionClassifier._net_parameters,
-        *(field.name for field in dataclasses.fields(OptFeatureConfig)),
-    )
-    _automatic: ClassVar[tuple[str, ...]] = ("embedding_l2",)
-    param_distributions: ClassVar[dict[str, Any]] = {
-        "granularity": ["field", "value", "hybrid"],
-        "hidden_units": [(), (64, 32), (256, 128)],
-        "dropout": [0.0, 0.2, 0.4],
-        "optimizer": ["adagrad", "adam"],
-        "embedding_dim": [8, 16, 32],
-        "embedding_l2": loguniform(1e-4, 1e-1),
-        "learning_rate": loguniform(5e-4, 1e-2),
-    }
-
     def __init__(
         self,
         *,
@@ -270,17 +231,17 @@ class OptFeatureClassifier(BaseInteractionClassifier):
             batch_size=batch_size,
             max_epochs=max_epochs,
             early_stopping=early_stopping,
-            monitor=monitor,
             validation_fraction=validation_fraction,
             n_iter_no_change=n_iter_no_change,
             n_interactions=n_interactions,
-            class_weight=class_weight,
             encoder=encoder,
             warm_start=warm_start,
             device=device,
             random_state=random_state,
             verbose=verbose,
         )
+        self.monitor = monitor
+        self.class_weight = class_weight
         self.granularity = granularity
         self.combine = combine
         self.search = search
@@ -297,276 +258,3 @@ class OptFeatureClassifier(BaseInteractionClassifier):
         self.hidden_units = hidden_units
         self.dropout = dropout
         self.optimizer = optimizer
-
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
-        check = ParameterCheck(self)
-        check.choice("granularity", ["field", "value", "hybrid"])
-        check.choice("combine", ["paper", "raw"])
-        check.choice("search", ["bilevel", "joint"])
-        check.real("search_fraction", 0, 1, open_low=True, open_high=True)
-        check.integer("search_epochs", 1)
-        check.real("gate_price", 0, or_auto=True)
-        check.choice("retrain_init", ["init", "random", "search"])
-        check.integers("orders", 2)
-        check.choice("orders", [(2,), (3,), (2, 3)])
-        check.choice("operator", ["inner", "outer"])
-        if self.operator == "outer" and self.orders != (2,):
-            raise ValueError(f"operator='outer' needs orders=(2,), got orders={self.orders!r}.")
-        check.integer("selection_dim", 1)
-        check.integer("selection_rank", self.selection_dim + 1)
-        check.real("selection_learning_rate", 0, open_low=True)
-        check.real("alpha_learning_rate", 0, open_low=True)
-        check.integers("hidden_units", 1)
-        check.real("dropout", 0, 1, open_high=True)
-        check.choice("optimizer", ["adagrad", "adam"])
-
-    def _most_epochs(self) -> int | None:
-        if not isinstance(self.max_epochs, int) or not isinstance(self.search_epochs, int):
-            return None
-        return self.max_epochs + min(self.search_epochs, self.max_epochs)
-
-    def _train_net(
-        self, task: TrainingTask, net: OptFeatureNet | None
-    ) -> tuple[OptFeatureNet, list[EpochRecord]]:
-        if net is not None:
-            net.mlp.seed_dropout(task.new_generator())
-            kind = continuing(self.optimizer)
-            return net, self._train_weights(task, net, "train", kind=kind)
-        net = self._make_net(task)
-        weights_generator = task.new_generator()
-        start = weights_generator.get_state()
-        net.reset_weights(weights_generator, task.prior_logits())
-        net.reset_selection(task.new_generator())
-        history = self._search(task, net)
-        # From here on, the selection does not change: not even for values without a row.
-        counts = task.train.count(net.embedding.vocabulary_sizes, weighted=True)
-        net.embedding.fill_untrained(counts)
-        if self.retrain_init != "search":
-            weights_generator = task.new_generator()
-            if self.retrain_init == "init":
-                # The same numbers again, instead of a copy of a table that may be huge.
-                weights_generator.set_state(start)
-            net.reset_weights(weights_generator, task.prior_logits())
-        self.alpha_ = net.alphas().cpu().numpy()
-        net = net.prune()
-        return net, history + self._train_weights(task, net, "retrain")
-
-    def _make_net(self, task: TrainingTask) -> OptFeatureNet:
-        n_fields, orders = len(task.vocabulary_sizes), tuple(self.orders)
-        if n_fields < max(orders):
-            raise ValueError(
-                f"X must have at least {max(orders)} columns for crosses of order {max(orders)}, "
-                f"got {n_fields} feature(s)."
-            )
-        check_first_layer(n_fields, self.embedding_dim, orders, self.hidden_units, task.device)
-        config = OptFeatureConfig(
-            granularity=self.granularity,
-            combine=self.combine,
-            orders=orders,
-            operator=self.operator,
-            selection_dim=self.selection_dim,
-            selection_rank=self.selection_rank,
-            hidden_units=tuple(self.hidden_units),
-            dropout=self.dropout,
-        )
-        sizes = task.vocabulary_sizes
-        return OptFeatureNet(sizes, self.embedding_dim, task.n_outputs, config).to(task.device)
-
-    def _search(self, task: TrainingTask, net: OptFeatureNet) -> list[EpochRecord]:
-        """Train weights and gates."""
-        # NOTE[DIFF] a fixed number of epochs: the best weights come long before the best gates.
-        schedule = dataclasses.replace(
-            task.schedule,
-            max_epochs=min(self.search_epochs, task.schedule.max_epochs),
-            patience=None,
-        )
-        rates = self.selection_learning_rate, self.alpha_learning_rate
-        if self.search == "joint":
-            return self._train_weights(
-                task, net, "search", schedule, selection=make_selection_optimizers(net, *rates)
-            )
-        task, search_rows = task.split_off(self.search_fraction)
-        if len(search_rows.targets.unique()) < 2:
-            raise ValueError(
-                "the rows set apart for the search must hold at least two classes, got one in "
-                f"{len(search_rows)} rows. Pass more rows or raise search_fraction."
-            )
-        price = None if isinstance(self.gate_price, str) else self.gate_price
-        gates = GateStep(task, net, search_rows, make_selection_optimizers(net, *rates), price)
-        n_steps = -(-len(task.train) // schedule.batch_size) * schedule.max_epochs
-        return self._train_weights(
-            task, net, "search", schedule, before=gates, gate_rows=gates.beside(n_steps)
-        )
-
-    def _train_weights(
-        self,
-        task: TrainingTask,
-        net: OptFeatureNet,
-        phase: str,
-        schedule: Schedule | None = None,
-        *,
-        kind: str | None = None,
-        before: Callable[[Tensor], None] | None = None,
-        gate_rows: Iterator[Sequence[Tensor]] | None = None,
-        selection: Sequence[Optimizer] = (),
-    ) -> list[EpochRecord]:
-        """Train embeddings and predictor.
-
-        Gates stay as they are, apart from what ``before`` does to them ahead of every step that
-        ``gate_rows`` has a batch for; or they are trained on the same batches by the ``selection``
-        optimizers.
-        """
-        of_weights = make_optimizers(
-            [net.embedding.weight],
-            [*net.mlp.parameters(), *(net.outer.parameters() if net.outer else ())],
-            kind or self.optimizer,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            columns=(0, self.embedding_dim),
-        )
-        l2 = self.embedding_l2
-        if l2 == "auto":
-            l2 = automatic_l2(net.embedding, task.train, self.hidden_units)
-        self.embedding_l2_ = l2
-        add_embedding_prior(of_weights, net.embedding, task.train, l2)
-        optimizers = [*of_weights, *selection]
-
-        def step(rows: Tensor, *gate_rows: Tensor) -> Tensor:
-            if before is not None:
-                for some_rows in gate_rows:
-                    before(some_rows)
-            batch = task.train.take(rows)
-            if selection:  # gates and weights follow one gradient
-                loss = log_loss(net(batch.codes), batch)
-            else:
-                with torch.no_grad():
-                    gates = net.gates_of(batch.codes)
-                loss = net.loss(batch, gates)
-            descend(loss, optimizers, len(rows))
-            return loss.detach()
-
-        return task.run(
-            net, step, phase=phase, schedule=schedule, annealed=optimizers, beside=gate_rows
-        )
-
-    # Reports --------------------------------------------------------------------------
-
-    @on_one_fit
-    def interaction_table(self) -> pd.DataFrame:
-        """Describe every cross, selected or not.
-
-        Returns
-        -------
-        DataFrame
-            One row per cross, strongest first. The columns of every method: fields (tuple of
-            names), order, strength, active_share, strength_error (NaN for a cross that is not among
-            the ``n_interactions`` listed ones; 0 for one that was measured and changes no log-odds
-            or all of them alike, and, without hidden units, for one that is never open).
-            And keep_rate (share of training rows with an open gate; where a strong cross has 0,
-            hidden units do its work); granularity ("field" or "value", as chosen); alpha.
-        """
-        check_is_fitted(self)
-        net = self._optfeature_net()
-        crosses = pd.DataFrame(
-            {
-                "fields": self._crosses(net),
-                "keep_rate": self.keep_rate_,
-                "granularity": np.where(net.follows_fields().cpu(), "field", "value"),
-                "alpha": self.alpha_,
-            }
-        )
-        inactive = (self.keep_rate_ == 0) & (not net.config.hidden_units)
-        return self._tabulate(crosses, inactive=inactive)
-
-    @on_one_fit
-    @with_one_torch_thread()
-    def selected_values(self, fields: Sequence[str], top: int = 20) -> pd.DataFrame:
-        """Show for which values the gate of a cross is open, and for which it is closed.
-
-        Parameters
-        ----------
-        fields : sequence of str
-            Names of the fields of a cross in ``selected_interactions_``.
-        top : int, default=20
-            Most combinations of values with an open gate, and with a closed one; at most 100.
-
-        Returns
-        -------
-        DataFrame
-            One column per field with the value's name (missing values as None); count, the
-            rows with this combination among (up to 100,000) training rows; open; score, the raw
-            score of the gate: open if > 0. Open gates first, most frequent combinations first.
-            Where a field has one of these names, an underscore follows ours: ``count_``.
-
-        Raises
-        ------
-        ValueError
-            If the cross is not among ``selected_interactions_``.
-        """
-        check_is_fitted(self)
-        check_integer("top", top, 1, MOST_COMBINATIONS)
-        net = self._optfeature_net()
-        place = self._find_cross(fields)
-        known = self.selected_interactions_[place].fields
-        codes, counts, _ = unpack_combinations(self._measured("combinations"), place)
-        position = self._crosses(net).index(known)
-        rows = torch.from_numpy(self._widen(known, codes)).to(net.kept.device)
-        with torch.inference_mode():
-            scores = net.chosen_scores(net.look_up(rows)[1])[:, position].cpu().numpy()
-        opened = scores > 0
-        order = np.argsort(-counts, kind="stable")
-        shown = [order[opened[order] == is_open][:top] for is_open in (True, False)]
-        table = self._tabulate_values(known, codes, count=counts, open=opened, score=scores)
-        return table.iloc[np.concatenate(shown)].reset_index(drop=True)
-
-    @on_one_fit
-    @with_one_torch_thread()
-    def gate(self, X: Any) -> pd.DataFrame:
-        """Say for every row and every cross whether the gate is open.
-
-        Parameters
-        ----------
-        X : DataFrame or array-like of shape (n_rows, n_fields)
-            The columns of `fit`, in the same order.
-
-        Returns
-        -------
-        DataFrame of bool, shape (n_rows, n_crosses)
-            The columns are named by the tuples of the crossed fields.
-        """
-        check_is_fitted(self)
-        table = as_table(X)
-        validate_data(self, table, reset=False, skip_check_array=True)
-        net = self._optfeature_net()
-        columns = pd.Index(self._crosses(net), tupleize_cols=False)
-        gates = open_gates(net, self._encode(table)).cpu().numpy()
-        return pd.DataFrame(gates, columns=columns)
-
-    def _optfeature_net(self) -> OptFeatureNet:
-        return cast(OptFeatureNet, self._fitted_net())
-
-    def _crosses(self, net: OptFeatureNet) -> list[tuple[str, ...]]:
-        """Return the names of the fields of all crosses, in the order of the gates."""
-        names = self._field_names()
-        return [tuple(names[field] for field in cross) for cross in net.crosses()]
-
-    def _list_crosses(self, net: OptFeatureNet, codes: Tensor) -> Iterable[tuple[int, ...]]:
-        # Without hidden units, a cross has no other way to the logits than its gate.
-        crosses = net.crosses() if net.config.hidden_units else net.kept_crosses()
-        yield from screen_crosses(net, codes, crosses, MOST_MEASURED)
-
-    def _measure_crosses(
-        self, net: Any, codes: Tensor, generator: torch.Generator
-    ) -> dict[str, Any]:
-        measures = super()._measure_crosses(net, codes[:MOST_ROWS_BEHIND_MLP], generator)
-        crosses = [tuple(self._places(cross.fields)) for cross in measures["crosses"]]
-        keep_rate, combinations = measure_gates(net, codes, crosses)
-        packed = pack_combinations(*combinations)
-        return measures | {"keep_rate": keep_rate, "combinations": packed}
-
-    @property
-    def keep_rate_(self) -> npt.NDArray[np.float64]:
-        """Share of rows on which the gate of each cross is open."""
-        rates: npt.NDArray[np.float64] = self._measured("keep_rate", "keep_rate_")
-        return rates

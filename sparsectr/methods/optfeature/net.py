@@ -27,7 +27,6 @@ from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.nn.interplay import PairsBehindMLP, hide, joint_effects
 from sparsectr.nn.mlp import MLP
 from sparsectr.rows.labelled import Batch
-from sparsectr.training.losses import log_loss
 
 # Standard deviation of a fresh embedding, times sqrt(D).
 EMBEDDING_SCALE = 0.4
@@ -215,7 +214,7 @@ class OptFeatureNet(nn.Module):
         return [(layer.weight, layer.bias) for layer in self.mlp.linear_layers()]
 
     def loss(self, batch: Batch, gates: Tensor | None, *, of_gates: bool = False) -> Tensor:
-        """Return the log loss of a batch, shape ().
+        """Return the loss of a batch, shape ().
 
         Parameters
         ----------
@@ -362,12 +361,12 @@ class OptFeatureNet(nn.Module):
         return net
 
 
-def _adds_pairs(net: OptFeatureNet, *_: object, **__: object) -> bool:
-    """Tell whether there are inner products of pairs alone, one logit, and no dropout."""
-    has_one_logit = net.arguments["n_outputs"] == 1
+def _adds_pairs(net: OptFeatureNet, batch: Batch, *_: object, **__: object) -> bool:
+    """Tell whether there are inner products of pairs alone, log-odds, and no dropout."""
+    has_log_odds = net.arguments["n_outputs"] == 1 and batch.loss.name == "log_loss"
     return (
         net.pairs is not None
-        and has_one_logit
+        and has_log_odds
         and net.embedding.sparse
         and net.mlp.dropout.rate == 0
     )
@@ -377,10 +376,10 @@ def _adds_pairs(net: OptFeatureNet, *_: object, **__: object) -> bool:
 def mlp_loss(
     net: OptFeatureNet, batch: Batch, gates: Tensor | None, *, of_gates: bool = False
 ) -> Tensor:
-    """Return the log loss of a batch, shape (); see `OptFeatureNet.loss`."""
+    """Return the loss of a batch, shape (); see `OptFeatureNet.loss`."""
     with torch.no_grad() if of_gates else nullcontext():
         embeddings, _ = net.look_up(batch.codes)
-    return log_loss(net.predict(embeddings, gates), batch)
+    return batch.mean_loss(net.predict(embeddings, gates))
 
 
 def _join(blocks: Sequence[Tensor]) -> Tensor:

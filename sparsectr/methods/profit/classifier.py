@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-import pandas as pd
-import torch
-from scipy.stats import loguniform
-from sklearn.utils.validation import check_is_fitted
-from torch import Tensor, nn
 
-from sparsectr.base import BaseInteractionClassifier
-from sparsectr.drafts import on_one_fit
+from sparsectr.classification import BaseInteractionClassifier
 from sparsectr.encoding.field_encoder import FieldEncoder
-from sparsectr.methods.profit.net import ProfitConfig, ProfitNet, without_crosses
-from sparsectr.methods.profit.ranking import RANKING_ROWS, count_crosses, rank_crosses
-from sparsectr.methods.profit.search import CrossSearch, SearchSettings, make_weight_optimizers
-from sparsectr.methods.profit.search_net import CrossSearchNet
-from sparsectr.methods.profit.search_spaces import make_space
-from sparsectr.parameters import ParameterCheck, check_integer
-from sparsectr.training.descent import descend
-from sparsectr.training.loop import EpochRecord
-from sparsectr.training.losses import log_loss
-from sparsectr.training.optimizers import RowAdagrad, continuing
-from sparsectr.training.prior import add_embedding_prior
-from sparsectr.training.strengths import MOST_ROWS_BEHIND_MLP
-from sparsectr.training.task import TrainingTask
-
-# Adagrad's share of the learning rate: whole steps are too long for plain sums of products.
-ADAGRAD_SHARE = 0.5
-# Rows per value from which embeddings of a sum of products are long, and how long they are.
-FREQUENT, LONG, SHORT = 100, 32, 16
-# Triples pay on most tables; orders above them have not been seen to (docs/decisions.md).
-DEFAULT_ORDER = 3
+from sparsectr.methods.profit.estimator import BaseProfit
 
 
-class ProfitClassifier(BaseInteractionClassifier):
+class ProfitClassifier(BaseInteractionClassifier, BaseProfit):
     """Find the best crosses of every order, then train a light model that uses only those.
 
     A search net adds up all crosses of a table, weighted by a tensor per order that is distilled
@@ -103,7 +78,7 @@ class ProfitClassifier(BaseInteractionClassifier):
         Length D of an embedding. "auto": 32 for the linear predictor where a value has 100 rows or
         more on average, 16 otherwise.
     embedding_l2 : float, default=1e-4
-        Weight of ``|e|^2 / 2``, summed over all values, beside the mean log loss.
+        Weight of ``|e|^2 / 2``, summed over all values, beside the mean loss.
     learning_rate : float, default=5e-3
         Step size of the optimizers. The betas have one of their own. Under "adagrad" the kept net
         takes steps half as long, and its embeddings steps 15 times as long.
@@ -208,29 +183,6 @@ class ProfitClassifier(BaseInteractionClassifier):
     [('f0', 'f1'), ('f2', 'f3', 'f4')]
     """
 
-    _net_class = ProfitNet
-    _net_parameters = (
-        *BaseInteractionClassifier._net_parameters,
-        "max_order",
-        "n_crosses",
-        "predictor",
-        "hidden_units",
-        "dropout",
-        "retrain_weights",
-    )
-    _automatic = ("embedding_dim",)
-    param_distributions: ClassVar[dict[str, Any]] = {
-        "max_order": [2, 3],
-        "predictor": ["linear", "mlp"],
-        "hidden_units": [(64, 32), (256, 128)],
-        "dropout": [0.0, 0.2, 0.4],
-        "optimizer": ["adagrad", "adam"],
-        "embedding_dim": [8, 16, 32],
-        # A sum of crosses wants a weak prior, an MLP a strong one.
-        "embedding_l2": loguniform(1e-5, 1e-1),
-        "learning_rate": loguniform(1e-3, 1e-2),
-    }
-
     def __init__(
         self,
         *,
@@ -279,17 +231,17 @@ class ProfitClassifier(BaseInteractionClassifier):
             batch_size=batch_size,
             max_epochs=max_epochs,
             early_stopping=early_stopping,
-            monitor=monitor,
             validation_fraction=validation_fraction,
             n_iter_no_change=n_iter_no_change,
             n_interactions=n_interactions,
-            class_weight=class_weight,
             encoder=encoder,
             warm_start=warm_start,
             device=device,
             random_state=random_state,
             verbose=verbose,
         )
+        self.monitor = monitor
+        self.class_weight = class_weight
         self.max_order = max_order
         self.n_crosses = n_crosses
         self.rank = rank
@@ -309,187 +261,3 @@ class ProfitClassifier(BaseInteractionClassifier):
         self.retrain_weights = retrain_weights
         self.retrain_from = retrain_from
         self.optimizer = optimizer
-
-    @on_one_fit
-    def interaction_table(self) -> pd.DataFrame:
-        """Return the kept crosses as a table.
-
-        Returns
-        -------
-        DataFrame
-            One row per kept cross, strongest first. The columns of every method: fields (tuple of
-            names), order, strength, active_share, strength_error (0 where a cross changes no
-            log-odds or all of them alike, NaN beyond the ``n_interactions`` listed ones). And of
-            the search: rank (within the order, from 1), weight (A_c), contribution (``|A_c|`` times
-            the standard deviation of the product of the embeddings), phase in which it was found:
-            "screening", if the search started from it, or "search".
-        """
-        check_is_fitted(self)
-        columns = ["fields", "rank", "weight", "contribution", "phase"]
-        return self._tabulate(pd.DataFrame(self.crosses_, columns=columns))
-
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
-        check = ParameterCheck(self)
-        check.integer("max_order", 2, or_auto=True)
-        if isinstance(self.n_crosses, Mapping):
-            self.n_crosses = {
-                check_integer("every order of n_crosses", order, 2): check_integer(
-                    f"n_crosses[{order}]", n, 0
-                )
-                for order, n in self.n_crosses.items()
-            }
-        else:
-            check.integer("n_crosses", 0, or_auto=True)
-        check.integer("rank", 1)
-        check.choice("space", ["auto", "cp", "full"])
-        check.choice("coupling", ["symmetric", "stacked"])
-        check.choice("repeats", [True, False])
-        check.choice("search", ["progressive", "one_step", "random"])
-        check.choice("screening", ["residual", None])
-        check.integer("search_epochs", 1)
-        check.integer("search_patience", 1)
-        check.real("search_fraction", 0, 1, open_low=True, open_high=True)
-        check.real("architecture_learning_rate", 0, open_low=True)
-        check.choice("ranking", ["contribution", "weight"])
-        check.choice("predictor", ["linear", "mlp"])
-        check.integers("hidden_units", 1)
-        check.real("dropout", 0, 1, open_high=True)
-        check.choice("retrain_weights", ["learn", "fixed", "ones"])
-        check.choice("retrain_from", ["auto", "search", "scratch"])
-        check.choice("optimizer", ["adagrad", "adam"])
-
-    def _most_epochs(self) -> int | None:
-        return None  # the search may end an order early
-
-    def _snapshot(self, net: nn.Module) -> dict[str, Any]:
-        # What a callback can see before the crosses are chosen.
-        return super()._snapshot(without_crosses(net) if isinstance(net, CrossSearchNet) else net)
-
-    # Training -------------------------------------------------------------------------
-
-    def _train_net(
-        self, task: TrainingTask, net: ProfitNet | None
-    ) -> tuple[ProfitNet, list[EpochRecord]]:
-        history: list[EpochRecord] = []
-        kind = continuing(self.optimizer)
-        if net is None:
-            search = self._make_search(task)
-            history = search.run()
-            self.search_history_ = history
-            self.architecture_ = [
-                value.detach().cpu().numpy() for value in search.net.space.architecture
-            ]
-            net = self._keep_crosses(task, search)
-            if self._starts_at_search():
-                net.take_over(search.net)
-            else:
-                kind = self.optimizer
-        self.embedding_dim_ = net.embedding.weight.shape[1]
-        return net, history + self._retrain(task, net, kind)
-
-    def _count_crosses(self, n_fields: int) -> dict[int, int]:
-        """Return how many crosses to keep of every order from 2 to the largest."""
-        if self.max_order != "auto":
-            max_order = int(self.max_order)
-        elif isinstance(self.n_crosses, Mapping):
-            max_order = max(self.n_crosses, default=2)
-        else:
-            max_order = max(2, min(DEFAULT_ORDER, n_fields))
-        return count_crosses(self.n_crosses, n_fields, max_order)
-
-    def _make_search(self, task: TrainingTask) -> CrossSearch:
-        n_fields = len(task.vocabulary_sizes)
-        n_crosses = self._count_crosses(n_fields)
-        settings = SearchSettings(
-            search=self.search,
-            fraction=self.search_fraction,
-            epochs=self.search_epochs,
-            patience=self.search_patience,
-            architecture_learning_rate=self.architecture_learning_rate,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            embedding_l2=self.embedding_l2,
-            most_screened={order: min(n, self.rank) for order, n in n_crosses.items()}
-            if self.screening
-            else {},
-        )
-        space = make_space(
-            self.space, n_fields, max(n_crosses), self.rank, self.coupling, self.repeats
-        )
-        net = CrossSearchNet(
-            task.vocabulary_sizes, self._embedding_length(task), task.n_outputs, space
-        )
-        net = net.to(task.device)
-        net.reset_parameters(task.new_generator(), task.prior_logits())
-        return CrossSearch(net, task, settings)
-
-    def _embedding_length(self, task: TrainingTask) -> int:
-        if self.embedding_dim != "auto":
-            return int(self.embedding_dim)
-        n_per_value = task.train.n_lookups / sum(task.vocabulary_sizes)
-        return LONG if self.predictor == "linear" and n_per_value >= FREQUENT else SHORT
-
-    def _keep_crosses(self, task: TrainingTask, search: CrossSearch) -> ProfitNet:
-        """Rank the searched crosses and build the net that has only the best."""
-        n_per_order = self._count_crosses(len(task.vocabulary_sizes))
-        codes = task.train.sample(RANKING_ROWS, task.new_generator()).codes
-        ranked = rank_crosses(search.net, codes, n_per_order, by=self.ranking)
-        names = self._field_names()
-        self.crosses_ = [
-            cross._asdict()
-            | {
-                "fields": tuple(names[f] for f in cross.fields),
-                "order": len(cross.fields),
-                "phase": "screening" if search.has_screened(cross.fields) else "search",
-            }
-            for cross in ranked
-        ]
-        config = ProfitConfig(
-            crosses=tuple(cross.fields for cross in ranked),
-            predictor=self.predictor,
-            hidden_units=tuple(self.hidden_units),
-            dropout=self.dropout,
-            learn_weights=self.retrain_weights == "learn",
-        )
-        length = search.net.embedding.weight.shape[1]
-        net = ProfitNet(task.vocabulary_sizes, length, task.n_outputs, config)
-        net = net.to(task.device)
-        ones = self.retrain_weights == "ones"
-        weights = np.array([1.0 if ones else cross.weight for cross in ranked], np.float32)
-        prior = task.prior_logits()
-        net.reset_parameters(task.new_generator(), prior, torch.from_numpy(weights))
-        return net
-
-    def _starts_at_search(self) -> bool:
-        if self.retrain_from == "auto":
-            return self.optimizer == "adam"
-        return self.retrain_from == "search"
-
-    def _retrain(self, task: TrainingTask, net: ProfitNet, kind: str) -> list[EpochRecord]:
-        rate = self.learning_rate * (ADAGRAD_SHARE if kind == "adagrad" else 1)
-        optimizers = make_weight_optimizers(net, rate, self.weight_decay, kind)
-        net.predictor.seed(task.new_generator())
-        add_embedding_prior(optimizers, net.embedding, task.train, self.embedding_l2)
-        for optimizer in optimizers:
-            if isinstance(optimizer, RowAdagrad):
-                optimizer.gradient_scales[net.predictor.linear.table.weight] = task.gradient_scale()
-
-        def step(rows: Tensor) -> Tensor:
-            batch = task.train.take(rows)
-            loss = net.loss(batch)
-            if loss is None:
-                loss = log_loss(net(batch.codes), batch)
-            descend(loss, optimizers, len(rows))
-            return loss.detach()
-
-        return task.run(net, step, phase="retrain", annealed=optimizers)
-
-    def _measure_crosses(
-        self, net: nn.Module, codes: Tensor, generator: torch.Generator
-    ) -> dict[str, Any]:
-        n_rows = len(codes) if self.predictor == "linear" else MOST_ROWS_BEHIND_MLP
-        return super()._measure_crosses(net, codes[:n_rows], generator)
-
-    def _list_crosses(self, net: ProfitNet, codes: Tensor) -> Iterable[tuple[int, ...]]:
-        return net.config.crosses

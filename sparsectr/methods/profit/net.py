@@ -20,7 +20,6 @@ from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.nn.interplay import hide, joint_effects
 from sparsectr.nn.mlp import MLP
 from sparsectr.rows.labelled import Batch
-from sparsectr.training.losses import log_loss
 from sparsectr.training.prediction import logits_in_batches
 
 
@@ -175,7 +174,7 @@ class ProfitNet(nn.Module):
         return self.architecture.weight
 
     def loss(self, batch: Batch) -> Tensor:
-        """Return the log loss of a batch, shape ()."""
+        """Return the loss of a batch, shape ()."""
         return crosses_loss(self, batch)
 
     def logits_by_row(self, codes: Tensor) -> NDArray[np.float32]:
@@ -209,14 +208,15 @@ class ProfitNet(nn.Module):
         return effects if self.config.predictor == "linear" else effects[:0]
 
 
-def _has_one_logit(net: ProfitNet, *_: object) -> bool:
-    return net.views is not None and len(net.linear.bias) == 1
+def _has_log_odds(net: ProfitNet, batch: Batch) -> bool:
+    one_logit = len(net.linear.bias) == 1
+    return one_logit and batch.loss.name == "log_loss" and net.views is not None
 
 
-@fused(cpu="profit.crosses_loss", numbers=table_of, covers=_has_one_logit)
+@fused(cpu="profit.crosses_loss", numbers=table_of, covers=_has_log_odds)
 def crosses_loss(net: ProfitNet, batch: Batch) -> Tensor:
-    """Return the log loss of a batch, shape ()."""
-    return log_loss(net(batch.codes), batch)
+    """Return the loss of a batch, shape ()."""
+    return batch.mean_loss(net(batch.codes))
 
 
 @fused(cpu="profit.crosses", numbers=table_of, covers=lambda net, _: net.views is not None)

@@ -18,7 +18,6 @@ from sparsectr.rows.orders import endless_batches
 from sparsectr.training.agreement import affordable_rows, agreement_scores, outstanding_sets
 from sparsectr.training.descent import descend
 from sparsectr.training.loop import EpochRecord
-from sparsectr.training.losses import log_loss
 from sparsectr.training.optimizers import make_adam, make_optimizers
 from sparsectr.training.prior import add_embedding_prior
 from sparsectr.training.task import TrainingTask
@@ -85,7 +84,7 @@ class CrossSearch:
     Raises
     ------
     ValueError
-        If one of the two parts has rows of one class only.
+        If one of the two parts has too few rows to learn from, such as rows of one class only.
     """
 
     def __init__(self, net: CrossSearchNet, task: TrainingTask, settings: SearchSettings) -> None:
@@ -97,11 +96,10 @@ class CrossSearch:
             ("weights", self.task.train),
             ("architecture", self.architecture_rows),
         ):
-            if len(part.targets.unique()) < 2:
+            if shortage := part.loss.shortage(part.targets):
                 raise ValueError(
-                    "both parts of the search must hold rows of two classes, got one class among "
-                    f"the {len(part)} rows of the {name}. Pass more rows of the rarer class, or "
-                    "change search_fraction."
+                    f"both parts of the search must hold {shortage} among the {len(part)} rows of "
+                    f"the {name}. Pass more rows, or change search_fraction."
                 )
         self._screened: set[Cross] = set()
 
@@ -150,7 +148,7 @@ class CrossSearch:
         best_loss, best_state = float("inf"), self.net.space.state_dict()
         for _ in range(RANDOM_DRAWS):
             self.net.space.reset_parameters(generator)
-            loss = float(log_loss(self._logits(rows), rows))
+            loss = float(rows.loss.mean(self._logits(rows), rows.targets, rows.weights))
             if loss < best_loss:
                 best_loss = loss
                 best_state = {k: v.clone() for k, v in self.net.space.state_dict().items()}
@@ -190,11 +188,7 @@ class CrossSearch:
     def _residuals(self, rows: Batch) -> Tensor:
         """Return weighted target minus prediction, (n_rows, K)."""
         logits = torch.cat([self.net(codes) for codes in rows.codes.split(ROWS_AT_ONCE)])
-        if logits.shape[1] == 1:
-            difference = rows.targets[:, None] - torch.sigmoid(logits)
-        else:
-            difference = nn.functional.one_hot(rows.targets, logits.shape[1]) - logits.softmax(1)
-        return difference * rows.weights[:, None]
+        return rows.loss.residuals(logits, rows.targets) * rows.weights[:, None]
 
     def _start_embeddings(
         self, fields: Cross, codes: Tensor, residuals: Tensor, generator: torch.Generator

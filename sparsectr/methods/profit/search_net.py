@@ -16,7 +16,6 @@ from sparsectr.methods.profit.search_spaces import SearchSpace
 from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.nn.linear import apply_evenly, undrawn
 from sparsectr.rows.labelled import Batch
-from sparsectr.training.losses import log_loss
 from sparsectr.training.prediction import logits_in_batches
 
 # Embeddings start at 0.1, not at the usual 0.01 to 0.05: the gradient of a cross of order o
@@ -157,7 +156,7 @@ class CrossSearchNet(nn.Module):
         return self.space.symmetric_betas(self.order) or []
 
     def loss(self, batch: Batch, *, of_space: bool) -> Tensor:
-        """Return the log loss of a batch, shape ().
+        """Return the loss of a batch, shape ().
 
         Parameters
         ----------
@@ -182,16 +181,20 @@ class CrossSearchNet(nn.Module):
         return self.linear.table.weight + of_rows * self.readout(self.embedding.weight)
 
 
-def _has_betas(net: CrossSearchNet, *_: object, **__: object) -> bool:
+def _has_betas(net: CrossSearchNet, *_: object) -> bool:
     return len(net.linear.bias) == 1 and net.space.is_symmetric
 
 
-@fused(cpu="profit.symmetric_loss", numbers=table_of, covers=_has_betas)
+def _has_log_odds(net: CrossSearchNet, batch: Batch, **_: object) -> bool:
+    return batch.loss.name == "log_loss" and _has_betas(net)
+
+
+@fused(cpu="profit.symmetric_loss", numbers=table_of, covers=_has_log_odds)
 def symmetric_loss(net: CrossSearchNet, batch: Batch, *, of_space: bool) -> Tensor:
-    """Return the log loss of a batch, shape (), with gradients for the space or for the rest."""
+    """Return the loss of a batch, shape (), with gradients for the space or for the rest."""
     with torch.no_grad() if of_space else nullcontext():
         linear, embeddings = net.linear(batch.codes), net.embedding(batch.codes)
-    return log_loss(net.combine(linear, embeddings), batch)
+    return batch.mean_loss(net.combine(linear, embeddings))
 
 
 @fused(cpu="profit.symmetric_loss", numbers=table_of, covers=_has_betas)

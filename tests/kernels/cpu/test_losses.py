@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from sparsectr.kernels.fused import KERNELS, fused_kernels
+from sparsectr.losses import log_loss
 from sparsectr.methods.dynint.net import VARIANTS, DynIntConfig, DynIntNet
 from sparsectr.methods.profit.net import ProfitConfig, ProfitNet
 from sparsectr.methods.profit.search_net import CrossSearchNet
 from sparsectr.methods.profit.search_spaces import FullSpace, StackedSpace, SymmetricSpace
 from sparsectr.rows.labelled import Batch
-from sparsectr.training.losses import log_loss
 
 losses = pytest.importorskip("sparsectr.kernels.cpu.machine.losses", exc_type=ImportError)
 

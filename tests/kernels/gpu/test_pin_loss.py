@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from sparsectr.kernels.fused import fused_kernels
+from sparsectr.losses import log_loss
 from sparsectr.methods.dynint.net import DynIntConfig, DynIntNet
 from sparsectr.rows.labelled import Batch
-from sparsectr.training.losses import log_loss
 
 fused = pytest.importorskip("sparsectr.kernels.gpu.pin_loss", exc_type=ImportError)
 

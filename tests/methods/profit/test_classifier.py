@@ -281,5 +281,5 @@ def test_impossible_parameters_are_refused(small, parameters, match):
 def test_a_search_part_of_one_class_is_refused(small):
     y = np.zeros(len(small.y), dtype=int)
     y[0] = 1
-    with pytest.raises(ValueError, match="both parts of the search must hold rows of two classes"):
+    with pytest.raises(ValueError, match="both parts of the search must hold at least two classes"):
         ProfitClassifier(early_stopping=False).fit(small.X, y)

@@ -152,5 +152,5 @@ def test_a_search_repeats_itself_bit_for_bit():
 def test_one_class_in_a_part_is_refused():
     targets = torch.zeros(200)
     targets[0] = 1
-    with pytest.raises(ValueError, match="both parts of the search must hold rows of two classes"):
+    with pytest.raises(ValueError, match="both parts of the search must hold at least two classes"):
         make_search(targets=targets)

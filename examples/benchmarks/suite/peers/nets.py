@@ -8,8 +8,8 @@ import torch
 from scipy.stats import loguniform
 from torch import nn
 
-from sparsectr.base import BaseInteractionClassifier
-from sparsectr.training.losses import log_loss
+from sparsectr.classification import BaseInteractionClassifier
+from sparsectr.losses import log_loss
 
 # Library -> the module here that knows how to build its nets.
 LIBRARIES = {
@@ -98,17 +98,17 @@ class NetPeer(BaseInteractionClassifier):
             batch_size=batch_size,
             max_epochs=max_epochs,
             early_stopping=early_stopping,
-            monitor=monitor,
             validation_fraction=validation_fraction,
             n_iter_no_change=n_iter_no_change,
             n_interactions=n_interactions,
-            class_weight=class_weight,
             encoder=encoder,
             warm_start=warm_start,
             device=device,
             random_state=random_state,
             verbose=verbose,
         )
+        self.monitor = monitor
+        self.class_weight = class_weight
         self.library = library
         self.architecture = architecture
         self.hidden_units = hidden_units

@@ -8,9 +8,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sparsectr.kernels.fused import KERNELS, fused_kernels
+from sparsectr.losses import log_loss
 from sparsectr.methods.optfeature.net import ChosenGates, OptFeatureConfig, OptFeatureNet
 from sparsectr.rows.labelled import Batch
-from sparsectr.training.losses import log_loss
 
 pytest.importorskip("numba")
 

@@ -1,0 +1,125 @@
+"""What all classifiers share."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import ClassifierMixin
+
+from sparsectr.base import BaseInteractionEstimator
+from sparsectr.drafts import on_a_draft, on_one_fit
+from sparsectr.kernels.threads import with_one_torch_thread
+from sparsectr.parameters import ParameterCheck
+from sparsectr.targets.classes import ClassTarget
+from sparsectr.targets.labels import as_labels, label_numbers, settle_classes
+from sparsectr.targets.target import Array, TargetRows
+from sparsectr.targets.weights import check_weights, class_factors
+from sparsectr.training.prediction import to_probabilities
+
+
+class BaseInteractionClassifier(ClassifierMixin, BaseInteractionEstimator):
+    """Predict classes.
+
+    A classifier derives from this class, and from the one that trains its net where that is
+    another: ``class DynIntClassifier(BaseInteractionClassifier, BaseDynInt)``. Its constructor
+    takes these parameters beside those of `SharedParameters`.
+
+    Parameters
+    ----------
+    monitor : {"log_loss", "roc_auc"}, default="log_loss"
+        The validation metric that early stopping watches.
+    class_weight : dict, "balanced" or None, default=None
+        Factor of every class in the loss; "balanced": the inverse of the summed weight of its rows.
+    """
+
+    _target_state: ClassVar[tuple[str, ...]] = ("classes_",)
+    classes_: Array
+    class_weight: dict[Any, float] | str | None
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        ParameterCheck(self).choice("monitor", ["log_loss", "roc_auc"])
+
+    @on_a_draft
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+        """Train one epoch on more rows.
+
+        The vocabularies are those of the first call; a value that is new later counts as
+        unknown. The optimizer starts afresh in every call. The crosses are measured when they are
+        first asked for, or when the estimator is copied or pickled. The rows for that are a random
+        sample, of up to 100,000 rows, of all calls since the last `fit`; copies and pickles hold
+        what is measured and no rows, so that calls on them begin a new sample.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_rows, n_fields)
+            One column per field.
+        y : array-like of shape (n_rows,)
+            Class labels.
+        classes : array-like of shape (n_classes,), optional
+            All classes that will ever come. Needed in the first call.
+        sample_weight : array-like of shape (n_rows,), optional
+            Weight of every row in the loss.
+
+        Returns
+        -------
+        self
+            This estimator, fitted.
+        """
+        if classes is None and not self.__sklearn_is_fitted__():
+            raise ValueError(
+                "classes must be passed on the first call to partial_fit, got None; pass all that "
+                "will ever come."
+            )
+        self._fit_chunk(X, y, sample_weight, told=classes)
+        return self
+
+    def _settle_target(
+        self, y: Any, sample_weight: Any, n_rows: int, *, going_on: bool, told: Any = None
+    ) -> tuple[ClassTarget, TargetRows]:
+        labels = as_labels(y, n_rows=n_rows)
+        weights = check_weights(sample_weight, n_rows)
+        self.classes_ = settle_classes(labels, told, self.classes_ if going_on else None)
+        numbers = label_numbers(labels, self.classes_)
+        factors = class_factors(self.class_weight, self.classes_, numbers, weights)
+        target = ClassTarget(self.classes_, factors)
+        return target, target.label(numbers, weights)
+
+    def _fitted_target(self) -> ClassTarget:
+        return ClassTarget(self.classes_)
+
+    @on_one_fit
+    @with_one_torch_thread()
+    def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
+        """Predict the probability of every class.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_rows, n_fields)
+            The columns of `fit`, in the same order. Unseen values count as unknown.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_classes), float64
+            Columns follow ``classes_``; every row sums to 1.
+        """
+        return to_probabilities(self._predict_logits(X))
+
+    @on_one_fit
+    def predict(self, X: Any) -> npt.NDArray[Any]:
+        """Predict the most probable class of every row.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_rows, n_fields)
+            The columns of `fit`, in the same order.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,)
+            Values of ``classes_``.
+        """
+        probabilities = self.predict_proba(X)
+        return np.asarray(self.classes_[probabilities.argmax(axis=1)])

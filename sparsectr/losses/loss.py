@@ -1,0 +1,56 @@
+"""What training has to know of a loss."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+class Loss(Protocol):
+    """Say how far the logits of a net are off, and how a net without inputs would predict.
+
+    "Logit" is what a net puts out, whatever the loss makes of it: (n, K) for n rows. Targets are
+    (n,), weights (n,), with mean 1 over the training rows.
+
+    Attributes
+    ----------
+    name : str
+        What kernels know it by.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    def mean(self, logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+        """Return the sum of the weighted losses over the number of rows, shape ()."""
+
+    def residuals(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return target minus prediction, (n, K): the negative slopes by the logits."""
+
+    def prior_logits(self, targets: Tensor, weights: Tensor, n_outputs: int) -> Tensor:
+        """Return the logits (K,), float32, of the best constant prediction."""
+
+    def gradient_scale(self, targets: Tensor, weights: Tensor, n_outputs: int) -> float:
+        """Return the size of the gradients of the sum loss by a logit, at the prior.
+
+        The root mean square over the logits of a row, and of these the mean over rows, each with
+        itself as its weight: the few large gradients of a rare class count as much as the many
+        small ones of the rest.
+        """
+
+    def best_shift(
+        self, logits: NDArray[np.float64], targets: NDArray[Any], weights: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return what to add to all logits, (K,), so that the weighted loss is smallest.
+
+        Zeros where a logit is not finite.
+        """
+
+    def strata(self, targets: Tensor) -> Tensor:
+        """Return numbers (n,): of each, a sample of the rows is to hold the same share."""
+
+    def shortage(self, targets: Tensor) -> str | None:
+        """Say what rows must hold to be learnt from and what came, None if they hold it."""

@@ -1,0 +1,50 @@
+"""One column of labels, numbers or weights, as users pass it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import scipy.sparse as sp
+
+from sparsectr.parameters import describe
+
+Array = npt.NDArray[Any]
+
+
+def as_column(values: Any, name: str, noun: str) -> Array:
+    """Turn what a user passes for a column of labels or weights into an array of any shape."""
+    listed = isinstance(values, Sequence) and not isinstance(values, str | bytes)
+    if sp.issparse(values) or not (listed or hasattr(values, "__array__")):
+        raise ValueError(
+            f"{name} must be an array, list or Series of one {noun} per row, got "
+            f"{describe(values)}."
+        )
+    if isinstance(values, np.ma.MaskedArray) and (masked := int(np.sum(values.mask))):
+        raise ValueError(
+            f"{name} must have a {noun} in every row, got {masked} masked; leave these rows out."
+        )
+    try:
+        return np.asarray(values)
+    except Exception as error:  # whatever comes of ragged lists, or of tensors with gradients
+        raise ValueError(
+            f"{name} must be one column of {noun}s that NumPy can read, got {describe(values)}."
+        ) from error
+
+
+def check_shape(column: Array, name: str, noun: str, n_rows: int | None) -> None:
+    if column.ndim != 1:
+        raise ValueError(
+            f"{name} must have one {noun} per row, got an array of shape {column.shape}."
+        )
+    if n_rows is not None and len(column) != n_rows:
+        raise ValueError(
+            f"{name} must have one {noun} per row, got {len(column):,} for {n_rows:,} rows."
+        )
+
+
+def count_missing(column: Array) -> int:
+    return int(pd.isna(column).sum()) if column.dtype.kind in "OTfcMm" else 0

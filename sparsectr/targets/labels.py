@@ -1,0 +1,195 @@
+"""Class labels, from what users pass to class numbers."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.utils import column_or_1d
+
+from sparsectr.parameters import describe
+from sparsectr.targets.columns import as_column, check_shape, count_missing
+
+Array = npt.NDArray[Any]
+
+# What labels may be.
+LABELS = "strings, integers of 64 bits, whole floats, booleans or timestamps"
+# So few rows may all have a class of their own.
+FEW_LABELS = 20
+
+
+def as_labels(y: Any, *, name: str = "y", n_rows: int | None = None) -> Array:
+    """Return labels as a 1-d array without missing values.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_rows,)
+        Class labels: strings, integers, whole floats, booleans or dates, of one type.
+    name : str, default="y"
+        What the caller calls them, for errors.
+    n_rows : int, optional
+        Number of labels that there must be.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+
+    Raises
+    ------
+    ValueError
+        If the labels are continuous, of several types, missing, masked or infinite, or do not
+        form one column of this length.
+    """
+    labels = as_column(y, name, "label")
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = column_or_1d(labels, warn=True)
+    check_shape(labels, name, "label", n_rows)
+    if missing := count_missing(labels):
+        raise ValueError(
+            f"{name} must have a label in every row, got {missing} missing (None, NaN, NaT or NA); "
+            "leave these rows out."
+        )
+    return _in_plain_dtype(labels, name)
+
+
+def _in_plain_dtype(labels: Array, name: str) -> Array:
+    """Turn objects into the dtype of what they are, and check that this can name classes."""
+    if labels.dtype.kind in "OT":
+        labels = _from_objects(labels.astype(object), name)
+    kind = labels.dtype.kind
+    if kind == "c":  # begins as scikit-learn's estimator checks want it
+        raise ValueError(f"Complex data not supported: {name} must hold real labels, got complex.")
+    if kind not in "OUbiufMm":
+        raise ValueError(
+            f"{name} must hold {LABELS}, got {labels.dtype.type.__name__.rstrip('_')}; turn them "
+            "into strings."
+        )
+    if kind == "f" and not np.isfinite(labels).all():
+        raise ValueError(f"{name} must hold finite labels, got infinity.")
+    if kind == "f" and (fractions := labels[labels != np.floor(labels)]).size:
+        # The words in brackets are those that scikit-learn's estimator checks look for.
+        raise ValueError(
+            f"{name} must hold class labels, got numbers such as {describe(fractions[0])} (Unknown "
+            "label type: continuous); a classifier predicts classes: cut the numbers into a few, "
+            "or take a regressor."
+        )
+    return labels
+
+
+def _from_objects(labels: Array, name: str) -> Array:
+    """Return an array of Python objects, all of one type, in a dtype of that type."""
+    if any(issubclass(kind, np.generic) for kind in set(map(type, labels))):
+        items = (label.item() if isinstance(label, np.generic) else label for label in labels)
+        labels = np.fromiter(items, dtype=object, count=len(labels))
+    types = set(map(type, labels))
+    if len(types) > 1:
+        names = sorted(kind.__name__ for kind in types)
+        raise ValueError(
+            f"{name} must hold labels of one type, got {', '.join(names)}; turn all into strings."
+        )
+    (kind,) = types
+    if issubclass(kind, str):
+        return labels
+    if issubclass(kind, pd.Timestamp | bool | int | float):
+        plain = np.asarray(pd.Series(labels.tolist()))
+        if plain.dtype != object:
+            return plain
+    raise ValueError(
+        f"{name} must hold {LABELS}, got {kind.__name__} such as {describe(labels[0])}; turn them "
+        "into strings."
+    )
+
+
+def find_classes(labels: Array, *, name: str = "y", fewest: int = 2) -> Array:
+    """Return the sorted distinct labels.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_rows,)
+        From `as_labels`.
+    name : str, default="y"
+        What the caller calls them, for errors.
+    fewest : int, default=2
+        Least number of classes.
+
+    Returns
+    -------
+    ndarray of shape (n_classes,)
+
+    Raises
+    ------
+    ValueError
+        If there are fewer classes.
+
+    Warns
+    -----
+    UserWarning
+        If y has more classes than half its rows: it may be the target of a regression.
+    """
+    classes = np.unique(labels)
+    if len(classes) < fewest:
+        raise ValueError(
+            f"{name} must hold at least two classes, got 1 class, {describe(classes[0])}; check "
+            "how the labels were made."
+        )
+    if name == "y" and len(labels) > FEW_LABELS and len(classes) > len(labels) / 2:
+        warnings.warn(
+            f"y holds {len(classes):,} classes in {len(labels):,} rows: if these are numbers to be "
+            "predicted, cut them into a few classes, or take a regressor.",
+            UserWarning,
+            stacklevel=2,
+        )
+    return classes
+
+
+def settle_classes(labels: Array, listed: Any, known: Array | None) -> Array:
+    """Return the classes of a fit: those of a fit that goes on, listed ones, or those of y.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_rows,)
+        From `as_labels`.
+    listed : array-like of shape (n_classes,) or None
+        All classes that will ever come, as the user lists them.
+    known : ndarray of shape (n_classes,) or None
+        The classes of the fit that goes on; listed ones must be the same.
+    """
+    classes = None if listed is None else as_labels(listed, name="classes")
+    if known is None:
+        return find_classes(labels) if classes is None else find_classes(classes, name="classes")
+    if classes is not None:
+        check_same_classes(classes, known)
+    return known
+
+
+def check_same_classes(labels: Array, classes: Array) -> None:
+    """Raise ValueError unless labels are the given classes, in any order."""
+    known = _family(labels) == _family(classes)
+    if not (known and np.array_equal(np.unique(labels), classes)):
+        raise ValueError(
+            f"classes must be those of the first call, {describe(classes.tolist())}, got "
+            f"{describe(labels.tolist())}."
+        )
+
+
+def label_numbers(labels: Array, classes: Array, name: str = "y") -> npt.NDArray[np.int64]:
+    """Return the position of every label in the sorted classes; ValueError for a new label."""
+    if _family(labels) == _family(classes):
+        numbers = np.searchsorted(classes, labels).clip(max=len(classes) - 1)
+        strangers = classes[numbers] != labels
+        if not strangers.any():
+            return numbers.astype(np.int64)
+        labels = labels[strangers]
+    raise ValueError(
+        f"{name} must hold only the classes {describe(classes.tolist())}, got "
+        f"{describe(np.unique(labels)[:5].tolist())}."
+    )
+
+
+def _family(labels: Array) -> str:
+    """Return what labels can be compared with: numbers, strings, dates or time spans."""
+    kind = labels.dtype.kind
+    return "number" if kind in "biuf" else "string" if kind in "OU" else kind

@@ -1,0 +1,107 @@
+"""What an estimator has to know of its target."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from sparsectr.losses import Loss
+
+Array = npt.NDArray[Any]
+
+
+class TargetRows(NamedTuple):
+    """Hold the targets of rows as training takes them.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_rows,)
+        What the loss compares logits with.
+    weights : ndarray of shape (n_rows,), float64
+        Weights of mean 1 over the rows that have one.
+    """
+
+    values: Array
+    weights: npt.NDArray[np.float64]
+
+
+class Target(ABC):
+    """Say what is predicted: classes or numbers.
+
+    Attributes
+    ----------
+    loss : Loss
+        What is trained on.
+    n_outputs : int
+        Number K of logits.
+    score : str
+        What users call a logit, such as "log-odds".
+    """
+
+    loss: Loss
+    n_outputs: int
+    score: ClassVar[str]
+
+    @abstractmethod
+    def read(self, y: Any, sample_weight: Any, n_rows: int, suffix: str = "") -> TargetRows:
+        """Check targets and weights that users pass with n rows.
+
+        Parameters
+        ----------
+        y : array-like of shape (n_rows,)
+            Targets.
+        sample_weight : array-like of shape (n_rows,) or None
+            Weight of every row.
+        n_rows : int
+            Number of rows.
+        suffix : str, default=""
+            What follows the names ``y`` and ``sample_weight`` in errors.
+        """
+
+    @abstractmethod
+    def split(
+        self, values: Array, fraction: float, random_state: np.random.RandomState
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Split row numbers at random, ``fraction`` of them for validation; both are sorted."""
+
+    @abstractmethod
+    def measure(self, values: Array, logits: Array, weights: Array) -> dict[str, float]:
+        """Measure logits (n_rows, K) of validation rows; names begin with ``validation_``."""
+
+    def choose_monitor(self, monitor: str, values: Array) -> str:
+        """Return the metric that can be watched on validation rows with these values."""
+        return monitor
+
+    @abstractmethod
+    def find_fault(self, logits: Array) -> str | None:
+        """Say what is wrong with logits (n, K) of training rows that have left all bounds."""
+
+    # What a logit means to users ------------------------------------------------------
+
+    @abstractmethod
+    def choose_outputs(self, logits: Array, label: Any = None) -> npt.NDArray[np.int64]:
+        """Return which outputs to explain, of logits (n, K): one number, or one per row.
+
+        Parameters
+        ----------
+        logits : ndarray of shape (n, K)
+            Logits of the rows.
+        label : object, optional
+            What the user asks for.
+
+        Raises
+        ------
+        ValueError
+            If there is no such output.
+        """
+
+    @abstractmethod
+    def choose_output(self, label: Any = None) -> npt.NDArray[np.int64]:
+        """Return the output to show values of, (1,), as `choose_outputs` does for rows."""
+
+    @abstractmethod
+    def to_scores(self, logits: Array, outputs: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """Turn logits (P, n, K) into what users see of the chosen outputs (1,) or (n,): (P, n)."""

@@ -1,0 +1,157 @@
+"""Weights of rows and of classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from numbers import Number, Real
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sparsectr.parameters import check_real, describe
+from sparsectr.targets.columns import as_column, check_shape, count_missing
+
+Array = npt.NDArray[Any]
+
+# Weights whose largest lies between this and its inverse are taken as they are.
+LEAST = 1e-100
+
+
+def check_weights(
+    sample_weight: Any, n_rows: int, *, name: str = "sample_weight"
+) -> npt.NDArray[np.float64]:
+    """Return one non-negative finite weight per row, ones for None.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n_rows,), number or None
+        Numbers of any kind: integers, floats, booleans, Decimals. One number is for all rows.
+    n_rows : int
+        Number of rows.
+    name : str, default="sample_weight"
+        What the caller calls them, for errors.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+        The weights; in other units if their products could leave the range of float64, as only
+        their proportions matter.
+
+    Raises
+    ------
+    ValueError
+        If a weight is no number, missing, masked, negative or not finite, if all are zero, or if
+        their number is wrong.
+    """
+    if sample_weight is None:
+        return np.ones(n_rows)
+    if isinstance(sample_weight, Number):
+        sample_weight = np.full(n_rows, sample_weight)
+    column = as_column(sample_weight, name, "weight")
+    column = np.full(n_rows, column) if column.ndim == 0 else column
+    check_shape(column, name, "weight", n_rows)
+    weights = _as_floats(column, name)
+    if not np.isfinite(weights).all() or (weights < 0).any():
+        wrong = weights[~np.isfinite(weights) | (weights < 0)]
+        raise ValueError(
+            f"{name} must hold finite numbers that are not negative, got {len(wrong):,} others "
+            f"such as {describe(wrong[0])}; 0 leaves a row out."
+        )
+    if not weights.any():
+        raise ValueError(f"{name} must not be zero for every row, got only zeros.")
+    return _within_range(weights)
+
+
+def _as_floats(column: Array, name: str) -> npt.NDArray[np.float64]:
+    types = set(map(type, column)) if column.dtype == object else {column.dtype.type}
+    if missing := count_missing(column):
+        raise ValueError(
+            f"{name} must have a weight in every row, got {missing} missing (None, NaN, NaT or NA);"
+            " 0 leaves a row out."
+        )
+    # NumPy's booleans are no numbers to Python, and time spans are integers to NumPy.
+    strangers = {t for t in types if not issubclass(t, Real | Decimal | np.bool_)}
+    if strangers := strangers | (types & {np.timedelta64}):
+        names = sorted(kind.__name__.rstrip("_") for kind in strangers)
+        raise ValueError(f"{name} must hold real numbers, got {', '.join(names)}.")
+    with np.errstate(over="ignore"):
+        return column.astype(np.float64)
+
+
+def _within_range(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Change the unit of positive numbers whose sums or products could overflow or vanish."""
+    largest = values.max()
+    return values if LEAST < largest < 1 / LEAST else values / largest
+
+
+def class_factors(
+    class_weight: Any,
+    classes: Array,
+    numbers: npt.NDArray[np.int64],
+    weights: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]:
+    """Return what the weights of the rows of every class are multiplied by.
+
+    Parameters
+    ----------
+    class_weight : dict, "balanced" or None
+        Factor by class (1 for classes that are not named); "balanced": the inverse of the
+        summed weights of the class, so that a row of weight 2 counts as two rows.
+    classes : ndarray of shape (n_classes,)
+        Sorted classes.
+    numbers : ndarray of shape (n_rows,)
+        Class number of every row.
+    weights : ndarray of shape (n_rows,)
+        Weight of every row.
+
+    Returns
+    -------
+    ndarray of shape (n_classes,)
+
+    Raises
+    ------
+    ValueError
+        If class_weight names an unknown class, is negative or is something else.
+    """
+    if isinstance(class_weight, str) and class_weight == "balanced":
+        sums = np.bincount(numbers, weights, minlength=len(classes))
+        return np.divide(sums.sum() / len(classes), sums, out=np.ones(len(classes)), where=sums > 0)
+    if class_weight is None:
+        return np.ones(len(classes))
+    if not isinstance(class_weight, Mapping):
+        raise ValueError(
+            "class_weight must be None, 'balanced' or a dict of classes to factors, got "
+            f"{describe(class_weight)}."
+        )
+    labels = classes.tolist()
+    strangers = [label for label in class_weight if label not in labels]
+    # A dict that names every class may name more: a part of the rows may lack some.
+    if strangers and not all(label in class_weight for label in labels):
+        raise ValueError(
+            f"class_weight must name classes of y, {describe(labels)}, got {describe(strangers)}."
+        )
+    factors = [
+        check_real(f"class_weight[{label!r}]", class_weight.get(label, 1), 0) for label in labels
+    ]
+    if not any(factors):
+        raise ValueError("class_weight must not be zero for every class, got only zeros.")
+    return _within_range(np.array(factors, dtype=np.float64))
+
+
+def balance(
+    weights: npt.NDArray[np.float64],
+    factors: npt.NDArray[np.float64],
+    name: str = "sample_weight",
+) -> npt.NDArray[np.float64]:
+    """Multiply row weights by the factors of their classes; scale them to mean 1.
+
+    Rows of weight zero count as absent on average too.
+    """
+    weights = weights * factors
+    if not weights.any():
+        raise ValueError(
+            f"{name} times class_weight must not be zero for every row, got only zeros."
+        )
+    return weights / weights[weights > 0].mean()

@@ -93,7 +93,7 @@ def screen_interactions(clf: Any, X: Any, y: Any, *, order: int = 2) -> pd.DataF
     labels = as_labels(y, n_rows=table.shape[0])
     known = getattr(clf, "encoder_", None)
     encoder = known if isinstance(known, FieldEncoder) else FieldEncoder().fit(table)
-    names = [str(name) for name in encoder.get_feature_names_out()]
+    names = encoder._field_names()
     check_integer("order", order, 2, len(names))
     if comb(len(names), order) > MOST_SETS:
         raise ValueError(
@@ -106,9 +106,11 @@ def screen_interactions(clf: Any, X: Any, y: Any, *, order: int = 2) -> pd.DataF
         table, labels = take_rows(table, rows), labels[rows]
     scores = agreement_scores(
         # Of unknown values the classifier warns when it predicts.
-        torch.from_numpy(encoder._encode(encoder._check_table(table, reset=False), warn=False)),
+        torch.from_numpy(
+            encoder._encode_fields(encoder._check_table(table, reset=False), warn=False)
+        ),
         _residuals(clf, table, labels),
-        encoder.vocabulary_sizes_.tolist(),
+        encoder.vocabulary_sizes_[encoder._main_columns].tolist(),
         order,
     )
     standing_out = set(outstanding_sets(scores))

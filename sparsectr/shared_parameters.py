@@ -36,7 +36,7 @@ class SharedParameters(BaseEstimator):
         `fit`.
     validation_fraction : float, default=0.1
         Share of the rows set apart for early stopping, if no ``X_val`` is passed to `fit`.
-    n_iter_no_change : int, default=4
+    n_iter_no_change : int, default=3
         Number of epochs in a row without improvement before training stops. From the second of them
         on, each lowers the learning rate to a tenth, and the next epoch starts from the weights of
         the best one.
@@ -73,7 +73,7 @@ class SharedParameters(BaseEstimator):
         max_epochs: int = 30,
         early_stopping: bool | str = "auto",
         validation_fraction: float = 0.1,
-        n_iter_no_change: int = 4,
+        n_iter_no_change: int = 3,
         n_interactions: int = 50,
         encoder: FieldEncoder | str = "auto",
         warm_start: bool = False,

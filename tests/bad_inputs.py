@@ -573,6 +573,7 @@ PARAMETERS: dict[str, list[Case]] = {
     ],
     "max_categories": [*_COUNTS, constant("np.uint8(2)", np.uint8(2))],
     "numeric": _CHOICES,
+    "numeric_columns": _CHOICES,
     "n_bins": [*_COUNTS, constant("np.uint8(20)", np.uint8(20)), constant("10**12", 10**12)],
     "numeric_features": [
         constant("'z'", "z"),

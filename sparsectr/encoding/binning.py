@@ -54,6 +54,10 @@ class Bins:
         levels = _levels(as_numbers(values), self.rule)
         return self.codes_of_bins[np.searchsorted(self.cuts, levels)]
 
+    def code(self, value: int | float) -> int:
+        """Find the bin of one number."""
+        return int(self.codes(np.array([value]))[0])
+
 
 def learn_bins(
     values: NDArray[Any],
@@ -152,7 +156,17 @@ def as_numbers(values: NDArray[Any]) -> NDArray[np.float64]:
                 f"a numeric field must hold numbers, got {others[0]!r}; convert the column, or "
                 "leave it out of numeric_features."
             )
-    return values.astype(np.float64)
+    try:
+        return values.astype(np.float64)
+    except OverflowError:  # integers of hundreds of digits
+        return np.array([_as_float(value) for value in values], dtype=np.float64)
+
+
+def _as_float(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return np.inf if value > 0 else -np.inf
 
 
 def _levels(numbers: NDArray[np.float64], rule: str) -> NDArray[np.float64]:

@@ -25,6 +25,13 @@ from sparsectr.encoding.hashing import Buckets
 from sparsectr.encoding.intervals import name_intervals
 from sparsectr.encoding.kinds import name_types
 from sparsectr.encoding.parameters import Roles, check_parameters, resolve_roles
+from sparsectr.encoding.resolutions import (
+    CodeColumn,
+    encode_values,
+    name_columns,
+    number_columns,
+    several_columns,
+)
 from sparsectr.encoding.vocabulary import (
     MISSING,
     N_RESERVED,
@@ -35,7 +42,8 @@ from sparsectr.encoding.vocabulary import (
 )
 from sparsectr.exceptions import UnknownValuesWarning, warn_caller
 
-Field: TypeAlias = Vocabulary | Bins | Buckets
+# The code columns of a field, the one that stands for it first.
+Field: TypeAlias = tuple[CodeColumn, ...]
 
 # Up to so many rows, cells are looked up one by one: factorising a column costs more.
 FEW_ROWS = 16
@@ -83,7 +91,15 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     numeric_features : "auto" or list of str or int, default="auto"
         Names or positions of the numeric fields, all others being categories. "auto" takes the
         columns of a float dtype, and warns where such a column has more than `n_bins` different
-        numbers that are all whole, as ids that one missing cell has turned into floats.
+        numbers that are all whole, as ids that one missing cell has turned into floats. With
+        ``numeric_columns="several"`` and without buckets for all fields, it takes the columns of
+        integers, too, and does not warn.
+    numeric_columns : {"auto", "one", "several"}, default="auto"
+        How many columns of codes a numeric field gets. "auto" is "one". "one": the bins. "several":
+        the bins; 8 quantile bins, if there are more than 16 different numbers; and the exact
+        numbers, those of at least 3 rows, if there are more than `n_bins`. A column of at most
+        `n_bins` different integers that "auto" has taken keeps them as categories, in the place of
+        the bins.
     hash_buckets : int, dict or None, default=None
         Number of buckets into which a stable 64-bit hash puts the values of a field, instead of
         storing a vocabulary: codes run from 2 to ``hash_buckets + 1``. An int holds for every
@@ -92,10 +108,13 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     Attributes
     ----------
     vocabularies_ : list of ndarray or None
-        For each field, its values in the order of their codes from 2 on. A field of bins gives the
-        median training number of each bin, a hashed field None.
-    vocabulary_sizes_ : ndarray of int64, shape (n_fields,)
-        Number of codes of each field, codes 0 and 1 included.
+        For each column of codes, its values in the order of their codes from 2 on. A column of bins
+        gives the median training number of each bin, a hashed one None.
+    vocabulary_sizes_ : ndarray of int64, shape (n_columns,)
+        Number of codes of each column of codes, codes 0 and 1 included.
+    code_fields_ : ndarray of int64, shape (n_columns,)
+        The field of each column of codes. The columns of a field are neighbours; the first one
+        stands for it.
     n_features_in_ : int
         Number of fields.
     feature_names_in_ : ndarray of str, shape (n_fields,)
@@ -127,6 +146,7 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         numeric: str = "quantile",
         n_bins: int = 64,
         numeric_features: str | Iterable[str | int] = "auto",
+        numeric_columns: str = "auto",
         hash_buckets: int | Mapping[str | int, int] | None = None,
     ) -> None:
         self.min_frequency = min_frequency
@@ -134,6 +154,7 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.numeric = numeric
         self.n_bins = n_bins
         self.numeric_features = numeric_features
+        self.numeric_columns = numeric_columns
         self.hash_buckets = hash_buckets
 
     @on_a_draft
@@ -175,7 +196,7 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        ndarray of int32, shape (n_rows, n_fields)
+        ndarray of int32, shape (n_rows, n_columns)
             The codes, C-contiguous; what ``fit(X).transform(X)`` returns.
         """
         return self._fit(X, encode=True)
@@ -234,8 +255,9 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        ndarray of int32, shape (n_rows, n_fields)
-            The codes, C-contiguous; those of field j are below ``vocabulary_sizes_[j]``.
+        ndarray of int32, shape (n_rows, n_columns)
+            The codes, C-contiguous; those of column c are below ``vocabulary_sizes_[c]``. There is
+            one column per field, but for ``numeric_columns="several"``: see ``code_fields_``.
 
         Warns
         -----
@@ -258,13 +280,42 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         -------
         Series of float64, shape (n_fields,)
             Indexed by the names of the fields: unknown values as a share of those that are not
-            missing; 0 where all are missing, and for hashed fields.
+            missing; 0 where all are missing, and for hashed fields. Of a field of several columns
+            the first counts.
         """
         check_is_fitted(self)
-        codes = self._encode(self._check_table(X, reset=False), warn=False)
+        codes = self._encode_fields(self._check_table(X, reset=False), warn=False)
         n_values = (codes != MISSING).sum(axis=0)
         shares = (codes == UNKNOWN).sum(axis=0) / np.maximum(n_values, 1)
-        return pd.Series(shares, index=list(self.get_feature_names_out()), name="unknown_share")
+        return pd.Series(shares, index=self._field_names(), name="unknown_share")
+
+    @on_one_fit
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
+        """Name the columns of codes.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Names of the fields, if the training table had none; otherwise only checked.
+
+        Returns
+        -------
+        ndarray of str objects, shape (n_columns,)
+            The names of the fields. A field of several columns gives names such as ``"age"``,
+            ``"age (8 bins)"`` and ``"age (exact)"``; where another column has such a name, an
+            underscore follows.
+        """
+        fields = super().get_feature_names_out(input_features)
+        if len(self.code_fields_) == len(fields):
+            return np.asarray(fields)
+        taken, names = {str(name) for name in fields}, []
+        for field, columns in zip(fields, self._fields, strict=True):
+            for name in name_columns(field, columns):
+                while name != field and name in taken:
+                    name += "_"
+                taken.add(name)
+                names.append(name)
+        return np.array(names, dtype=object)
 
     @on_one_fit
     def inverse_transform(self, X: Any) -> NDArray[Any]:
@@ -272,14 +323,15 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of int, shape (n_rows, n_fields)
+        X : array-like of int, shape (n_rows, n_columns)
             Codes.
 
         Returns
         -------
         ndarray of object, shape (n_rows, n_fields)
-            The values. A bin gives its median training number. Unknown and missing ones are None,
-            in numeric fields NaN; the values of hashed fields are not stored and are None.
+            The values. A bin gives its median training number, unless the field has a column of
+            exact numbers that knows better. Unknown and missing ones are None, in numeric fields
+            NaN; the values of hashed fields are not stored and are None.
 
         Raises
         ------
@@ -288,42 +340,46 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         codes = np.asarray(X)
-        n_fields = len(self._fields)
-        if codes.ndim != 2 or codes.shape[1] != n_fields or codes.dtype.kind not in "iu":
+        n_columns = len(self.code_fields_)
+        if codes.ndim != 2 or codes.shape[1] != n_columns or codes.dtype.kind not in "iu":
             raise ValueError(
-                f"X must hold integer codes of shape (n_rows, {n_fields}), got {codes.dtype} of "
+                f"X must hold integer codes of shape (n_rows, {n_columns}), got {codes.dtype} of "
                 f"shape {codes.shape}; pass what transform returns."
             )
         if np.any(codes < 0) or np.any(codes >= self.vocabulary_sizes_):
             raise ValueError(
-                f"the codes of each field must lie in [0, vocabulary_sizes_), got codes from "
+                f"the codes of each column must lie in [0, vocabulary_sizes_), got codes from "
                 f"{codes.min()} to {codes.max()}; pass what transform of this encoder returns."
             )
-        values = np.empty(codes.shape, dtype=object)
-        for j, field in enumerate(self._fields):
-            values[:, j] = _values_of_codes(field)[codes[:, j]]
+        values = np.empty((len(codes), len(self._fields)), dtype=object)
+        for j, (place, field) in enumerate(zip(self._main_columns, self._fields, strict=True)):
+            values[:, j] = _values_of_codes(field[0])[codes[:, place]]
+            if isinstance(field[0], Bins) and isinstance(field[-1], Vocabulary):
+                exact = codes[:, place + len(field) - 1]
+                known = exact >= N_RESERVED
+                values[known, j] = _values_of_codes(field[-1])[exact[known]]
         return values
 
-    def _show(self, j: int, codes: NDArray[np.integer[Any]]) -> pd.Series:
-        """Return what people are shown for codes of field j: values, or intervals in their order.
+    def _show(self, column: int, codes: NDArray[np.integer[Any]]) -> pd.Series:
+        """Return what people are shown for codes of a column: values, or intervals in their order.
 
         Unknown and missing values, and those of hashed fields, are None, in numeric fields NaN.
         """
-        field = self._fields[j]
-        if not isinstance(field, Bins):
-            return pd.Series(_values_of_codes(field)[codes], dtype=object)
-        order = np.argsort(field.values)
-        places = np.full(field.size, -1)
+        coder = self._columns()[column]
+        if not isinstance(coder, Bins):
+            return pd.Series(_values_of_codes(coder)[codes], dtype=object)
+        order = np.argsort(coder.values)
+        places = np.full(coder.size, -1)
         places[N_RESERVED + order] = np.arange(len(order))
-        names = pd.Index(name_intervals(field), dtype=object)[order]
+        names = pd.Index(name_intervals(coder), dtype=object)[order]
         return pd.Series(pd.Categorical.from_codes(places[codes], names, ordered=True))
 
     def _numbers(self, table: Any) -> dict[int, NDArray[np.float64]]:
         """Return the numbers of the numeric fields of a checked table, NaN where missing."""
-        names = self.get_feature_names_out()
+        names = self._field_names()
         numbers = {}
         for j, cells in enumerate(iterate_columns(table)):
-            if isinstance(self._fields[j], Bins):
+            if isinstance(self._fields[j][0], Bins):
                 with _naming(names[j]):
                     column = read_column(cells)
                     numbers[j] = np.append(as_numbers(column.values), np.nan)[column.positions]
@@ -331,9 +387,22 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     @property
     def vocabularies_(self) -> list[NDArray[Any] | None]:
-        """The values of each field in the order of their codes from 2 on."""
+        """The values of each column of codes in the order of their codes from 2 on."""
         check_is_fitted(self)
-        return [field.values for field in self._fields]
+        return [column.values for column in self._columns()]
+
+    def _columns(self) -> list[CodeColumn]:
+        """Return what makes each column of codes."""
+        return [column for field in self._fields for column in field]
+
+    @property
+    def _main_columns(self) -> NDArray[np.intp]:
+        """The column of codes that stands for each field, shape (n_fields,)."""
+        return np.unique(self.code_fields_, return_index=True)[1]
+
+    def _field_names(self) -> list[str]:
+        """Return the names of the fields."""
+        return [str(name) for name in super().get_feature_names_out()]
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_fields")
@@ -351,14 +420,16 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """Encode a table whose columns have been checked."""
         if len(table) <= FEW_ROWS and (few := _codes_of_cells(table, self._fields)) is not None:
             return few
-        names = list(self.get_feature_names_out())
-        codes = np.empty((len(table), len(names)), dtype=np.int32)
+        names, first = self._field_names(), self._main_columns
+        codes = np.empty((len(table), len(self.code_fields_)), dtype=np.int32)
         strange = []
         for j, cells in enumerate(iterate_columns(table)):
+            field = self._fields[j]
             with _naming(names[j]):
-                codes[:, j] = found = _encode_cells(cells, self._fields[j])
-                if warn and len(table) >= MANY_ROWS and self._knows_none(j, found):
-                    types = _types_then_and_now(self._fields[j], cells)
+                for place, found in enumerate(_encode_cells(cells, field), first[j]):
+                    codes[:, place] = found
+                if warn and len(table) >= MANY_ROWS and self._knows_none(j, codes[:, first[j]]):
+                    types = _types_then_and_now(field[0], cells)
                     strange.append(f"{names[j]!r} ({types})")
         if strange:
             warn_caller(
@@ -368,17 +439,22 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             )
         return codes
 
+    def _encode_fields(self, table: Any, *, warn: bool = True) -> NDArray[np.int32]:
+        """Encode a checked table by the columns that stand for the fields, (n_rows, n_fields)."""
+        codes = self._encode(table, warn=warn)
+        return codes if codes.shape[1] == len(self._fields) else codes[:, self._main_columns]
+
     def _knows_none(self, j: int, codes: NDArray[np.int32]) -> bool:
         """Tell whether all values of field j, of which there are some, are unknown."""
         if codes.max() > MISSING or not (codes == UNKNOWN).any():
             return False
         # Where no value was frequent enough to be stored, nothing has changed.
-        return self._fields[j].size > N_RESERVED or self.min_frequency == 1
+        return self._fields[j][0].size > N_RESERVED or self.min_frequency == 1
 
     def _fit(self, X: Any, encode: bool, warn: bool = True) -> NDArray[np.int32]:
         table, names, roles = self._prepare_fit(X, reset=True)
         n_rows = len(table)
-        codes = np.empty((n_rows if encode else 0, len(names)), dtype=np.int32)
+        codes: list[NDArray[np.int32]] = []
         fields, perhaps_ids = [], []
         for j, column in enumerate(_read(table, names)):
             counts = roles.count(j, column)
@@ -386,18 +462,19 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             fields.append(field)
             if warn and self._may_be_ids(j, counts, roles):
                 perhaps_ids.append(names[j])
-            if encode:
-                if codes_of_values is None:
-                    codes_of_values = field.codes(column.values)
-                codes[:, j] = _codes_of_rows(column, codes_of_values)
+            if encode and codes_of_values is not None:
+                codes.append(_codes_of_rows(column, codes_of_values))
+            elif encode:
+                found = encode_values(field, column.values)
+                codes += [_codes_of_rows(column, part) for part in found]
         self._set_fields(fields, None, n_rows)
         self._warn_of_ids(perhaps_ids)
-        return codes
+        return np.stack(codes, axis=1) if encode else np.empty((0, 0), dtype=np.int32)
 
     def _prepare_fit(self, X: Any, reset: bool) -> tuple[Any, list[str], Roles]:
         check_parameters(self)
         table = self._check_table(X, reset)
-        names = list(self.get_feature_names_out())
+        names = self._field_names()
         return table, names, resolve_roles(self.get_params(deep=False), names)
 
     def _check_table(self, X: Any, reset: bool) -> Any:
@@ -411,19 +488,30 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """Learn field j, with the codes of the counted values where they cost nothing."""
         role = roles.of(j, counts.kind)
         if role == "hash":
-            return Buckets(roles.n_buckets(j)), None
+            return (Buckets(roles.n_buckets(j)),), None
         is_share = self.min_frequency < 1
         min_count = self.min_frequency * n_rows if is_share else self.min_frequency
         limits = (counts.values, counts.counts, min_count, self.max_categories)
         with _naming(names[j]):
             if role == "vocabulary":
-                return learn_vocabulary(*limits)
-            return learn_bins(*limits, rule=self.numeric, n_bins=self.n_bins), None
+                vocabulary, codes_of_values = learn_vocabulary(*limits)
+                return (vocabulary,), codes_of_values
+            if self.numeric_columns != "several":
+                return (learn_bins(*limits, rule=self.numeric, n_bins=self.n_bins),), None
+            by_kind = roles.numeric is None and counts.kind == "integer"
+            return several_columns(
+                counts,
+                min_count,
+                self.max_categories,
+                rule=self.numeric,
+                n_bins=self.n_bins,
+                keep_values=by_kind,
+            ), None
 
     def _may_be_ids(self, j: int, counts: ValueCounts, roles: Roles) -> bool:
         """Tell whether field j is binned because of its dtype alone, but looks like ids."""
         by_dtype = roles.numeric is None and roles.of(j, counts.kind) == "bins"
-        if not by_dtype or self.numeric != "quantile":
+        if not by_dtype or self.numeric != "quantile" or self.numeric_columns == "several":
             return False
         return are_many_integers(counts.values, self.n_bins)
 
@@ -442,7 +530,9 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self._fields = fields
         self._counts = counts
         self._n_rows = n_rows
-        self.vocabulary_sizes_ = np.array([field.size for field in fields], dtype=np.int64)
+        self.code_fields_ = number_columns(fields)
+        sizes = [column.size for column in self._columns()]
+        self.vocabulary_sizes_ = np.array(sizes, dtype=np.int64)
 
 
 def _read(table: Any, names: list[str]) -> Iterator[Column]:
@@ -471,37 +561,43 @@ def _codes_of_cells(table: Any, fields: list[Field]) -> NDArray[np.int32] | None
     plain = isinstance(table, np.ndarray) and table.dtype.kind in "OUi"
     if not (plain or isinstance(table, pd.DataFrame)):
         return None
-    vocabularies = [field for field in fields if isinstance(field, Vocabulary)]
-    if len(vocabularies) < len(fields):
+    columns: list[tuple[int, Any]] = [(j, c) for j, field in enumerate(fields) for c in field]
+    if any(isinstance(column, Buckets) for _, column in columns):
         return None
     # pandas cannot read all types of Arrow, and some times only as integers.
     if not plain and any(isinstance(dtype, pd.ArrowDtype) for dtype in table.dtypes.tolist()):
         return None
     cells = table.astype(object) if plain else table.to_numpy(dtype=object)
-    codes = np.empty(cells.shape, dtype=np.int32)
+    # Besides integers: numbers in bins, strings where there are no bins.
+    types = [
+        float if isinstance(field[0], Bins) else str if len(field) == 1 else int for field in fields
+    ]
+    codes = np.empty((len(cells), len(columns)), dtype=np.int32)
     for i, row in enumerate(cells.tolist()):
-        for j, (cell, vocabulary) in enumerate(zip(row, vocabularies, strict=True)):
-            if type(cell) is str or type(cell) is int:  # no bool, and nothing exotic
-                codes[i, j] = vocabulary.code(cell)
-            elif cell is None or (type(cell) is float and cell != cell):
-                codes[i, j] = MISSING
+        for place, (j, column) in enumerate(columns):
+            cell = row[j]
+            if cell is None or (type(cell) is float and cell != cell):
+                codes[i, place] = MISSING
+            elif type(cell) is int or type(cell) is types[j]:  # no bool, and nothing exotic
+                codes[i, place] = column.code(cell)
             else:
                 return None
     return codes
 
 
-def _encode_cells(cells: Any, field: Field) -> NDArray[np.int32]:
+def _encode_cells(cells: Any, field: Field) -> list[NDArray[np.int32]]:
     """Encode one column of `iterate_columns`."""
-    if isinstance(field, Vocabulary) and (strings := as_arrow_strings(cells)) is not None:
-        codes = field.codes_of_arrow(strings)
+    if isinstance(field[0], Vocabulary) and (strings := as_arrow_strings(cells)) is not None:
+        codes = field[0].codes_of_arrow(strings) if len(field) == 1 else None
         if codes is not None:
-            return codes
+            return [codes]
     column = read_column(cells)
-    return _codes_of_rows(column, field.codes(column.values))
+    found = encode_values(field, column.values)
+    return [_codes_of_rows(column, codes_of_values) for codes_of_values in found]
 
 
-def _types_then_and_now(field: Field, cells: Any) -> str:
-    then = "nothing" if field.values is None else name_types(field.values)
+def _types_then_and_now(first: CodeColumn, cells: Any) -> str:
+    then = "nothing" if first.values is None else name_types(first.values)
     return f"{then} in fit, {name_types(read_column(cells).values)} now"
 
 
@@ -511,10 +607,10 @@ def _codes_of_rows(column: Column, codes_of_values: NDArray[np.int32]) -> NDArra
     return np.take(table, column.positions)
 
 
-def _values_of_codes(field: Field) -> NDArray[Any]:
-    """Return the value of each code as a Python object, shape (field.size,)."""
-    values = np.empty(field.size, dtype=object)
-    if field.values is not None:
-        values[N_RESERVED:] = as_objects(field.values)
-    values[[UNKNOWN, MISSING]] = np.nan if isinstance(field, Bins) else None
+def _values_of_codes(column: CodeColumn) -> NDArray[Any]:
+    """Return the value of each code as a Python object, shape (column.size,)."""
+    values = np.empty(column.size, dtype=object)
+    if column.values is not None:
+        values[N_RESERVED:] = as_objects(column.values)
+    values[[UNKNOWN, MISSING]] = np.nan if isinstance(column, Bins) else None
     return values

@@ -12,7 +12,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from sparsectr.encoding.field_encoder import FieldEncoder
-from sparsectr.encoding.one_hot import warn_of_one_hot
+from sparsectr.encoding.one_hot import N_ROWS, warn_of_one_hot
 from sparsectr.parameters import describe
 
 
@@ -43,7 +43,7 @@ def check_encoder(encoder: Any) -> None:
 
 
 def encode_training_rows(
-    encoder: Any, table: Any, *, warn: bool = True
+    encoder: Any, table: Any, *, several: bool = False, warn: bool = True
 ) -> tuple[FieldEncoder, NDArray[np.int32]]:
     """Encode the rows of a fit by an encoder of its own.
 
@@ -53,6 +53,8 @@ def encode_training_rows(
         See `check_encoder`; it stays as it is.
     table : DataFrame or ndarray, shape (n_rows, n_fields)
         A result of `as_table`.
+    several : bool, default=False
+        Whether ``numeric_columns="auto"`` gives numeric fields several columns of codes.
     warn : bool, default=True
         Whether to warn about the columns; see `FieldEncoder` and `warn_of_one_hot`.
 
@@ -60,7 +62,7 @@ def encode_training_rows(
     -------
     encoder : FieldEncoder
         Fitted on the table, or with the vocabularies of a frozen one.
-    codes : ndarray of int32, shape (n_rows, n_fields)
+    codes : ndarray of int32, shape (n_rows, n_columns)
 
     Raises
     ------
@@ -74,8 +76,11 @@ def encode_training_rows(
         kept.set_output(transform="default")
         return kept, kept._encode(kept._check_table(table, reset=False), warn=warn)
     own: FieldEncoder = FieldEncoder() if isinstance(encoder, str) else clone(encoder)
+    if several and own.numeric_columns == "auto":
+        own.numeric_columns = "several"
     own.set_output(transform="default")
     codes = own._fit(table, encode=True, warn=warn)
     if warn:
-        warn_of_one_hot(codes, own.vocabularies_, list(own.get_feature_names_out()))
+        mains, values = own._main_columns, own.vocabularies_
+        warn_of_one_hot(codes[:N_ROWS, mains], [values[c] for c in mains], own._field_names())
     return own, codes

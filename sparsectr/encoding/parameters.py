@@ -29,19 +29,26 @@ class Roles:
         Number of buckets of the fields that are hashed by their position.
     other_buckets : int or None
         Number of buckets of all other fields that are not numeric; None stores vocabularies.
+    integers : bool
+        Whether None takes the columns of integers, too.
     """
 
     numeric: set[int] | None
     buckets: dict[int, int]
     other_buckets: int | None
+    integers: bool = False
 
     def of(self, j: int, kind: Kind) -> Role:
         """Return the role of field j, whose column is of this kind."""
         if j in self.buckets:
             return "hash"
-        if kind == "float" if self.numeric is None else j in self.numeric:
+        if j in self.numeric if self.numeric is not None else self._is_numeric(kind):
             return "bins"
         return "vocabulary" if self.other_buckets is None else "hash"
+
+    def _is_numeric(self, kind: Kind) -> bool:
+        """Tell whether a column of this kind holds quantities, as far as the kind tells."""
+        return kind == "float" or (self.integers and kind == "integer")
 
     def n_buckets(self, j: int) -> int:
         """Return the number of buckets of field j, which is hashed."""
@@ -60,7 +67,9 @@ class Roles:
         """Raise ValueError if a field cannot stay what its first chunk has made it."""
         for j, name in enumerate(names):
             past, now = self.of(j, before[j].kind), self.of(j, after[j].kind)
-            if past == "bins" != now and before[j].counts.any():
+            # Integers that were binned beside their exact values become categories at no loss.
+            lost = self.numeric is not None or before[j].kind != "integer"
+            if past == "bins" != now and lost and before[j].counts.any():
                 raise ValueError(
                     f"Field {name!r} held numbers, which were binned, and now holds "
                     f"{name_types(after[j].values)}; convert it to numbers, or say in "
@@ -96,6 +105,7 @@ def check_parameters(encoder: Any) -> None:
     check.integer("max_categories", 1, or_none=True)
     check.choice("numeric", [*RULES, "category"])
     check.integer("n_bins", 1)
+    check.choice("numeric_columns", ["auto", "one", "several"])
 
 
 def resolve_roles(parameters: Mapping[str, Any], names: list[str]) -> Roles:
@@ -137,7 +147,8 @@ def resolve_roles(parameters: Mapping[str, Any], names: list[str]) -> Roles:
             "a field must be in numeric_features or in hash_buckets, not in both, got "
             f"{[names[j] for j in both]}."
         )
-    return Roles(numeric, buckets, None if for_all is None else int(for_all))
+    integers = parameters["numeric_columns"] == "several" and for_all is None
+    return Roles(numeric, buckets, None if for_all is None else int(for_all), integers)
 
 
 def _numeric_positions(fields: Any, names: list[str]) -> set[int] | None:

@@ -151,11 +151,12 @@ def label_codes(encoder: FieldEncoder) -> list[NDArray[Any]]:
         fields the intervals of their bins.
     """
     labels = []
-    for j, size in enumerate(encoder.vocabulary_sizes_.tolist()):
-        if encoder.vocabularies_[j] is None:
-            labels.append(_labels([f"bucket {i}" for i in range(size - N_RESERVED)]))
+    values, sizes = encoder.vocabularies_, encoder.vocabulary_sizes_.tolist()
+    for column in encoder._main_columns.tolist():
+        if values[column] is None:
+            labels.append(_labels([f"bucket {i}" for i in range(sizes[column] - N_RESERVED)]))
         else:
-            shown = encoder._show(j, np.arange(N_RESERVED, size))
+            shown = encoder._show(column, np.arange(N_RESERVED, sizes[column]))
             labels.append(_labels(_printed(shown.tolist())))
     return labels
 

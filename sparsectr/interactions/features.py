@@ -230,7 +230,7 @@ class InteractionFeatures(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         table = as_table(X)
         validate_data(self, table, reset=False, skip_check_array=True)
-        return self._encode(self._cross(self.field_encoder_._encode(table)), X)
+        return self._encode(self._cross(self.field_encoder_._encode_fields(table)), X)
 
     @on_one_fit
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
@@ -310,9 +310,13 @@ class InteractionFeatures(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
 
         given, fitted = (getattr(self.estimator_, n, None) for n in ("encoder", "encoder_"))
         is_known = isinstance(fitted, FieldEncoder)
-        encoder = given if is_kept(given) else fitted if is_known else "auto"
-        # What there is to warn of, the encoder of the estimator has said.
-        self.field_encoder_, codes = encode_training_rows(encoder, table, warn=not is_known)
+        encoder = "auto" if not (is_known or is_kept(given)) else fitted if given is None else given
+        # One column per field, since each becomes a column of another model. What there is to warn
+        # of, the encoder of the estimator has said.
+        self.field_encoder_, codes = encode_training_rows(
+            encoder, table, several=False, warn=not is_known
+        )
+        codes = codes[:, self.field_encoder_._main_columns]
         self._learn_crosses(codes)
         columns = self._cross(codes)
         self._fit_encoders(columns, numbers)
@@ -379,7 +383,7 @@ class InteractionFeatures(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
             found = [cross for cross in found if cross.order in self.orders]
         self.interactions_ = found[: self.n_interactions]
 
-        fields = [str(name) for name in self.field_encoder_.get_feature_names_out()]
+        fields = self.field_encoder_._field_names()
         strangers = {name for cross in self.interactions_ for name in cross.fields} - set(fields)
         if strangers:
             raise ValueError(
@@ -389,7 +393,7 @@ class InteractionFeatures(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         self._crosses = [
             CrossVocabulary.learn(
                 codes,
-                self.field_encoder_.vocabulary_sizes_,
+                self._field_sizes(),
                 [fields.index(name) for name in cross.fields],
                 self.hash_buckets,
             )
@@ -466,8 +470,13 @@ class InteractionFeatures(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
             }
         )
 
+    def _field_sizes(self) -> NDArray[np.int64]:
+        """Return the number of codes of the column that stands for each field."""
+        sizes: NDArray[np.int64] = self.field_encoder_.vocabulary_sizes_
+        return sizes[self.field_encoder_._main_columns]
+
     def _sizes(self) -> list[int]:
-        originals = self.field_encoder_.vocabulary_sizes_.tolist() if self.keep_original else []
+        originals = self._field_sizes().tolist() if self.keep_original else []
         return [*originals, *(cross.size for cross in self._crosses)]
 
     def _labels(self) -> list[NDArray[Any]]:

@@ -76,7 +76,7 @@ class DynIntClassifier(BaseInteractionClassifier, BaseDynInt):
         The validation metric that early stopping watches.
     validation_fraction : float, default=0.1
         Share of the rows set apart for early stopping, if no ``X_val`` is passed to `fit`.
-    n_iter_no_change : int, default=4
+    n_iter_no_change : int, default=3
         Number of epochs in a row without improvement before training stops. From the second of them
         on, each lowers the learning rate to a tenth, and the next epoch starts from the weights of
         the best one.
@@ -186,7 +186,7 @@ class DynIntClassifier(BaseInteractionClassifier, BaseDynInt):
         early_stopping: bool | str = "auto",
         monitor: str = "log_loss",
         validation_fraction: float = 0.1,
-        n_iter_no_change: int = 4,
+        n_iter_no_change: int = 3,
         n_interactions: int = 50,
         class_weight: dict[Any, float] | str | None = None,
         encoder: FieldEncoder | str = "auto",

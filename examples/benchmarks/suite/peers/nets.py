@@ -81,7 +81,7 @@ class NetPeer(BaseInteractionClassifier):
         early_stopping: bool | str = "auto",
         monitor: str = "log_loss",
         validation_fraction: float = 0.1,
-        n_iter_no_change: int = 4,
+        n_iter_no_change: int = 3,
         n_interactions: int = 0,
         class_weight: Any = None,
         encoder: Any = "auto",

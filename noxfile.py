@@ -85,6 +85,20 @@ def suite(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Open 10,000 damaged files of a stored estimator."""
+    install(session, "tests")
+    session.run("python", "tests/fuzz_stored.py", *(session.posargs or ["10000", "0"]))
+
+
+@nox.session
+def mlflow(session: nox.Session) -> None:
+    """Log estimators with MLflow and load them again."""
+    install(session, "mlflow")
+    session.run("pytest", "tests/integrations/test_mlflow.py", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style and format."""
     install(session, "lint", package=False)

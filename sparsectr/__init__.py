@@ -14,6 +14,7 @@ from sparsectr.methods.dynint.classifier import DynIntClassifier
 from sparsectr.methods.optfeature.classifier import OptFeatureClassifier
 from sparsectr.methods.profit.classifier import ProfitClassifier
 from sparsectr.screening import screen_interactions
+from sparsectr.stored_state import trusted_types as trusted_types
 
 __version__ = version("sparsectr")
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Iterator
 from copy import deepcopy
-from importlib.metadata import version
+from dataclasses import is_dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,9 +12,13 @@ import torch
 from torch import nn
 
 from sparsectr.parameters import describe
+from sparsectr.stored_state import StoredStateMixin, check_array, damaged
+
+# A net may have parts so much longer than its longest stored array, such as gates that are off.
+SMALL_SHAPE = 1024
 
 
-class NetStorageMixin:
+class NetStorageMixin(StoredStateMixin):
     """Keep a trained net as NumPy arrays and rebuild it where it is needed.
 
     Stored are ``_net_arguments`` (what its constructor takes), ``_net_state`` (its weights as
@@ -105,22 +109,80 @@ class NetStorageMixin:
         return hasattr(self, "_net_state")
 
     def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())  # type: ignore[call-overload]
+        state = super().__getstate__()
         state.pop("_net", None)
         state.pop("epoch_seconds_", None)  # equal fits give equal files
-        return state | {"_sparsectr_version": version("sparsectr")}
+        return state
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        state = dict(state)
-        stored, running = state.pop("_sparsectr_version", "unknown"), version("sparsectr")
-        if stored != running:
-            warnings.warn(
-                f"{type(self).__name__} was stored by sparsectr {stored} and is opened by "
-                f"{running}: check its predictions, or fit it again.",
-                UserWarning,
-                stacklevel=2,
+    def _check_state(self, state: dict[str, Any]) -> None:
+        if "_net_state" not in state:
+            return
+        name, arguments = type(self).__name__, state["_net_arguments"]
+        check_net_state(name, self._net_class, arguments, state["_net_state"])
+        sizes = state["encoder_"].vocabulary_sizes_.tolist()
+        if sizes != list(arguments["vocabulary_sizes"]):
+            raise damaged(name, "its net has other vocabulary sizes than its encoder")
+        if "classes_" in state:
+            n_classes = 2 if arguments["n_outputs"] == 1 else arguments["n_outputs"]
+            check_array("classes_", state["classes_"], "biufOUMm", (n_classes,))
+
+
+def check_net_state(
+    name: str,
+    net_class: type[nn.Module],
+    arguments: dict[str, Any],
+    weights: dict[str, np.ndarray[Any, Any]],
+) -> None:
+    """Check that stored weights are those of the net that the stored arguments build.
+
+    Parameters
+    ----------
+    name : str
+        Class of the estimator, for errors.
+    net_class : type
+        Class of the net.
+    arguments : dict
+        What its constructor takes.
+    weights : dict of str to ndarray
+        Its weights.
+
+    Raises
+    ------
+    ValueError
+        If names, shapes or types differ, or a weight is not finite.
+    """
+    for key, array in weights.items():
+        check_array(key, array, "f", getattr(array, "shape", ()))
+    # Nothing is built that is larger than what is stored: no number of the arguments is.
+    lengths = [length for array in weights.values() for length in array.shape]
+    sizes = arguments["vocabulary_sizes"]
+    most = max([len(weights), *lengths]) + SMALL_SHAPE
+    if sum(sizes) > max(lengths) or any(not 0 <= n <= most for n in _integers(arguments)):
+        raise damaged(name, "its net would be larger than the stored weights")
+    built = net_class(**arguments).state_dict()
+    if built.keys() != weights.keys():
+        raise damaged(name, f"expected the weights {list(built)}, got {list(weights)}")
+    for key, tensor in built.items():
+        stored = weights[key]
+        if stored.shape != tuple(tensor.shape) or stored.dtype != tensor.numpy().dtype:
+            raise damaged(
+                name,
+                f"{key} must be {tensor.numpy().dtype} of shape {tuple(tensor.shape)}, got "
+                f"{stored.dtype} of shape {stored.shape}",
             )
-        super().__setstate__(state)  # type: ignore[misc]
+
+
+def _integers(value: Any) -> Iterator[int]:
+    """Yield the integers in nested tuples, dicts and dataclasses."""
+    if is_dataclass(value) and not isinstance(value, type):
+        value = vars(value)
+    if isinstance(value, dict):
+        value = tuple(value.values())
+    if isinstance(value, list | tuple):
+        for part in value:
+            yield from _integers(part)
+    elif isinstance(value, int) and not isinstance(value, bool):
+        yield value
 
 
 def find_device(device: str) -> torch.device:

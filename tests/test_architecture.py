@@ -29,15 +29,17 @@ LAYERS = {
     "drafts": set(),
     # Warnings of our own, and where they point.
     "exceptions": set(),
-    "encoding": {"drafts", "exceptions", "parameters"},
+    # Every estimator is stored, and checked when it comes back.
+    "stored_state": set(),
+    "encoding": {"drafts", "exceptions", "parameters", "stored_state"},
     # Crosses are made of codes, and InteractionFeatures is an estimator: parameters, labels.
-    "interactions": {"drafts", "encoding", "parameters", "targets"},
+    "interactions": {"drafts", "encoding", "parameters", "stored_state", "targets"},
     "datasets": set(),
     "metrics": set(),
     # The pieces of base.py that have names of their own.
     "callbacks": set(),
     "parameters": set(),
-    "persistence": {"parameters"},
+    "persistence": {"parameters", "stored_state"},
     # Losses are what nets are trained on, metrics what they are watched by.
     "targets": {"losses", "metrics", "parameters", "training"},
     # Constructor parameters: how an encoder is checked.
@@ -107,6 +109,7 @@ WITHOUT_TORCH = {
     "drafts",
     "exceptions",
     "parameters",
+    "stored_state",
     "targets",
 }
 # Optional packages, imported where they are needed.

@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsectr.encoding.kinds import Kind, widest
-from sparsectr.encoding.packing import pack, unpack
+from sparsectr.encoding.packing import check_packed, pack, unpack
 from sparsectr.encoding.times import in_one_unit
 from sparsectr.encoding.vocabulary import as_index, as_objects
+from sparsectr.stored_state import check_array
 
 
 class ValueCounts:
@@ -61,8 +62,9 @@ class ValueCounts:
         return {"packed": pack(self.values), "counts": self.counts, "kind": self.kind}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.values = unpack(state["packed"])
-        self.counts, self.kind = state["counts"], state["kind"]
+        self.values = unpack(check_packed("ValueCounts", state["packed"]))
+        self.counts = check_array("counts", state["counts"], "i", (len(self.values),))
+        self.kind = state["kind"]
 
 
 def _common(first: NDArray[Any], second: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -27,6 +27,7 @@ from sparsectr.encoding.kinds import name_types
 from sparsectr.encoding.parameters import Roles, check_parameters, resolve_roles
 from sparsectr.encoding.resolutions import (
     CodeColumn,
+    check_stored_fields,
     encode_values,
     name_columns,
     number_columns,
@@ -41,6 +42,7 @@ from sparsectr.encoding.vocabulary import (
     learn_vocabulary,
 )
 from sparsectr.exceptions import UnknownValuesWarning, warn_caller
+from sparsectr.stored_state import StoredStateMixin
 
 # The code columns of a field, the one that stands for it first.
 Field: TypeAlias = tuple[CodeColumn, ...]
@@ -51,7 +53,7 @@ FEW_ROWS = 16
 MANY_ROWS = 50
 
 
-class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class FieldEncoder(StoredStateMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Encode each column of a table as integer codes.
 
     Every column is a field with its own vocabulary. Code 0 stands for unknown values (never seen,
@@ -406,6 +408,10 @@ class FieldEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_fields")
+
+    def _check_state(self, state: dict[str, Any]) -> None:
+        if "_fields" in state:
+            check_stored_fields(state)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

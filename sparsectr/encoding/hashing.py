@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sparsectr.encoding.vocabulary import N_RESERVED, as_number, as_objects
+from sparsectr.stored_state import damaged
 
 _HASH_KEY = "sparsectr-fields"  # 16 bytes; changing it changes every hashed code
 
@@ -41,6 +42,12 @@ class Buckets:
     def codes(self, values: NDArray[Any]) -> NDArray[np.int32]:
         """Hash values into buckets, shapes (m,) -> (m,)."""
         return (hash_values(values) % np.uint64(self.n_buckets) + N_RESERVED).astype(np.int32)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        n_buckets = state.get("n_buckets")
+        if type(n_buckets) is not int or not 1 <= n_buckets <= np.iinfo(np.int32).max - N_RESERVED:
+            raise damaged("Buckets", f"their number is {n_buckets!r}")
+        self.n_buckets = n_buckets
 
 
 def hash_values(values: NDArray[Any]) -> NDArray[np.uint64]:

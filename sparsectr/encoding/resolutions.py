@@ -18,6 +18,7 @@ from sparsectr.encoding.vocabulary import (
     as_objects,
     learn_vocabulary,
 )
+from sparsectr.stored_state import check_array, damaged
 
 CodeColumn: TypeAlias = Vocabulary | Bins | Buckets
 
@@ -115,3 +116,26 @@ def name_columns(field: str, columns: tuple[CodeColumn, ...]) -> list[str]:
 def number_columns(fields: list[tuple[CodeColumn, ...]]) -> NDArray[np.int64]:
     """Return the field number of every code column, shape (n_columns,)."""
     return np.repeat(np.arange(len(fields)), [len(columns) for columns in fields])
+
+
+def check_stored_fields(state: dict[str, Any]) -> None:
+    """Check that the fitted attributes of a stored `FieldEncoder` belong together.
+
+    Parameters
+    ----------
+    state : dict
+        Its attributes.
+
+    Raises
+    ------
+    ValueError
+        If vocabularies, their sizes and the numbers of fields and columns differ.
+    """
+    fields = state["_fields"]
+    sizes = [column.size for field in fields for column in field]
+    stored = check_array("vocabulary_sizes_", state["vocabulary_sizes_"], "i", (len(sizes),))
+    owners = check_array("code_fields_", state["code_fields_"], "i", (len(sizes),))
+    if stored.tolist() != sizes or state["n_features_in_"] != len(fields):
+        raise damaged("FieldEncoder", "its vocabularies are not of the stored sizes")
+    if not np.array_equal(owners, number_columns(fields)):
+        raise damaged("FieldEncoder", "its columns of codes do not belong to its fields")

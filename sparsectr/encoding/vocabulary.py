@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sparsectr.encoding.packing import pack, unpack
+from sparsectr.encoding.packing import check_packed, pack, unpack
 from sparsectr.encoding.times import time_objects
+from sparsectr.stored_state import damaged
 
 UNKNOWN = 0
 MISSING = 1
@@ -113,14 +114,17 @@ class Vocabulary:
     def _index(self, as_is: bool) -> "pd.Index[Any]":
         """Build the hash table when it is first needed; it is not pickled."""
         if as_is not in self._indexes:
-            self._indexes[as_is] = as_index(self.values if as_is else as_objects(self.values))
+            index = as_index(self.values if as_is else as_objects(self.values))
+            if not index.is_unique:  # no fit makes such a vocabulary
+                raise damaged("Vocabulary", "it holds a value twice")
+            self._indexes[as_is] = index
         return self._indexes[as_is]
 
     def __getstate__(self) -> dict[str, Any]:
         return pack(self.values)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.values = unpack(state)
+        self.values = unpack(check_packed("Vocabulary", state))
         self._forget()
 
 

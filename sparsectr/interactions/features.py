@@ -28,12 +28,13 @@ from sparsectr.interactions.encoders import (
 )
 from sparsectr.interactions.interaction import Interaction, lists_crosses
 from sparsectr.parameters import ParameterCheck, describe
+from sparsectr.stored_state import StoredStateMixin, check_array, damaged
 from sparsectr.targets.labels import as_labels, find_classes, label_numbers
 
 ENCODERS = ["target", "count", "onehot", "codes", "category"]
 
 
-class InteractionFeatures(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
+class InteractionFeatures(StoredStateMixin, MetaEstimatorMixin, TransformerMixin, BaseEstimator):
     """Make columns for other models of the crosses that an estimator discovers.
 
     The estimator is fitted, or comes fitted. Each of its strongest crosses becomes one categorical
@@ -283,6 +284,17 @@ class InteractionFeatures(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "encoders_")
+
+    def _check_state(self, state: dict[str, Any]) -> None:
+        if "encoders_" not in state:
+            return
+        n_fields, crosses = state["n_features_in_"], state["_crosses"]
+        if any(position >= n_fields for cross in crosses for position in cross.positions):
+            raise damaged("InteractionFeatures", "a cross has a field that the table has not")
+        if "_counts" in state:
+            sizes = [cross.size for cross in crosses]
+            for size, counts in zip(sizes[::-1], state["_counts"][::-1], strict=False):
+                check_array("_counts", counts, "f", (size,))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

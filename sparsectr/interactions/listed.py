@@ -13,9 +13,10 @@ from sparsectr.drafts import on_a_draft
 from sparsectr.encoding.columns import as_table
 from sparsectr.interactions.interaction import Interaction
 from sparsectr.parameters import ParameterCheck, describe
+from sparsectr.stored_state import StoredStateMixin
 
 
-class ListedInteractions(BaseEstimator):
+class ListedInteractions(StoredStateMixin, BaseEstimator):
     """List all crosses of a table's fields, or given ones, without any search.
 
     For `InteractionFeatures`, in the place of an estimator that discovers crosses: where the fields

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import ABCMeta, abstractmethod
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any, Self
 
@@ -18,6 +19,8 @@ from sparsectr.callbacks import CallbackSupportMixin, EpochReporter, with_callba
 from sparsectr.drafts import on_a_draft
 from sparsectr.encoding.columns import as_table
 from sparsectr.encoding.given import encode_training_rows
+from sparsectr.encoding.parameters import field_position
+from sparsectr.encoding.ranks import rank_times
 from sparsectr.explanation import ExplanationMixin
 from sparsectr.kernels.fused import timed_compilation
 from sparsectr.kernels.threads import with_one_torch_thread
@@ -25,6 +28,8 @@ from sparsectr.parameters import reported_as
 from sparsectr.persistence import find_device, usable_device
 from sparsectr.rows.labelled import PIECE_ROWS, LabelledRows, label_rows
 from sparsectr.shared_parameters import SharedParameters
+from sparsectr.targets.holdout import split_groups, split_last
+from sparsectr.targets.labels import as_labels
 from sparsectr.targets.target import Array, Target, TargetRows
 from sparsectr.training.intercept import fit_intercept
 from sparsectr.training.loop import EpochRecord, Schedule
@@ -32,6 +37,8 @@ from sparsectr.training.memory import within_memory
 from sparsectr.training.prediction import first_logits, predict_logits
 from sparsectr.training.task import TrainingTask
 
+# Rows and a source of random numbers to row numbers: those to train on, and the others.
+Split = Callable[[LabelledRows, np.random.RandomState], tuple[Array, Array]]
 # Fewer rows than this leave too few for validation: "auto" then trains all epochs.
 EARLY_STOPPING_ROWS = 500
 
@@ -104,6 +111,7 @@ class BaseInteractionEstimator(
         X_val: Any = None,
         y_val: Any = None,
         sample_weight_val: Any = None,
+        validation_groups: Any = None,
     ) -> Self:
         """Learn the vocabularies and the net from rows with a target.
 
@@ -117,7 +125,10 @@ class BaseInteractionEstimator(
         sample_weight : array-like of shape (n_rows,), optional
             Weight of every row in the loss and in the validation values.
         X_val, y_val, sample_weight_val : optional
-            Rows for early stopping, instead of a random share of X.
+            Rows for early stopping, instead of a share of X.
+        validation_groups : array-like of shape (n_rows,), optional
+            Groups of the rows, such as users or sessions. Those of one group are either all trained
+            on or all set apart for early stopping.
 
         Returns
         -------
@@ -137,7 +148,15 @@ class BaseInteractionEstimator(
         going_on = self.warm_start and self.__sklearn_is_fitted__()
         validation = (X_val, y_val, sample_weight_val)
         reporter = EpochReporter(self, self._snapshot, context, X, y)
-        self._learn(X, y, sample_weight, validation, reporter=reporter, going_on=going_on)
+        self._learn(
+            X,
+            y,
+            sample_weight,
+            validation,
+            groups=validation_groups,
+            reporter=reporter,
+            going_on=going_on,
+        )
         if context is not None:
             context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
         return self
@@ -168,6 +187,7 @@ class BaseInteractionEstimator(
         *,
         reporter: EpochReporter,
         going_on: bool,
+        groups: Any = None,
         one_epoch: bool = False,
         told: Any = None,
     ) -> None:
@@ -187,6 +207,7 @@ class BaseInteractionEstimator(
                 label_rows(self._encode(table, fit=not going_on, warn=False), *rows, target.loss),
                 self._encode_validation(*validation, target),
                 reporter,
+                split=self._choose_split(target, table, groups),
                 going_on=going_on,
                 one_epoch=one_epoch,
             )
@@ -198,6 +219,7 @@ class BaseInteractionEstimator(
         validation: LabelledRows | None,
         reporter: EpochReporter,
         *,
+        split: Split,
         going_on: bool,
         one_epoch: bool,
     ) -> None:
@@ -207,9 +229,8 @@ class BaseInteractionEstimator(
         rng = np.random.RandomState() if seed is None else check_random_state(seed)
         stopping = not one_epoch and self._stops_early(len(train), validation is not None)
         if stopping and validation is None:
-            parts = target.split(train.target_values(), self.validation_fraction, rng)
             train, validation = (
-                train.select(torch.from_numpy(rows).to(train.device)) for rows in parts
+                train.select(torch.from_numpy(rows).to(train.device)) for rows in split(train, rng)
             )
         # A callback's copy of a fit that was running has no history.
         past: list[EpochRecord] = getattr(self, "history_", []) if going_on else []
@@ -267,6 +288,28 @@ class BaseInteractionEstimator(
         if self.early_stopping == "auto":
             return validation_given or n_rows >= EARLY_STOPPING_ROWS
         return bool(self.early_stopping)
+
+    def _choose_split(self, target: Target, table: Any, groups: Any) -> Split:
+        """Return what splits rows of a table into training and validation."""
+        fraction = self.validation_fraction
+        if groups is not None:
+            if self.validation == "last":
+                raise ValueError(
+                    "validation_groups must be None where validation='last' sets the last rows "
+                    "apart; pass X_val and y_val for groups of the last rows."
+                )
+            labels = as_labels(groups, name="validation_groups", n_rows=table.shape[0])
+            numbers = np.unique(labels, return_inverse=True)[1]
+            return lambda rows, rng: split_groups(_entries(numbers, rows), fraction, rng)
+        if self.validation == "last":
+            column = self.time_column
+            if column is not None:
+                names = [f"x{j}" for j in range(self.n_features_in_)]
+                names = list(getattr(self, "feature_names_in_", names))
+                column = field_position(column, names, "time_column")
+            ranks = rank_times(table, column)
+            return lambda rows, rng: split_last(_entries(ranks, rows), fraction)
+        return lambda rows, rng: target.split(rows.target_values(), fraction, rng)
 
     def _make_schedule(
         self,
@@ -340,6 +383,11 @@ class BaseInteractionEstimator(
         tags.input_tags.string = True
         tags.input_tags.allow_nan = True
         return tags
+
+
+def _entries(of_all: Array, rows: LabelledRows) -> Array:
+    """Return the entries of rows, of an array with one for every row of their source."""
+    return of_all if rows.numbers is None else of_all[rows.numbers.cpu().numpy()]
 
 
 def _evaluate(target: Target, net: nn.Module, rows: LabelledRows) -> dict[str, float]:

@@ -36,6 +36,12 @@ class SharedParameters(BaseEstimator):
         `fit`.
     validation_fraction : float, default=0.1
         Share of the rows set apart for early stopping, if no ``X_val`` is passed to `fit`.
+    validation : {"random", "last"}, default="random"
+        Which rows are set apart for early stopping, if no ``X_val`` is passed to `fit`: random
+        ones, of whole groups where `fit` is told ``validation_groups``, or the last ones in time.
+    time_column : str, int or None, default=None
+        Name or position of the column that says when a row was, for ``validation="last"``. None:
+        the rows are in the order of time.
     n_iter_no_change : int, default=3
         Number of epochs in a row without improvement before training stops. From the second of them
         on, each lowers the learning rate to a tenth, and the next epoch starts from the weights of
@@ -73,6 +79,8 @@ class SharedParameters(BaseEstimator):
         max_epochs: int = 30,
         early_stopping: bool | str = "auto",
         validation_fraction: float = 0.1,
+        validation: str = "random",
+        time_column: str | int | None = None,
         n_iter_no_change: int = 3,
         n_interactions: int = 50,
         encoder: FieldEncoder | str = "auto",
@@ -89,6 +97,8 @@ class SharedParameters(BaseEstimator):
         self.max_epochs = max_epochs
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
+        self.validation = validation
+        self.time_column = time_column
         self.n_iter_no_change = n_iter_no_change
         self.n_interactions = n_interactions
         self.encoder = encoder
@@ -108,6 +118,9 @@ class SharedParameters(BaseEstimator):
         check.integer("max_epochs", 1)
         check.choice("early_stopping", ["auto", True, False])
         check.real("validation_fraction", 0, 1, open_low=True, open_high=True)
+        check.choice("validation", ["random", "last"])
+        if not (self.time_column is None or isinstance(self.time_column, str)):
+            check.integer("time_column", 0)
         check.integer("n_iter_no_change", 1)
         check.integer("n_interactions", 0)
         check.choice("warm_start", [True, False])

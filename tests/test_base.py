@@ -15,6 +15,7 @@ from public import CLASSIFIERS
 from scipy.special import expit
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import make_pipeline
@@ -212,6 +213,60 @@ def test_weights_of_validation_rows_are_repeated_rows():
 def test_validation_rows_come_with_labels(given):
     with pytest.raises(ValueError, match="X_val and y_val must be passed together"):
         make().fit(FRAME, Y, **given)
+
+
+@pytest.mark.parametrize("time_column", [None, "when", 3])
+def test_the_last_rows_may_be_the_validation_rows(time_column):
+    frame, y, last = FRAME.assign(when=np.arange(240) // 10), Y, np.arange(240) >= 192
+    if time_column is not None:
+        rows = RNG.permutation(240)
+        frame, y = frame.iloc[rows], y[rows]
+        last = frame["when"].to_numpy() >= 19  # the rows of one time stay together
+    told = {"early_stopping": True, "encoder": FrozenEstimator(FieldEncoder().fit(frame))}
+    model = make(validation="last", time_column=time_column, validation_fraction=0.2, **told)
+    model.fit(frame, y)
+    alone = make(**told).fit(frame[~last], y[~last], X_val=frame[last], y_val=y[last])
+    assert model.history_ == alone.history_
+    np.testing.assert_array_equal(model.predict_proba(frame), alone.predict_proba(frame))
+
+
+@pytest.mark.usefixtures("routing")
+def test_no_validation_group_is_trained_on():
+    """A value of a group that is set apart has no row of training."""
+    groups = np.arange(240) // 24
+    frame = FRAME.assign(group=[f"g{group}" for group in groups])
+    final = make(early_stopping=True).set_fit_request(validation_groups=True)
+    model = make_pipeline(final).fit(frame, Y, validation_groups=groups)[-1]
+    sizes = model.encoder_.vocabulary_sizes_
+    counts = model._build_net(copy=True).embedding.past_counts()[sizes[:-1].sum() + 2 :]
+    assert sorted(counts.tolist()) == pytest.approx([0.0, *[24.0] * 9], rel=1e-2)
+
+
+def test_zero_weights_do_not_shift_groups_and_times():
+    weights = np.ones(240)
+    weights[:120] = 0
+    model = make(early_stopping=True, validation="last", validation_fraction=0.25)
+    frozen = FrozenEstimator(FieldEncoder().fit(FRAME))
+    model.set_params(encoder=frozen).fit(FRAME, Y, sample_weight=weights)
+    alone = make(encoder=frozen)
+    alone.fit(FRAME[120:210], Y[120:210], X_val=FRAME[210:], y_val=Y[210:])
+    np.testing.assert_array_equal(model.predict_proba(FRAME), alone.predict_proba(FRAME))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "groups", "message"),
+    [
+        ({"validation": "first"}, None, "validation must be one of 'random', 'last'"),
+        ({"time_column": 1.5}, None, "time_column must be an int"),
+        ({"validation": "last", "time_column": "hour"}, None, "time_column must name fields"),
+        ({"validation": "last"}, CODES[:, 0], "validation_groups must be None where"),
+        ({}, CODES[:9, 0], "validation_groups .* 240"),
+        ({"early_stopping": True}, np.zeros(240, int), "at least two groups, got one"),
+    ],
+)
+def test_validation_that_cannot_be(parameters, groups, message):
+    with pytest.raises(ValueError, match=message):
+        make(**parameters).fit(FRAME, Y, validation_groups=groups)
 
 
 # The mean prediction ----------------------------------------------------------------------

@@ -140,7 +140,7 @@ def resolve_roles(parameters: Mapping[str, Any], names: list[str]) -> Roles:
             "hash_buckets must be None, an int from 1 to 2**31 - 3 or a dict of fields to such "
             f"ints, got {describe(given)}."
         )
-    buckets = {_position(f, names, "hash_buckets"): int(n) for f, n in by_field.items()}
+    buckets = {field_position(f, names, "hash_buckets"): int(n) for f, n in by_field.items()}
     both = sorted(buckets.keys() & (numeric or set()))
     if both:
         raise ValueError(
@@ -159,10 +159,11 @@ def _numeric_positions(fields: Any, names: list[str]) -> set[int] | None:
         raise ValueError(
             f"numeric_features must be 'auto' or a list of fields, got {describe(fields)}."
         )
-    return {_position(field, names, "numeric_features") for field in fields}
+    return {field_position(field, names, "numeric_features") for field in fields}
 
 
-def _position(field: Any, names: list[str], parameter: str) -> int:
+def field_position(field: Any, names: list[str], parameter: str) -> int:
+    """Return the position of a field that a parameter names, or gives by its position."""
     if isinstance(field, str) and field in names:
         return names.index(field)
     if _is_count(field, least=0) and field < len(names):

@@ -200,11 +200,12 @@ def most_frequent(
         Positions of the chosen values by falling count, equal counts by rising value.
     """
     kept = np.flatnonzero(counts >= max(min_count, 1))
-    kept = kept[_value_order(values[kept])]
+    kept = kept[value_order(values[kept])]
     return kept[np.argsort(-counts[kept], kind="stable")][:max_categories]
 
 
-def _value_order(values: NDArray[Any]) -> NDArray[np.intp]:
+def value_order(values: NDArray[Any]) -> NDArray[np.intp]:
+    """Return the positions of distinct values (m,) in rising order: numbers, strings, the rest."""
     if values.dtype != object:
         return np.argsort(values, kind="stable")
     cells = values.tolist()

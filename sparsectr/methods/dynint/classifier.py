@@ -76,6 +76,12 @@ class DynIntClassifier(BaseInteractionClassifier, BaseDynInt):
         The validation metric that early stopping watches.
     validation_fraction : float, default=0.1
         Share of the rows set apart for early stopping, if no ``X_val`` is passed to `fit`.
+    validation : {"random", "last"}, default="random"
+        Which rows are set apart for early stopping, if no ``X_val`` is passed to `fit`: random
+        ones, of whole groups where `fit` is told ``validation_groups``, or the last ones in time.
+    time_column : str, int or None, default=None
+        Name or position of the column that says when a row was, for ``validation="last"``. None:
+        the rows are in the order of time.
     n_iter_no_change : int, default=3
         Number of epochs in a row without improvement before training stops. From the second of them
         on, each lowers the learning rate to a tenth, and the next epoch starts from the weights of
@@ -186,6 +192,8 @@ class DynIntClassifier(BaseInteractionClassifier, BaseDynInt):
         early_stopping: bool | str = "auto",
         monitor: str = "log_loss",
         validation_fraction: float = 0.1,
+        validation: str = "random",
+        time_column: str | int | None = None,
         n_iter_no_change: int = 3,
         n_interactions: int = 50,
         class_weight: dict[Any, float] | str | None = None,
@@ -204,6 +212,8 @@ class DynIntClassifier(BaseInteractionClassifier, BaseDynInt):
             max_epochs=max_epochs,
             early_stopping=early_stopping,
             validation_fraction=validation_fraction,
+            validation=validation,
+            time_column=time_column,
             n_iter_no_change=n_iter_no_change,
             n_interactions=n_interactions,
             encoder=encoder,

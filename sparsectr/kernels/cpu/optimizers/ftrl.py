@@ -15,7 +15,7 @@ from sparsectr.kernels.cpu.machine import vectors
 from sparsectr.kernels.cpu.machine.jit import compiled, prefetch_to_write
 from sparsectr.kernels.cpu.machine.segments import dot
 from sparsectr.kernels.cpu.machine.vectors import SHORT_WIDTH
-from sparsectr.kernels.cpu.optimizers.rows import (
+from sparsectr.kernels.cpu.optimizers.lookups import (
     AHEAD,
     flatten,
     gradient_of,

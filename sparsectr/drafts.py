@@ -6,6 +6,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar, cast
 
+from sklearn.base import BaseEstimator
+
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
@@ -64,7 +66,7 @@ def on_one_fit(method: Method) -> Method:
     return cast("Method", read)
 
 
-def sibling(estimator: Any, attributes: dict[str, Any]) -> Any:
+def sibling(estimator: BaseEstimator, attributes: dict[str, Any]) -> Any:
     """Return another object of the same class, without a copy of the attributes."""
     sibling = object.__new__(type(estimator))
     sibling.__dict__ = attributes

@@ -18,7 +18,12 @@ Rows = tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64], npt.NDArray[np.floa
 
 
 def grouped_roc_auc_score(
-    y_true: Any, y_score: Any, *, groups: Any, sample_weight: Any = None, pos_label: Any = None
+    y_true: npt.ArrayLike,
+    y_score: npt.ArrayLike,
+    *,
+    groups: npt.ArrayLike,
+    sample_weight: npt.ArrayLike | None = None,
+    pos_label: object = None,
 ) -> float:
     """Measure the order of the rows within each group, such as the impressions of a user.
 
@@ -71,7 +76,11 @@ def grouped_roc_auc_score(
 
 
 def normalized_entropy(
-    y_true: Any, y_prob: Any, *, sample_weight: Any = None, pos_label: Any = None
+    y_true: npt.ArrayLike,
+    y_prob: npt.ArrayLike,
+    *,
+    sample_weight: npt.ArrayLike | None = None,
+    pos_label: object = None,
 ) -> float:
     """Compare the log loss with that of the base rate.
 
@@ -123,13 +132,13 @@ def normalized_entropy(
 
 
 def calibration_error(
-    y_true: Any,
-    y_prob: Any,
+    y_true: npt.ArrayLike,
+    y_prob: npt.ArrayLike,
     *,
-    sample_weight: Any = None,
+    sample_weight: npt.ArrayLike | None = None,
     n_bins: int = 10,
     strategy: str = "quantile",
-    pos_label: Any = None,
+    pos_label: object = None,
 ) -> float:
     """Measure how far predicted probabilities are from observed shares.
 
@@ -193,10 +202,10 @@ def calibration_error(
 
 
 def _check_rows(
-    y_true: Any,
-    y_score: Any,
-    sample_weight: Any,
-    pos_label: Any,
+    y_true: npt.ArrayLike,
+    y_score: npt.ArrayLike,
+    sample_weight: npt.ArrayLike | None,
+    pos_label: object,
     *,
     are_probabilities: bool = False,
 ) -> Rows:
@@ -218,7 +227,7 @@ def _check_rows(
     return labels == _positive_label(labels, pos_label), scores, weights
 
 
-def _positive_label(labels: npt.NDArray[Any], pos_label: Any) -> Any:
+def _positive_label(labels: npt.NDArray[np.generic], pos_label: object) -> Any:
     found = np.unique(labels)
     if len(found) > 2:
         raise ValueError(
@@ -270,7 +279,7 @@ def _undefined(name: str, reason: str) -> float:
 def validation_values(
     numbers: npt.NDArray[np.int64],
     probabilities: npt.NDArray[np.float64],
-    weights: npt.NDArray[Any],
+    weights: npt.NDArray[np.floating],
 ) -> dict[str, float]:
     """Measure predicted probabilities against the true classes.
 
@@ -306,7 +315,9 @@ def validation_values(
 
 
 def _roc_auc(
-    positive: npt.NDArray[np.bool_], scores: npt.NDArray[np.float64], weights: npt.NDArray[Any]
+    positive: npt.NDArray[np.bool_],
+    scores: npt.NDArray[np.float64],
+    weights: npt.NDArray[np.floating],
 ) -> float:
     """Return the weighted share of pairs of unlike rows that are in order; ties count half.
 

@@ -11,6 +11,7 @@ from numbers import Integral, Number, Real
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
 
 # Larger numbers leave the range of what they are multiplied with.
 LARGEST, LARGEST_INT = 1e30, 2**63 - 1
@@ -18,7 +19,7 @@ LARGEST, LARGEST_INT = 1e30, 2**63 - 1
 
 def check_integer(
     name: str,
-    value: Any,
+    value: object,
     low: int,
     high: int | None = None,
     *,
@@ -48,7 +49,7 @@ def check_integer(
 
 def check_real(
     name: str,
-    value: Any,
+    value: object,
     low: float,
     high: float = math.inf,
     *,
@@ -81,7 +82,7 @@ def check_real(
     return number
 
 
-def check_integers(name: str, value: Any, low: int) -> tuple[int, ...]:
+def check_integers(name: str, value: object, low: int) -> tuple[int, ...]:
     """Return a list of whole numbers, each at least low, as a tuple of ints.
 
     Raises
@@ -89,13 +90,14 @@ def check_integers(name: str, value: Any, low: int) -> tuple[int, ...]:
     ValueError
         If it is no list, tuple or array, or an entry is not such a number.
     """
-    listed = isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim == 1)
-    if not listed:
+    if isinstance(value, np.ndarray) and value.ndim == 1:
+        value = value.tolist()
+    if not isinstance(value, list | tuple):
         raise ValueError(f"{name} must be a list or tuple of ints >= {low}, got {describe(value)}.")
     return tuple(check_integer(f"every entry of {name}", entry, low) for entry in value)
 
 
-def check_choice(name: str, value: Any, choices: Sequence[Any]) -> Any:
+def check_choice(name: str, value: object, choices: Sequence[Any]) -> Any:
     """Return the value if it is one of the choices; ValueError otherwise."""
     plain = value.item() if isinstance(value, np.bool_ | np.str_) else value
     # Compared by type as well: 1 is not True, and an array equals nothing here.
@@ -120,7 +122,7 @@ class ParameterCheck:
         ValueError of the function that it calls.
     """
 
-    def __init__(self, estimator: Any) -> None:
+    def __init__(self, estimator: BaseEstimator) -> None:
         self.estimator = estimator
 
     def integer(self, name: str, low: int, high: int | None = None, **also: bool) -> None:
@@ -164,7 +166,7 @@ class ParameterCheck:
     def _get(self, name: str) -> Any:
         return getattr(self.estimator, name)
 
-    def _put(self, name: str, value: Any) -> None:
+    def _put(self, name: str, value: object) -> None:
         setattr(self.estimator, name, value)
 
 
@@ -178,7 +180,7 @@ def reported_as(name: str) -> Iterator[None]:
         raise kind(f"{name}: {error}") from error
 
 
-def describe(value: Any, depth: int = 3) -> str:
+def describe(value: object, depth: int = 3) -> str:
     """Say what came, in one short line: small literals as Python writes them, else the type.
 
     Examples
@@ -216,7 +218,7 @@ def _cut(text: str, longest: int = 80) -> str:
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
-def _is_auto(value: Any) -> bool:
+def _is_auto(value: object) -> bool:
     return isinstance(value, str) and value == "auto"
 
 

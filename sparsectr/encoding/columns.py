@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import narwhals as nw
 import numpy as np
@@ -14,7 +14,7 @@ from sparsectr.encoding.containers import first_line, open_container
 from sparsectr.encoding.kinds import Kind, kind_of
 from sparsectr.encoding.times import plain_times, time_objects, unify_times
 
-Array: TypeAlias = NDArray[Any]
+Array: TypeAlias = NDArray[np.generic]
 
 _PLAIN_DTYPES = {"b": np.bool_, "i": np.int64, "f": np.float64}
 
@@ -92,7 +92,7 @@ def as_table(X: Any) -> Any:
     return X
 
 
-def take_rows(table: Any, rows: NDArray[np.integer[Any]]) -> Any:
+def take_rows(table: Any, rows: NDArray[np.integer]) -> Any:
     """Take some rows of a table; each column keeps its dtype.
 
     Parameters
@@ -267,7 +267,7 @@ def _merge_equal_times(
     """Give the times among distinct objects one form, in which a date equals its midnight."""
     if values.dtype != object or pd.api.types.infer_dtype(values, skipna=False) in _TIMELESS:
         return positions, values
-    unified = unify_times(values)
+    unified = unify_times(cast(NDArray[np.object_], values))
     if unified is values:
         return positions, values
     merged, kept = pd.factorize(unified)

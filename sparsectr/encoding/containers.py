@@ -10,7 +10,7 @@ import pandas as pd
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-Array: TypeAlias = NDArray[Any]
+Array: TypeAlias = NDArray[np.generic]
 
 WHAT_IS_A_TABLE = "X must be a table: a data frame, a 2-d array or a list of rows"
 

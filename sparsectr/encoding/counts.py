@@ -25,7 +25,7 @@ class ValueCounts:
         What the column holds, all chunks put together; see `sparsectr.encoding.kinds`.
     """
 
-    def __init__(self, values: NDArray[Any], counts: NDArray[np.int64], kind: Kind) -> None:
+    def __init__(self, values: NDArray[np.generic], counts: NDArray[np.int64], kind: Kind) -> None:
         self.values = values
         self.counts = counts
         self.kind = kind
@@ -67,7 +67,9 @@ class ValueCounts:
         self.kind = state["kind"]
 
 
-def _common(first: NDArray[Any], second: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+def _common(
+    first: NDArray[np.generic], second: NDArray[np.generic]
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """Give two arrays one dtype without changing a value: object where no other one does it."""
     if first.dtype == second.dtype:
         return first, second

@@ -2,7 +2,6 @@
 
 import math
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -39,7 +38,7 @@ class Buckets:
     def size(self) -> int:
         return N_RESERVED + self.n_buckets
 
-    def codes(self, values: NDArray[Any]) -> NDArray[np.int32]:
+    def codes(self, values: NDArray[np.generic]) -> NDArray[np.int32]:
         """Hash values into buckets, shapes (m,) -> (m,)."""
         return (hash_values(values) % np.uint64(self.n_buckets) + N_RESERVED).astype(np.int32)
 
@@ -50,7 +49,7 @@ class Buckets:
         self.n_buckets = n_buckets
 
 
-def hash_values(values: NDArray[Any]) -> NDArray[np.uint64]:
+def hash_values(values: NDArray[np.generic]) -> NDArray[np.uint64]:
     """Hash values to 64 bits, the same in every process and on every machine.
 
     Values that are equal in Python (1, 1.0 and True) have equal hashes, whatever the dtype of
@@ -77,11 +76,11 @@ def hash_values(values: NDArray[Any]) -> NDArray[np.uint64]:
     return hashes
 
 
-def _hash(keys: NDArray[Any]) -> NDArray[np.uint64]:
+def _hash(keys: NDArray[np.generic]) -> NDArray[np.uint64]:
     return pd.util.hash_array(keys, hash_key=_HASH_KEY, categorize=False)
 
 
-def _key(value: Any) -> int | float | bytes:
+def _key(value: object) -> int | float | bytes:
     """Return what stands for a value in the hash: whole numbers modulo 2**64."""
     if isinstance(value, str):
         return value.encode("utf-8", "surrogatepass")
@@ -93,7 +92,7 @@ def _key(value: Any) -> int | float | bytes:
     return float(number)
 
 
-def _printed(value: Any) -> str:
+def _printed(value: object) -> str:
     if not isinstance(value, datetime):
         return f"{type(value).__name__} {value!r}"
     stamp = pd.Timestamp(value)

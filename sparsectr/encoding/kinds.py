@@ -1,7 +1,7 @@
 """What a column holds: quantities, integers or other values."""
 
 from decimal import Decimal
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, cast, get_args
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,7 @@ _INFERRED: dict[str, Kind] = {
 }
 
 
-def kind_of(dtype: Any, values: NDArray[Any]) -> Kind:
+def kind_of(dtype: Any, values: NDArray[np.generic]) -> Kind:
     """Tell what a column holds: by its dtype, and by its values where they are objects.
 
     Parameters
@@ -42,7 +42,9 @@ def kind_of(dtype: Any, values: NDArray[Any]) -> Kind:
     """
     if isinstance(dtype, pd.CategoricalDtype):
         return "other"
-    return _kind_of_objects(values) if values.dtype == object else _KINDS.get(dtype.kind, "other")
+    if values.dtype == object:
+        return _kind_of_objects(cast(NDArray[np.object_], values))
+    return _KINDS.get(dtype.kind, "other")
 
 
 def widest(first: Kind, second: Kind) -> Kind:
@@ -50,7 +52,7 @@ def widest(first: Kind, second: Kind) -> Kind:
     return max(first, second, key=_WIDTHS.index)
 
 
-def name_types(values: NDArray[Any]) -> str:
+def name_types(values: NDArray[np.generic]) -> str:
     """Name the types of distinct values for a reader, such as "int" or "float, str"."""
     if values.dtype != object:
         return _TYPES.get(values.dtype.kind, str(values.dtype)) if len(values) else "nothing"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,7 @@ FEWEST_FIELDS = 3
 
 
 def find_one_hot(
-    codes: NDArray[np.int32], vocabularies: Sequence[NDArray[Any] | None]
+    codes: NDArray[np.int32], vocabularies: Sequence[NDArray[np.generic] | None]
 ) -> list[tuple[int, ...]]:
     """Find neighbouring fields of two values of which exactly one is high in every row.
 
@@ -57,7 +56,9 @@ def find_one_hot(
 
 
 def warn_of_one_hot(
-    codes: NDArray[np.int32], vocabularies: Sequence[NDArray[Any] | None], names: Sequence[str]
+    codes: NDArray[np.int32],
+    vocabularies: Sequence[NDArray[np.generic] | None],
+    names: Sequence[str],
 ) -> None:
     """Warn if fields of a training table are one category each in one-hot form.
 
@@ -80,7 +81,9 @@ def warn_of_one_hot(
         )
 
 
-def _find_high(codes: NDArray[np.int32], values: NDArray[Any] | None) -> NDArray[np.bool_] | None:
+def _find_high(
+    codes: NDArray[np.int32], values: NDArray[np.generic] | None
+) -> NDArray[np.bool_] | None:
     """Tell in which rows a field of two numbers has the larger one; None for other fields."""
     if values is None or len(values) != 2 or values.dtype.kind not in "biuf":
         return None

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sparsectr.stored_state import check_array, damaged
 
 
-def pack(values: NDArray[Any]) -> dict[str, NDArray[Any]]:
+def pack(values: NDArray[np.generic]) -> dict[str, NDArray[Any]]:
     """Turn values into arrays that are stored fast, and small.
 
     Parameters
@@ -67,7 +67,7 @@ def check_packed(name: str, packed: Any) -> dict[str, NDArray[Any]]:
     return packed
 
 
-def unpack(packed: dict[str, NDArray[Any]]) -> NDArray[Any]:
+def unpack(packed: dict[str, NDArray[np.generic]]) -> NDArray[Any]:
     """Return the values that `pack` was given, shape (n_values,)."""
     if "text" not in packed:
         return packed["values"]

@@ -1,13 +1,13 @@
 """Dates, times and durations: one value whatever carries it."""
 
 import datetime as dt
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-Array: TypeAlias = NDArray[Any]
+Array: TypeAlias = NDArray[np.generic]
 
 # The unit of an array is the first of these in which all its values are exact. Python's dates and
 # times are, in microseconds; seconds reach furthest.
@@ -57,7 +57,7 @@ def plain_times(values: Array) -> Array:
         If a time is finer than nanoseconds, too far away, or a duration in months or years, which
         have no fixed length.
     """
-    unit = np.datetime_data(values.dtype)[0]
+    unit = np.datetime_data(cast(np.dtype[np.datetime64], values.dtype))[0]
     fixed = values.dtype.kind == "M" or unit not in ("Y", "M", "generic")
     plain = in_one_unit(values) if fixed or len(values) == 0 else None
     if plain is None:

@@ -3,7 +3,7 @@
 from contextlib import suppress
 from decimal import Decimal
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -37,7 +37,7 @@ class Vocabulary:
         Number of codes, those of unknown and missing included.
     """
 
-    def __init__(self, values: NDArray[Any]) -> None:
+    def __init__(self, values: NDArray[np.generic]) -> None:
         self.values = values
         self._forget()
 
@@ -50,7 +50,7 @@ class Vocabulary:
     def size(self) -> int:
         return N_RESERVED + len(self.values)
 
-    def codes(self, values: NDArray[Any]) -> NDArray[np.int32]:
+    def codes(self, values: NDArray[np.generic]) -> NDArray[np.int32]:
         """Look up values.
 
         Parameters
@@ -129,7 +129,7 @@ class Vocabulary:
 
 
 def learn_vocabulary(
-    values: NDArray[Any],
+    values: NDArray[np.generic],
     counts: NDArray[np.int64],
     min_count: float,
     max_categories: int | None,
@@ -153,22 +153,22 @@ def learn_vocabulary(
     return Vocabulary(values[kept]), codes
 
 
-def as_index(values: NDArray[Any]) -> "pd.Index[Any]":
+def as_index(values: NDArray[np.generic]) -> "pd.Index[Any]":
     """Wrap values in an index, which is a hash table, without changing their dtype."""
     index: pd.Index[Any] = pd.Index(values, dtype=values.dtype, tupleize_cols=False)
     return index
 
 
-def as_objects(values: NDArray[Any]) -> NDArray[np.object_]:
+def as_objects(values: NDArray[np.generic]) -> NDArray[np.object_]:
     """Turn values into Python objects, dates into Timestamps, so that ``==`` is exact."""
     if values.dtype == object:
-        return values
+        return cast(NDArray[np.object_], values)
     if values.dtype.kind in "mM":
         return time_objects(values)
     return pd.Series(values).astype(object).to_numpy()
 
 
-def as_number(value: Any) -> int | float | Decimal | None:
+def as_number(value: object) -> int | float | Decimal | None:
     """Return the Python number that a cell is, or None."""
     if isinstance(value, np.generic):
         value = value.item()
@@ -176,7 +176,7 @@ def as_number(value: Any) -> int | float | Decimal | None:
 
 
 def most_frequent(
-    values: NDArray[Any],
+    values: NDArray[np.generic],
     counts: NDArray[np.int64],
     min_count: float,
     max_categories: int | None,
@@ -204,7 +204,7 @@ def most_frequent(
     return kept[np.argsort(-counts[kept], kind="stable")][:max_categories]
 
 
-def value_order(values: NDArray[Any]) -> NDArray[np.intp]:
+def value_order(values: NDArray[np.generic]) -> NDArray[np.intp]:
     """Return the positions of distinct values (m,) in rising order: numbers, strings, the rest."""
     if values.dtype != object:
         return np.argsort(values, kind="stable")
@@ -214,7 +214,7 @@ def value_order(values: NDArray[Any]) -> NDArray[np.intp]:
     return np.array(sorted(range(len(cells)), key=cells.__getitem__), dtype=np.intp)
 
 
-def _mixed_key(value: Any) -> tuple[int, Any, str]:
+def _mixed_key(value: object) -> tuple[int, Any, str]:
     """Order values of several types: numbers, then strings, then the rest by what they print."""
     number = as_number(value)
     if number is not None:

@@ -82,7 +82,7 @@ def to_interaction_constraints(
     return [list(group) for group in groups]
 
 
-def _fields(cross: Any) -> tuple[str, ...]:
+def _fields(cross: object) -> tuple[str, ...]:
     if not hasattr(cross, "fields"):
         raise TypeError(
             "interactions must be a list of Interaction, such as clf.selected_interactions_, got "

@@ -89,7 +89,7 @@ class CrossVocabulary:
             raise damaged("CrossVocabulary", "its fields have no sizes")
         self.__init__(positions, sizes, field)  # type: ignore[misc]
 
-    def labels(self, labels_of_fields: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    def labels(self, labels_of_fields: Sequence[NDArray[np.generic]]) -> NDArray[Any]:
         """Describe each code by its values.
 
         Parameters
@@ -135,7 +135,7 @@ def join_codes(codes: NDArray[np.int32], sizes: Sequence[int]) -> NDArray[Any]:
     return keys
 
 
-def split_keys(keys: NDArray[Any], sizes: Sequence[int]) -> list[NDArray[np.intp]]:
+def split_keys(keys: NDArray[np.generic], sizes: Sequence[int]) -> list[NDArray[np.intp]]:
     """Take keys of `join_codes` apart again: for each field its codes, shape (n_keys,)."""
     parts = []
     for size in reversed(sizes):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
+from sklearn.base import BaseEstimator
 
 from sparsectr.interactions.drawing import (
     draw_bars,
@@ -19,6 +20,9 @@ from sparsectr.interactions.drawing import (
 )
 from sparsectr.parameters import check_choice, check_integer, describe
 
+if TYPE_CHECKING:  # matplotlib is optional
+    from matplotlib.axes import Axes
+
 # Crosses that a picture shows if nobody says how many.
 MOST_CROSSES = {"bar": 20, "matrix": 100, "graph": 40, "stability": 20}
 # What their tables have.
@@ -29,7 +33,7 @@ COLUMNS: dict[str, list[str]] = {
     "stability": ["fields", "frequency", "mean_strength", "strength_std"],
     "values": [],
 }
-DRAW: dict[str, Callable[[Any, pd.DataFrame], None]] = {
+DRAW: dict[str, Callable[[Axes, pd.DataFrame], None]] = {
     "bar": draw_bars,
     "matrix": draw_matrix,
     "graph": draw_graph,
@@ -80,11 +84,11 @@ class InteractionDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
+        estimator: BaseEstimator,
         *,
         kind: str = "bar",
         n_interactions: int | None = None,
-        ax: Any = None,
+        ax: Axes | None = None,
     ) -> Self:
         """Draw the strongest crosses of a fitted classifier.
 
@@ -114,12 +118,12 @@ class InteractionDisplay:
     @classmethod
     def from_values(
         cls,
-        estimator: Any,
+        estimator: BaseEstimator,
         fields: Sequence[str],
         *,
         n_values: int = 20,
-        class_label: Any = None,
-        ax: Any = None,
+        class_label: object = None,
+        ax: Axes | None = None,
     ) -> Self:
         """Draw what the values of a pair of fields add to the log-odds, and how frequent they are.
 
@@ -155,7 +159,7 @@ class InteractionDisplay:
 
     @classmethod
     def from_stability(
-        cls, stability: pd.DataFrame, *, n_interactions: int | None = None, ax: Any = None
+        cls, stability: pd.DataFrame, *, n_interactions: int | None = None, ax: Axes | None = None
     ) -> Self:
         """Draw how strong crosses are over several fits, and how many fits found them.
 
@@ -176,7 +180,7 @@ class InteractionDisplay:
         table = _strongest(stability, n_interactions, "stability")
         return cls(table, kind="stability").plot(ax=ax)
 
-    def plot(self, ax: Any = None) -> Self:
+    def plot(self, ax: Axes | None = None) -> Self:
         """Draw.
 
         Parameters
@@ -218,7 +222,7 @@ class InteractionDisplay:
         return self
 
 
-def _check_classifier(estimator: Any) -> None:
+def _check_classifier(estimator: BaseEstimator) -> None:
     if not hasattr(estimator, "interaction_table"):
         raise TypeError(
             f"estimator must be a fitted classifier of this package, got {describe(estimator)}."

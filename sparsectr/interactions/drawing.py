@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import combinations
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-Array = npt.NDArray[Any]
+if TYPE_CHECKING:  # matplotlib is optional
+    from matplotlib.axes import Axes
+
+Array = npt.NDArray[np.float64]
 
 PAIR_COLOR, HIGHER_COLOR = "#3b6ea8", "#c4622d"
 ERROR_COLOR, GRID_COLOR, MISSING_CELL = "#333333", "#d8d8d8", "#b8b8b8"
@@ -90,7 +93,7 @@ def crossed_fields(table: pd.DataFrame) -> list[str]:
     return list(dict.fromkeys(field for fields in table["fields"] for field in fields))
 
 
-def draw_bars(ax: Any, table: pd.DataFrame) -> None:
+def draw_bars(ax: Axes, table: pd.DataFrame) -> None:
     """Draw one bar per cross, with its standard error as a whisker.
 
     Parameters
@@ -113,7 +116,7 @@ def draw_bars(ax: Any, table: pd.DataFrame) -> None:
     ax.set_xlabel("strength (log-odds)")
 
 
-def draw_stability(ax: Any, table: pd.DataFrame) -> None:
+def draw_stability(ax: Axes, table: pd.DataFrame) -> None:
     """Draw one bar per cross: its mean strength, the darker the more often it was found.
 
     Parameters
@@ -144,7 +147,7 @@ def draw_stability(ax: Any, table: pd.DataFrame) -> None:
     ax.set_xlabel("mean strength (log-odds)\nin percent: fits that found the cross")
 
 
-def _name_rows(ax: Any, table: pd.DataFrame) -> None:
+def _name_rows(ax: Axes, table: pd.DataFrame) -> None:
     """Write crosses beside the bars, the first one on top."""
     ax.set_yticks(np.arange(len(table)), name_crosses(table), **AS_WRITTEN)
     ax.set_ylim(len(table) - 0.4, -0.6)
@@ -170,7 +173,7 @@ def pair_strengths(table: pd.DataFrame, fields: Sequence[str]) -> Array:
     return matrix
 
 
-def draw_matrix(ax: Any, table: pd.DataFrame) -> None:
+def draw_matrix(ax: Axes, table: pd.DataFrame) -> None:
     """Draw a field-by-field matrix of the strongest cross in which both fields take part.
 
     Parameters
@@ -199,7 +202,7 @@ def draw_matrix(ax: Any, table: pd.DataFrame) -> None:
     colorbar.ax.set_ylim(0, largest)
 
 
-def draw_graph(ax: Any, table: pd.DataFrame) -> None:
+def draw_graph(ax: Axes, table: pd.DataFrame) -> None:
     """Draw fields on a circle, pairs as lines and crosses of higher order as stars of lines.
 
     Lines are the thicker and darker, the stronger their cross.
@@ -233,7 +236,7 @@ def draw_graph(ax: Any, table: pd.DataFrame) -> None:
     _name_points(ax, fields, angles)
 
 
-def _draw_cross(ax: Any, corners: Array, share: float) -> None:
+def _draw_cross(ax: Axes, corners: Array, share: float) -> None:
     """Draw one cross whose strength is a share of the largest."""
     style = {"linewidth": 0.7 + 4 * share, "alpha": 0.3 + 0.6 * share, "solid_capstyle": "round"}
     if len(corners) == 2:
@@ -244,7 +247,7 @@ def _draw_cross(ax: Any, corners: Array, share: float) -> None:
         ax.plot(*np.array([centre, corner]).T, color=HIGHER_COLOR, zorder=3, **style)
 
 
-def _name_points(ax: Any, fields: Sequence[str], angles: Array) -> None:
+def _name_points(ax: Axes, fields: Sequence[str], angles: Array) -> None:
     """Write names around the unit circle, along the radius and never upside down."""
     size = LARGE if len(fields) < MANY_FIELDS else SMALL
     names = list(short_names(fields).values())
@@ -309,7 +312,7 @@ def _sorted_names(values: pd.Series[Any]) -> list[str]:
     return list(dict.fromkeys([*map(str, distinct), *value_names(values[values.isna()])]))
 
 
-def draw_values(ax: Any, count_ax: Any, table: pd.DataFrame) -> None:
+def draw_values(ax: Axes, count_ax: Axes, table: pd.DataFrame) -> None:
     """Draw the effects of the values of a pair, and how many rows have them.
 
     Parameters
@@ -336,7 +339,7 @@ def draw_values(ax: Any, count_ax: Any, table: pd.DataFrame) -> None:
 
 
 def _draw_cells(
-    ax: Any, grid: Array, colors: str, low: float | None = None, high: float | None = None
+    ax: Axes, grid: Array, colors: str, low: float | None = None, high: float | None = None
 ) -> Any:
     """Draw a grid of coloured cells, grey where there is none."""
     ax.set_facecolor(MISSING_CELL)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import StratifiedKFold
 from sklearn.utils import get_tags
 
@@ -15,12 +15,12 @@ Floats: TypeAlias = NDArray[np.float64]
 Fold: TypeAlias = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 
-def needs_target(encoder: Any) -> bool:
+def needs_target(encoder: BaseEstimator) -> bool:
     """Tell whether an encoder learns from the target, by its tags."""
     return bool(get_tags(encoder).target_tags.required)
 
 
-def fit_encoder(encoder: Any, frame: pd.DataFrame, target: Floats | None) -> Any:
+def fit_encoder(encoder: BaseEstimator, frame: pd.DataFrame, target: Floats | None) -> Any:
     """Fit a copy of an encoder.
 
     A copy, because encoders of category-encoders write what they learn into their parameters: a
@@ -46,14 +46,14 @@ def fit_encoder(encoder: Any, frame: pd.DataFrame, target: Floats | None) -> Any
     return fitted.fit(frame) if target is None else fitted.fit(frame, target)
 
 
-def encode(encoder: Any, frame: pd.DataFrame) -> Any:
+def encode(encoder: BaseEstimator, frame: pd.DataFrame) -> Any:
     """Return what a fitted encoder makes of a frame: float64, dense or a CSR matrix."""
     encoded = encoder.transform(frame)
     return encoded.tocsr() if hasattr(encoded, "tocsr") else np.asarray(encoded, dtype=np.float64)
 
 
 def encode_out_of_fold(
-    encoder: Any, frame: pd.DataFrame, target: Floats, folds: Iterable[Fold]
+    encoder: BaseEstimator, frame: pd.DataFrame, target: Floats, folds: Iterable[Fold]
 ) -> Any:
     """Encode each fold by an encoder that was fitted on the other folds.
 

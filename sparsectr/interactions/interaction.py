@@ -1,7 +1,9 @@
 """The record of a discovered cross."""
 
 from inspect import get_annotations
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from sklearn.base import BaseEstimator
 
 
 class Interaction(NamedTuple):
@@ -33,7 +35,7 @@ class Interaction(NamedTuple):
         return f"{' × '.join(self.fields)} ({self.strength:.3f})"
 
 
-def lists_crosses(estimator: Any) -> bool:
+def lists_crosses(estimator: BaseEstimator) -> bool:
     """Tell whether an estimator, fitted or not, has or declares ``selected_interactions_``."""
     name = "selected_interactions_"
     return hasattr(estimator, name) or any(

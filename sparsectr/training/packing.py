@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+Array = npt.NDArray[np.integer]
 
 # Combinations of values that are remembered of a cross: at most, and at least of every one.
 MOST_COMBINATIONS = 400

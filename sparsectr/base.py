@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 
 from sparsectr.callbacks import CallbackSupportMixin, EpochReporter, with_callbacks
 from sparsectr.drafts import on_a_draft
-from sparsectr.encoding.columns import as_table
+from sparsectr.encoding.columns import TableLike, as_table
 from sparsectr.encoding.given import encode_training_rows
 from sparsectr.encoding.parameters import field_position
 from sparsectr.encoding.ranks import rank_times
@@ -30,7 +31,7 @@ from sparsectr.rows.labelled import PIECE_ROWS, LabelledRows, label_rows
 from sparsectr.shared_parameters import SharedParameters
 from sparsectr.targets.holdout import split_groups, split_last
 from sparsectr.targets.labels import as_labels
-from sparsectr.targets.target import Array, Target, TargetRows
+from sparsectr.targets.target import Array, Target, TargetRows, Weights
 from sparsectr.training.intercept import fit_intercept
 from sparsectr.training.loop import EpochRecord, Schedule
 from sparsectr.training.memory import within_memory
@@ -80,7 +81,7 @@ class BaseInteractionEstimator(
 
     @abstractmethod
     def _settle_target(
-        self, y: Any, sample_weight: Any, n_rows: int, *, going_on: bool, told: Any = None
+        self, y: ArrayLike, sample_weight: Weights, n_rows: int, *, going_on: bool, told: Any = None
     ) -> tuple[Target, TargetRows]:
         """Learn what is predicted, and read the targets of the training rows.
 
@@ -104,14 +105,14 @@ class BaseInteractionEstimator(
     @with_callbacks
     def fit(
         self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
+        X: TableLike,
+        y: ArrayLike,
+        sample_weight: Weights = None,
         *,
-        X_val: Any = None,
-        y_val: Any = None,
-        sample_weight_val: Any = None,
-        validation_groups: Any = None,
+        X_val: TableLike | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: Weights = None,
+        validation_groups: ArrayLike | None = None,
     ) -> Self:
         """Learn the vocabularies and the net from rows with a target.
 
@@ -161,13 +162,13 @@ class BaseInteractionEstimator(
             context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
         return self
 
-    def _fit_chunk(self, X: Any, y: Any, sample_weight: Any, told: Any = None) -> None:
+    def _fit_chunk(self, X: TableLike, y: ArrayLike, weights: Weights, told: object = None) -> None:
         """Train one epoch on more rows; ``told`` is for `_settle_target`."""
         self._check_parameters()
         self._learn(
             X,
             y,
-            sample_weight,
+            weights,
             reporter=EpochReporter(self, self._snapshot),
             going_on=self.__sklearn_is_fitted__(),
             one_epoch=True,
@@ -180,16 +181,16 @@ class BaseInteractionEstimator(
     @with_one_torch_thread(False)
     def _learn(
         self,
-        X: Any,
-        y: Any,
-        sample_weight: Any,
+        X: TableLike,
+        y: ArrayLike,
+        sample_weight: Weights,
         validation: tuple[Any, Any, Any] = (None, None, None),
         *,
         reporter: EpochReporter,
         going_on: bool,
-        groups: Any = None,
+        groups: ArrayLike | None = None,
         one_epoch: bool = False,
-        told: Any = None,
+        told: object = None,
     ) -> None:
         """Check and encode the rows, then train."""
         if going_on:
@@ -339,13 +340,13 @@ class BaseInteractionEstimator(
 
     # From what users pass to tensors --------------------------------------------------
 
-    def _check_table(self, X: Any, y: Any = "no_validation", *, reset: bool) -> Any:
+    def _check_table(self, X: TableLike, y: ArrayLike = "no_validation", *, reset: bool) -> Any:
         """Check names and number of columns; return the table."""
         table = as_table(X)
         validate_data(self, table, y, reset=reset, skip_check_array=True)
         return table
 
-    def _encode(self, X: Any, *, fit: bool = False, warn: bool = True) -> Tensor:
+    def _encode(self, X: TableLike, *, fit: bool = False, warn: bool = True) -> Tensor:
         """Turn checked columns into codes (n, F) on the device."""
         if fit:
             self.encoder_, codes = encode_training_rows(self.encoder, X)
@@ -354,7 +355,7 @@ class BaseInteractionEstimator(
         return torch.from_numpy(codes).to(usable_device(self.device_))
 
     def _encode_validation(
-        self, X: Any, y: Any, sample_weight: Any, target: Target
+        self, X: TableLike, y: ArrayLike, sample_weight: Weights, target: Target
     ) -> LabelledRows | None:
         """Encode the validation rows that the user has passed."""
         if X is None and y is None and sample_weight is None:
@@ -371,7 +372,7 @@ class BaseInteractionEstimator(
 
     # Prediction -----------------------------------------------------------------------
 
-    def _predict_logits(self, X: Any) -> Array:
+    def _predict_logits(self, X: TableLike) -> NDArray[np.float64]:
         """Return the logits (n_rows, K) of the columns of `fit`, (n_rows, n_fields)."""
         check_is_fitted(self)
         table = self._check_table(X, reset=False)
@@ -385,7 +386,7 @@ class BaseInteractionEstimator(
         return tags
 
 
-def _entries(of_all: Array, rows: LabelledRows) -> Array:
+def _entries(of_all: NDArray[np.int64], rows: LabelledRows) -> NDArray[np.int64]:
     """Return the entries of rows, of an array with one for every row of their source."""
     return of_all if rows.numbers is None else of_all[rows.numbers.cpu().numpy()]
 
@@ -393,5 +394,4 @@ def _entries(of_all: Array, rows: LabelledRows) -> Array:
 def _evaluate(target: Target, net: nn.Module, rows: LabelledRows) -> dict[str, float]:
     """Measure a net on the validation rows."""
     logits = [predict_logits(net, piece.codes) for piece in rows.pieces(PIECE_ROWS)]
-    weights = rows.weights.cpu().numpy()
-    return target.measure(rows.target_values(), np.concatenate(logits), weights)
+    return target.measure(rows.target_values(), np.concatenate(logits), rows.weights.cpu().numpy())

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+from sklearn.base import BaseEstimator
+
 try:
     from sklearn.callback import CallbackSupportMixin
     from sklearn.callback import with_callbacks as _with_callbacks
@@ -49,11 +51,11 @@ class EpochReporter:
 
     def __init__(
         self,
-        estimator: Any,
+        estimator: BaseEstimator,
         snapshot: Callable[[Any], dict[str, Any]],
         context: Any = None,
-        X: Any = None,
-        y: Any = None,
+        X: object = None,
+        y: object = None,
     ) -> None:
         self.estimator = estimator
         self.snapshot = snapshot

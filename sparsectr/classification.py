@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin
 
 from sparsectr.base import BaseInteractionEstimator
 from sparsectr.drafts import on_a_draft, on_one_fit
+from sparsectr.encoding.columns import TableLike
 from sparsectr.kernels.threads import with_one_torch_thread
 from sparsectr.parameters import ParameterCheck
 from sparsectr.targets.classes import ClassTarget
 from sparsectr.targets.labels import as_labels, label_numbers, settle_classes
-from sparsectr.targets.target import Array, TargetRows
+from sparsectr.targets.target import Array, TargetRows, Weights
 from sparsectr.targets.weights import check_weights, class_factors
 from sparsectr.training.prediction import to_probabilities
 
@@ -43,7 +44,13 @@ class BaseInteractionClassifier(ClassifierMixin, BaseInteractionEstimator):
         ParameterCheck(self).choice("monitor", ["log_loss", "roc_auc"])
 
     @on_a_draft
-    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+    def partial_fit(
+        self,
+        X: TableLike,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        sample_weight: Weights = None,
+    ) -> Self:
         """Train one epoch on more rows.
 
         The vocabularies are those of the first call; a value that is new later counts as
@@ -77,7 +84,7 @@ class BaseInteractionClassifier(ClassifierMixin, BaseInteractionEstimator):
         return self
 
     def _settle_target(
-        self, y: Any, sample_weight: Any, n_rows: int, *, going_on: bool, told: Any = None
+        self, y: ArrayLike, sample_weight: Weights, n_rows: int, *, going_on: bool, told: Any = None
     ) -> tuple[ClassTarget, TargetRows]:
         labels = as_labels(y, n_rows=n_rows)
         weights = check_weights(sample_weight, n_rows)
@@ -92,7 +99,7 @@ class BaseInteractionClassifier(ClassifierMixin, BaseInteractionEstimator):
 
     @on_one_fit
     @with_one_torch_thread()
-    def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
+    def predict_proba(self, X: TableLike) -> NDArray[np.float64]:
         """Predict the probability of every class.
 
         Parameters
@@ -108,7 +115,7 @@ class BaseInteractionClassifier(ClassifierMixin, BaseInteractionEstimator):
         return to_probabilities(self._predict_logits(X))
 
     @on_one_fit
-    def predict(self, X: Any) -> npt.NDArray[Any]:
+    def predict(self, X: TableLike) -> NDArray[Any]:
         """Predict the most probable class of every row.
 
         Parameters

@@ -6,11 +6,13 @@ from math import comb
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import torch
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from sparsectr.encoding.columns import as_table, take_rows
+from sparsectr.encoding.columns import TableLike, as_table, take_rows
 from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.parameters import check_integer, describe
 from sparsectr.targets.labels import as_labels, label_numbers
@@ -22,7 +24,9 @@ from sparsectr.training.agreement import (
 )
 
 
-def screen_interactions(clf: Any, X: Any, y: Any, *, order: int = 2) -> pd.DataFrame:
+def screen_interactions(
+    clf: BaseEstimator, X: TableLike, y: npt.ArrayLike, *, order: int = 2
+) -> pd.DataFrame:
     """Test every set of fields for what a fitted classifier leaves unexplained.
 
     If rows with equal values in all fields of a set have residuals of the same sign more often
@@ -125,7 +129,7 @@ def screen_interactions(clf: Any, X: Any, y: Any, *, order: int = 2) -> pd.DataF
     )
 
 
-def _residuals(clf: Any, table: Any, labels: Any) -> torch.Tensor:
+def _residuals(clf: BaseEstimator, table: Any, labels: Any) -> torch.Tensor:
     """Return target minus probability, (n_rows, 1), or (n_rows, K) for K > 2 classes."""
     numbers = label_numbers(labels, np.asarray(clf.classes_))
     targets = numbers[:, None] == np.arange(len(clf.classes_))

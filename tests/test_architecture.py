@@ -74,7 +74,16 @@ LAYERS = {
         "targets",
     },
     # What is predicted, on top of the base, which does not know.
-    "classification": {"base", "drafts", "kernels", "parameters", "targets", "training"},
+    # encoding: what a table may be is in every signature.
+    "classification": {
+        "base",
+        "drafts",
+        "encoding",
+        "kernels",
+        "parameters",
+        "targets",
+        "training",
+    },
     # encoding: an estimator names FieldEncoder in its signature. kernels: as explanation.
     "methods": {
         "base",

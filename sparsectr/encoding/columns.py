@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import Any, NamedTuple, Protocol, TypeAlias, cast
 
 import narwhals as nw
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from sparsectr.encoding.arrow import from_arrow
 from sparsectr.encoding.containers import first_line, open_container
@@ -16,12 +16,23 @@ from sparsectr.encoding.times import plain_times, time_objects, unify_times
 
 Array: TypeAlias = NDArray[np.generic]
 
+
+class Frame(Protocol):
+    """Describe a DataFrame of any library: pandas, polars, pyarrow."""
+
+    @property
+    def shape(self) -> tuple[int, int]: ...
+
+
+TableLike: TypeAlias = Frame | ArrayLike
+
 _PLAIN_DTYPES = {"b": np.bool_, "i": np.int64, "f": np.float64}
 
 _RESHAPES = {
     0: "X.reshape(1, 1) if it is one cell",
     1: "X.reshape(1, -1) if it is one row, X.reshape(-1, 1) if it is one field",
 }
+_FLATTEN = "X.reshape(len(X), -1) gives every row one cell per field"
 
 # What a column of objects may be, in the words of pandas, without a date, a time or a duration.
 _TIMELESS = {"string", "bytes", "floating", "integer", "mixed-integer-float", "decimal", "boolean"}
@@ -54,7 +65,7 @@ class Column(NamedTuple):
         return np.bincount(self.positions + 1, minlength=len(self.values) + 1)[1:].astype(np.int64)
 
 
-def as_table(X: Any) -> Any:
+def as_table(X: TableLike) -> Any:
     """Return X as a frame or a 2-d array.
 
     Parameters
@@ -73,23 +84,24 @@ def as_table(X: Any) -> Any:
     TypeError
         If X is no table, such as a sparse matrix, a dict or a stream.
     """
-    X = open_container(X)
-    if isinstance(X, np.ndarray) and X.ndim != 2:
+    table: Any = open_container(X)
+    if isinstance(table, np.ndarray) and table.ndim != 2:
         raise ValueError(
-            f"Expected a table or a 2D array, got a {X.ndim}D array. Reshape your data: "
-            f"{_RESHAPES.get(X.ndim, 'X.reshape(len(X), -1) gives every row one cell per field')}."
+            f"Expected a table or a 2D array, got a {table.ndim}D array. Reshape your data: "
+            f"{_RESHAPES.get(table.ndim, _FLATTEN)}."
         )
     for axis, noun in enumerate(("sample", "feature")):
-        if X.shape[axis] == 0:
+        if table.shape[axis] == 0:
             raise ValueError(
-                f"Found array with 0 {noun}(s) (shape={X.shape}) while a minimum of 1 is required."
+                f"Found array with 0 {noun}(s) (shape={table.shape}) while a minimum of 1 is "
+                "required."
             )
-    if not isinstance(X, np.ndarray):
-        names = X.columns if isinstance(X, pd.DataFrame) else pd.Index(_names(X))
+    if not isinstance(table, np.ndarray):
+        names = table.columns if isinstance(table, pd.DataFrame) else pd.Index(_names(table))
         if not names.is_unique:
             repeated = list(names[names.duplicated()].unique())
             raise ValueError(f"the columns of X must have different names, repeated: {repeated}.")
-    return X
+    return table
 
 
 def take_rows(table: Any, rows: NDArray[np.integer]) -> Any:

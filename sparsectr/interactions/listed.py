@@ -6,11 +6,12 @@ from itertools import combinations
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
 from sparsectr.drafts import on_a_draft
-from sparsectr.encoding.columns import as_table
+from sparsectr.encoding.columns import TableLike, as_table
 from sparsectr.interactions.interaction import Interaction
 from sparsectr.parameters import ParameterCheck, describe
 from sparsectr.stored_state import StoredStateMixin
@@ -68,7 +69,7 @@ class ListedInteractions(StoredStateMixin, BaseEstimator):
         self.max_order = max_order
 
     @on_a_draft
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: TableLike, y: npt.ArrayLike | None = None) -> Self:
         """List the crosses of a table.
 
         Parameters

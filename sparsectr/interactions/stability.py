@@ -6,22 +6,23 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
-from sklearn.base import clone, is_classifier
+from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.model_selection import check_cv
 from sklearn.utils import _safe_indexing
 from sklearn.utils.parallel import Parallel, delayed
 
-from sparsectr.encoding.columns import as_table, take_rows
+from sparsectr.encoding.columns import TableLike, as_table, take_rows
 from sparsectr.interactions.interaction import lists_crosses
 from sparsectr.parameters import check_integer, describe
 from sparsectr.targets.labels import as_labels
 
 
 def interaction_stability(
-    estimator: Any,
-    X: Any,
-    y: Any,
+    estimator: BaseEstimator,
+    X: TableLike,
+    y: npt.ArrayLike,
     *,
     cv: Any = 5,
     n_interactions: int = 20,
@@ -111,7 +112,9 @@ def interaction_stability(
     )
 
 
-def _fit_part(estimator: Any, X: Any, y: Any, rows: Any, number: str) -> Any:
+def _fit_part(
+    estimator: BaseEstimator, X: TableLike, y: npt.ArrayLike, rows: Any, number: str
+) -> Any:
     """Fit on one part; an error says on which."""
     try:
         return clone(estimator).fit(take_rows(X, rows), _safe_indexing(y, rows))

@@ -146,7 +146,7 @@ class LabelledRows:
 
 
 def label_rows(
-    codes: Tensor, values: npt.NDArray[Any], weights: npt.NDArray[np.float64], loss: Loss
+    codes: Tensor, values: npt.NDArray[np.generic], weights: npt.NDArray[np.float64], loss: Loss
 ) -> LabelledRows:
     """Put codes and the targets of their rows together, without rows of weight zero.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ from sparsectr.metrics import validation_values
 from sparsectr.parameters import describe
 from sparsectr.targets.labels import as_labels, label_numbers
 from sparsectr.targets.splitting import split_rows
-from sparsectr.targets.target import Array, Target, TargetRows
+from sparsectr.targets.target import Array, Floats, Target, TargetRows
 from sparsectr.targets.weights import balance, check_weights
 from sparsectr.training.prediction import is_saturated, to_probabilities
 
@@ -36,7 +36,9 @@ class ClassTarget(Target):
         self.factors = np.ones(len(classes)) if factors is None else factors
         self.n_outputs = 1 if len(classes) == 2 else len(classes)
 
-    def read(self, y: Any, sample_weight: Any, n_rows: int, suffix: str = "") -> TargetRows:
+    def read(
+        self, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None, n_rows: int, suffix: str = ""
+    ) -> TargetRows:
         """Check labels and weights of n rows; see `Target`."""
         labels = as_labels(y, name=f"y{suffix}", n_rows=n_rows)
         weights = check_weights(sample_weight, n_rows, name=f"sample_weight{suffix}")
@@ -57,7 +59,7 @@ class ClassTarget(Target):
         """Split row numbers, with equal class shares where possible."""
         return split_rows(values.astype(np.int64), fraction, random_state)
 
-    def measure(self, values: Array, logits: Array, weights: Array) -> dict[str, float]:
+    def measure(self, values: Array, logits: Floats, weights: Floats) -> dict[str, float]:
         """Measure log loss and area under the ROC curve."""
         return validation_values(values.astype(np.int64), to_probabilities(logits), weights)
 
@@ -65,18 +67,18 @@ class ClassTarget(Target):
         """Fall back to the log loss: the area under the curve needs every class."""
         return monitor if len(np.unique(values)) == len(self.classes) else "log_loss"
 
-    def find_fault(self, logits: Array) -> str | None:
+    def find_fault(self, logits: Floats) -> str | None:
         """Say so if a net is as good as certain of every row."""
         saturated = is_saturated(logits)
         return "all probabilities of training rows are 0 or 1" if saturated else None
 
-    def choose_outputs(self, logits: Array, label: Any = None) -> npt.NDArray[np.int64]:
+    def choose_outputs(self, logits: Floats, label: object = None) -> npt.NDArray[np.int64]:
         """Return the number of a class; by default the second of two, or the predicted ones."""
         if label is not None or logits.shape[1] == 1:
             return self.choose_output(label)
         return logits.argmax(1)
 
-    def choose_output(self, label: Any = None) -> npt.NDArray[np.int64]:
+    def choose_output(self, label: object = None) -> npt.NDArray[np.int64]:
         """Return the number of a class, by default the last one."""
         if label is None:
             return np.array([len(self.classes) - 1])
@@ -88,7 +90,7 @@ class ClassTarget(Target):
             )
         return numbers
 
-    def to_scores(self, logits: Array, outputs: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    def to_scores(self, logits: Floats, outputs: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """Pick log-odds (P, n) of the classes with these numbers (1,) or (n,) from (P, n, K)."""
         if logits.shape[2] == 1:
             return np.asarray(logits[:, :, 0] * np.where(outputs == 1, 1.0, -1.0))

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 
 from sparsectr.parameters import describe
 
-Array = npt.NDArray[Any]
+Array = npt.NDArray[np.generic]
 
 
 def as_column(values: Any, name: str, noun: str) -> Array:

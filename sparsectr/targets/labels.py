@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +12,7 @@ from sklearn.utils import column_or_1d
 from sparsectr.parameters import describe
 from sparsectr.targets.columns import as_column, check_shape, count_missing
 
-Array = npt.NDArray[Any]
+Array = npt.NDArray[np.generic]
 
 # What labels may be.
 LABELS = "strings, integers of 64 bits, whole floats, booleans or timestamps"
@@ -21,7 +20,7 @@ LABELS = "strings, integers of 64 bits, whole floats, booleans or timestamps"
 FEW_LABELS = 20
 
 
-def as_labels(y: Any, *, name: str = "y", n_rows: int | None = None) -> Array:
+def as_labels(y: npt.ArrayLike, *, name: str = "y", n_rows: int | None = None) -> Array:
     """Return labels as a 1-d array without missing values.
 
     Parameters
@@ -145,7 +144,7 @@ def find_classes(labels: Array, *, name: str = "y", fewest: int = 2) -> Array:
     return classes
 
 
-def settle_classes(labels: Array, listed: Any, known: Array | None) -> Array:
+def settle_classes(labels: Array, listed: npt.ArrayLike | None, known: Array | None) -> Array:
     """Return the classes of a fit: those of a fit that goes on, listed ones, or those of y.
 
     Parameters

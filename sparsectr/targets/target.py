@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from sparsectr.losses import Loss
 
-Array = npt.NDArray[Any]
+Array = npt.NDArray[np.generic]
+Floats = npt.NDArray[np.float64]
+# Weights of rows, as users pass them.
+Weights: TypeAlias = npt.ArrayLike | None
 
 
 class TargetRows(NamedTuple):
@@ -46,7 +49,9 @@ class Target(ABC):
     score: ClassVar[str]
 
     @abstractmethod
-    def read(self, y: Any, sample_weight: Any, n_rows: int, suffix: str = "") -> TargetRows:
+    def read(
+        self, y: npt.ArrayLike, sample_weight: Weights, n_rows: int, suffix: str = ""
+    ) -> TargetRows:
         """Check targets and weights that users pass with n rows.
 
         Parameters
@@ -68,7 +73,7 @@ class Target(ABC):
         """Split row numbers at random, ``fraction`` of them for validation; both are sorted."""
 
     @abstractmethod
-    def measure(self, values: Array, logits: Array, weights: Array) -> dict[str, float]:
+    def measure(self, values: Array, logits: Floats, weights: Floats) -> dict[str, float]:
         """Measure logits (n_rows, K) of validation rows; names begin with ``validation_``."""
 
     def choose_monitor(self, monitor: str, values: Array) -> str:
@@ -76,13 +81,13 @@ class Target(ABC):
         return monitor
 
     @abstractmethod
-    def find_fault(self, logits: Array) -> str | None:
+    def find_fault(self, logits: Floats) -> str | None:
         """Say what is wrong with logits (n, K) of training rows that have left all bounds."""
 
     # What a logit means to users ------------------------------------------------------
 
     @abstractmethod
-    def choose_outputs(self, logits: Array, label: Any = None) -> npt.NDArray[np.int64]:
+    def choose_outputs(self, logits: Floats, label: object = None) -> npt.NDArray[np.int64]:
         """Return which outputs to explain, of logits (n, K): one number, or one per row.
 
         Parameters
@@ -99,9 +104,9 @@ class Target(ABC):
         """
 
     @abstractmethod
-    def choose_output(self, label: Any = None) -> npt.NDArray[np.int64]:
+    def choose_output(self, label: object = None) -> npt.NDArray[np.int64]:
         """Return the output to show values of, (1,), as `choose_outputs` does for rows."""
 
     @abstractmethod
-    def to_scores(self, logits: Array, outputs: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    def to_scores(self, logits: Floats, outputs: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """Turn logits (P, n, K) into what users see of the chosen outputs (1,) or (n,): (P, n)."""

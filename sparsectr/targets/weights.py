@@ -13,14 +13,14 @@ import numpy.typing as npt
 from sparsectr.parameters import check_real, describe
 from sparsectr.targets.columns import as_column, check_shape, count_missing
 
-Array = npt.NDArray[Any]
+Array = npt.NDArray[np.generic]
 
 # Weights whose largest lies between this and its inverse are taken as they are.
 LEAST = 1e-100
 
 
 def check_weights(
-    sample_weight: Any, n_rows: int, *, name: str = "sample_weight"
+    sample_weight: npt.ArrayLike | None, n_rows: int, *, name: str = "sample_weight"
 ) -> npt.NDArray[np.float64]:
     """Return one non-negative finite weight per row, ones for None.
 

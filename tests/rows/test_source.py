@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from sparsectr import DynIntClassifier, OptFeatureClassifier, ProfitClassifier, base
+from sparsectr import DynIntClassifier, OptFeatureClassifier, ProfitClassifier
 from sparsectr.datasets import make_clicks
+from sparsectr.rows import labelled
 from sparsectr.rows.memory import MemoryRows
 
 CLICKS = make_clicks(1_500, 5, 12, random_state=0)
@@ -54,7 +55,7 @@ def mapped(tmp_path, monkeypatch):
         made.append(MappedRows(path))
         return made[-1]
 
-    monkeypatch.setattr(base, "MemoryRows", write)
+    monkeypatch.setattr(labelled, "MemoryRows", write)
     return made
 
 
@@ -72,7 +73,7 @@ def fit(model):
 def test_mapped_rows_train_to_the_bits_of_rows_in_memory(name, mapped, monkeypatch):
     found = fit(MODELS[name])
     assert len(mapped) == 4  # three calls of fit, validation rows of one
-    monkeypatch.setattr(base, "MemoryRows", MemoryRows)
+    monkeypatch.setattr(labelled, "MemoryRows", MemoryRows)
     expected = fit(MODELS[name])
     assert len(mapped) == 4
     for ours, theirs in zip(found, expected, strict=True):
@@ -81,7 +82,7 @@ def test_mapped_rows_train_to_the_bits_of_rows_in_memory(name, mapped, monkeypat
 
 def test_both_sources_give_the_same_codes(mapped):
     codes = torch.randint(9, (20, 3), dtype=torch.int32)
-    memory, file = MemoryRows(codes), base.MemoryRows(codes)
+    memory, file = MemoryRows(codes), labelled.MemoryRows(codes)
     numbers = torch.tensor([3, 19, 3, 0])
     for source in (memory, file):
         assert (len(source), source.n_fields) == (20, 3)

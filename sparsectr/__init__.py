@@ -3,6 +3,8 @@
 from importlib.metadata import version
 
 from sparsectr.encoding.field_encoder import FieldEncoder
+from sparsectr.ensembles.cross_ensemble import CrossEnsembleClassifier
+from sparsectr.ensembles.cross_statistics import CrossStatistics
 from sparsectr.exceptions import UnknownValuesWarning
 from sparsectr.interactions.constraints import to_interaction_constraints
 from sparsectr.interactions.display import InteractionDisplay
@@ -22,6 +24,8 @@ __all__ = [
     "DynIntClassifier",
     "OptFeatureClassifier",
     "ProfitClassifier",
+    "CrossEnsembleClassifier",
+    "CrossStatistics",
     "FieldEncoder",
     "Interaction",
     "InteractionDisplay",

@@ -97,6 +97,16 @@ LAYERS = {
         "rows",
         "training",
     },
+    # What is public, and how every estimator of ours reads tables, labels and parameters.
+    "ensembles": {
+        "drafts",
+        "encoding",
+        "interactions",
+        "methods",
+        "parameters",
+        "screening",
+        "targets",
+    },
 }
 # The only folders that may use numba and Triton; sparsectr/kernels/fused.py imports them when
 # they are needed.
@@ -116,6 +126,7 @@ WITHOUT_TORCH = {
     "metrics",
     "callbacks",
     "drafts",
+    "ensembles",
     "exceptions",
     "parameters",
     "stored_state",
@@ -485,6 +496,9 @@ def test_checker_accepts_a_clean_package():
         ("targets/x.py", "from sparsectr.base import fit", 1, "targets must not import base"),
         ("targets/x.py", "import torch", 1, "targets must not import torch"),
         ("methods/b.py", "from sparsectr.methods.a import ANet", 1, "must not import another"),
+        ("ensembles/x.py", "from sparsectr.training.loop import run", 1, "not import training"),
+        ("ensembles/x.py", "import torch", 1, "ensembles must not import torch"),
+        ("methods/b.py", "from sparsectr.ensembles.x import f", 1, "must not import ensembles"),
         ("methods/c/net.py", "import pandas", 1, "may use torch and numpy only, not pandas"),
         (
             "methods/c/net.py",
@@ -522,6 +536,7 @@ def test_checker_accepts_a_clean_package():
 def test_checker_finds_a_planted_violation(path, source, line, rule):
     # Closes the cycle of one of the cases and is harmless in the others.
     other = {"sparsectr/kernels/x.py": "from sparsectr.kernels.rows import g"}
+    other |= {"sparsectr/ensembles/x.py": "from sparsectr.methods.c.classifier import CClassifier"}
     found = check(CLEAN | other | {f"sparsectr/{path}": source})
     ours = [violation for violation in found if violation.path == f"sparsectr/{path}"]
     assert len(ours) == 1, found

@@ -59,6 +59,7 @@ SMALL = {
     "hidden_units": (4,),
     "n_interactions": 3,
     "random_state": 0,
+    "n_folds": 2,
 }
 MUST = re.compile(r"\b(must|needs?|expected|not supported)\b", re.IGNORECASE)
 CAME = re.compile(r"\b(got|has|have|are|is|repeated|missing|found)\b", re.IGNORECASE)
@@ -75,6 +76,8 @@ def make(name: str, **parameters: Any) -> Any:
     small = {k: v for k, v in SMALL.items() if k in known}
     if "estimator" in known:
         small["estimator"] = sparsectr.ListedInteractions()
+    if "net" in known:
+        small["net"] = make("DynIntClassifier")
     return cls(**(small | parameters))
 
 
@@ -139,7 +142,7 @@ def fit_labels(name: str, y: Any) -> None:
 
 
 def fit_weights(name: str, sample_weight: Any) -> None:
-    own = {} if name in CLASSIFIERS else {"estimator": make("DynIntClassifier")}
+    own = {"estimator": make("DynIntClassifier")} if name == "InteractionFeatures" else {}
     use(name, table(), fit={"sample_weight": sample_weight}, **own)
 
 
@@ -174,8 +177,9 @@ def call(name: str, question: Callable[[], Any]) -> None:
 
 
 TABLES = [*ESTIMATORS, "screen_interactions"]
-LABELLED = [*CLASSIFIERS, "InteractionFeatures", "screen_interactions"]
-WEIGHTED = [*CLASSIFIERS, "InteractionFeatures"]
+ENSEMBLES = ["CrossEnsembleClassifier", "CrossStatistics"]
+LABELLED = [*CLASSIFIERS, "InteractionFeatures", "screen_interactions", *ENSEMBLES]
+WEIGHTED = [*CLASSIFIERS, "InteractionFeatures", *ENSEMBLES]
 TRANSFORMING = [name for name in ESTIMATORS if name != "ListedInteractions"]
 GROUPS = [
     Group("Tables", "`X` is", CONTAINERS, TABLES, fit_table),

@@ -1,0 +1,1 @@
+"""The best recipe in one line, built of the public pieces."""

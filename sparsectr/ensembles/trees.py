@@ -1,0 +1,80 @@
+"""Boosted trees on raw columns, alone or with statistics of crosses beside them."""
+
+from inspect import signature
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from sparsectr.encoding.columns import take_rows
+from sparsectr.ensembles.columns import Columns
+from sparsectr.ensembles.cross_statistics import CrossStatistics
+
+LEARNING_RATE = 0.06
+MOST_TREES = 1500
+PATIENCE = 30  # trees without improvement after which training stops
+# scikit-learn 1.6 takes no rows for early stopping: there it sets some of its own apart.
+TAKES_VALIDATION = "X_val" in signature(HistGradientBoostingClassifier.fit).parameters
+
+
+class LabelledTable(NamedTuple):
+    """Rows of a table with class numbers and weights."""
+
+    table: Any
+    numbers: NDArray[np.int64]
+    weights: NDArray[np.float64]
+
+    def take(self, rows: NDArray[np.integer[Any]]) -> "LabelledTable":
+        """Return some of the rows."""
+        return LabelledTable(take_rows(self.table, rows), self.numbers[rows], self.weights[rows])
+
+
+class Trees:
+    """Boost trees of scikit-learn on the columns of a table.
+
+    Numbers are numbers; values are categories where they are few, else numbers in the order of
+    their frequency.
+
+    Parameters
+    ----------
+    statistics : CrossStatistics or None
+        Makes further columns; None makes none.
+    seed : int
+        Seed.
+    """
+
+    def __init__(self, statistics: CrossStatistics | None, seed: int) -> None:
+        self.statistics = statistics
+        self.seed = seed
+
+    def fit(self, train: LabelledTable, held: LabelledTable) -> Self:
+        """Fit on training rows; held out rows choose the number of trees."""
+        self.columns = Columns().fit(train.table)
+        columns = [self.columns.raw(train.table)]
+        if self.statistics is not None:
+            columns.append(self.statistics.fit_transform(train.table, train.numbers, train.weights))
+        self.trees = HistGradientBoostingClassifier(
+            learning_rate=LEARNING_RATE,
+            max_iter=MOST_TREES,
+            early_stopping=True,
+            n_iter_no_change=PATIENCE,
+            categorical_features=self.columns.categories() or None,
+            random_state=self.seed,
+        )
+        options: dict[str, Any] = {}
+        if TAKES_VALIDATION:
+            options = {"X_val": self._columns_of(held.table), "y_val": held.numbers}
+            options["sample_weight_val"] = held.weights
+        self.trees.fit(np.hstack(columns), train.numbers, sample_weight=train.weights, **options)
+        return self
+
+    def predict_proba(self, table: Any) -> NDArray[np.float64]:
+        """Predict the probability of every class, (n_rows, n_classes)."""
+        return np.asarray(self.trees.predict_proba(self._columns_of(table)))
+
+    def _columns_of(self, table: Any) -> NDArray[np.float64]:
+        raw = self.columns.raw(table)
+        return (
+            raw if self.statistics is None else np.hstack([raw, self.statistics.transform(table)])
+        )

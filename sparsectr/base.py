@@ -25,6 +25,7 @@ from sparsectr.encoding.ranks import rank_times
 from sparsectr.explanation import ExplanationMixin
 from sparsectr.kernels.fused import timed_compilation
 from sparsectr.kernels.threads import with_one_torch_thread
+from sparsectr.nn.mean import join_members, members_of
 from sparsectr.parameters import reported_as
 from sparsectr.persistence import find_device, usable_device
 from sparsectr.rows.labelled import PIECE_ROWS, LabelledRows, label_rows
@@ -143,7 +144,10 @@ class BaseInteractionEstimator(
         """
         context = None
         if hasattr(self, "_init_callback_context"):  # scikit-learn 1.9
-            context = self._init_callback_context(max_subtasks=self._most_epochs())
+            most = self._most_epochs()
+            context = self._init_callback_context(
+                max_subtasks=None if most is None else most * self.n_members
+            )
             context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         self._check_parameters()
         going_on = self.warm_start and self.__sklearn_is_fitted__()
@@ -216,7 +220,7 @@ class BaseInteractionEstimator(
     def _train(
         self,
         target: Target,
-        train: LabelledRows,
+        rows: LabelledRows,
         validation: LabelledRows | None,
         reporter: EpochReporter,
         *,
@@ -224,41 +228,32 @@ class BaseInteractionEstimator(
         going_on: bool,
         one_epoch: bool,
     ) -> None:
-        """Hand the encoded rows to the method and keep what comes back."""
+        """Train every member on the encoded rows, and keep the mean of their nets."""
         # None: a source of our own, not NumPy's global one.
         seed = self.random_state
         rng = np.random.RandomState() if seed is None else check_random_state(seed)
-        stopping = not one_epoch and self._stops_early(len(train), validation is not None)
-        if stopping and validation is None:
-            train, validation = (
-                train.select(torch.from_numpy(rows).to(train.device)) for rows in split(train, rng)
-            )
         # A callback's copy of a fit that was running has no history.
         past: list[EpochRecord] = getattr(self, "history_", []) if going_on else []
-        schedule = self._make_schedule(target, len(train), stopping, validation, one_epoch)
-        evaluate = None if validation is None else lambda net: _evaluate(target, net, validation)
-        task = TrainingTask(
-            train=train,
-            validation=validation,
-            vocabulary_sizes=tuple(self.encoder_.vocabulary_sizes_.tolist()),
-            n_outputs=target.n_outputs,
-            schedule=schedule,
-            evaluate=evaluate,
-            reporter=reporter,
-            # The past counts, so that going on does not repeat the order of the rows.
-            seeds=np.random.SeedSequence([*rng.randint(2**31, size=4).tolist(), len(past)]),
-        )
-        made = None if going_on else self.embedding_dim
-        with within_memory(task.vocabulary_sizes, made, task.device), schedule.threads():
-            net, history = self._train_net(task, self._build_net(copy=True) if going_on else None)
-        task.keep_counts(net)
-        if not one_epoch:  # the mean target of one chunk is not that of the stream
-            fit_intercept(net, train, task.new_generator())
+        old: list[Any] = [None] * self.n_members
+        if going_on:
+            old = members_of(self._build_net(copy=True))
+        nets, tasks, history = [], [], list(past)
+        for number, net in enumerate(old):
+            reporter.member = number if len(old) > 1 else None
+            net, task, records = self._train_member(
+                target, rows, validation, rng, reporter, split, net, len(past), one_epoch
+            )
+            nets.append(net)
+            tasks.append(task)
+            history += [reporter.name_member() | record for record in records]
+            if number == 0:  # what a method tells about its net is told about the first one
+                of_first = dict(vars(self))
+        self.__dict__.update(of_first)
+        net, task = join_members(nets), tasks[0]
         before = vars(self).get("epoch_seconds_", np.full(len(past), np.nan))
         self.epoch_seconds_ = np.concatenate([before, reporter.seconds])
-        self.early_stopping_ = stopping
-        self._keep(net, past + history, schedule)
-        if fault := target.find_fault(first_logits(net, train)):
+        self._keep(net, history, task.schedule)
+        if fault := target.find_fault(first_logits(net, task.train)):
             warnings.warn(
                 f"{fault}: training has left all bounds. Lower learning_rate (now "
                 f"{self.learning_rate:g}) or raise embedding_l2.",
@@ -268,19 +263,59 @@ class BaseInteractionEstimator(
         if one_epoch:
             # Chunks come one after another, and nobody looks between them.
             seed = task.new_generator().initial_seed()
-            self._measure_later(net, train, task.new_generator(), seed)
+            self._measure_later(net, task.train, task.new_generator(), seed)
         else:
-            self._measure_now(net, train, task.new_generator())
+            self._measure_now(net, task.train, task.new_generator())
+
+    def _train_member(
+        self,
+        target: Target,
+        rows: LabelledRows,
+        validation: LabelledRows | None,
+        rng: np.random.RandomState,
+        reporter: EpochReporter,
+        split: Split,
+        net: nn.Module | None,
+        n_past: int,
+        one_epoch: bool,
+    ) -> tuple[nn.Module, TrainingTask, list[EpochRecord]]:
+        """Set validation rows apart and hand the others to the method."""
+        stopping = not one_epoch and self._stops_early(len(rows), validation is not None)
+        if stopping and validation is None:
+            rows, validation = (
+                rows.select(torch.from_numpy(some).to(rows.device)) for some in split(rows, rng)
+            )
+        evaluate = None if validation is None else lambda net: _evaluate(target, net, validation)
+        task = TrainingTask(
+            train=rows,
+            validation=validation,
+            vocabulary_sizes=tuple(self.encoder_.vocabulary_sizes_.tolist()),
+            n_outputs=target.n_outputs,
+            schedule=self._make_schedule(target, len(rows), stopping, validation, one_epoch),
+            evaluate=evaluate,
+            reporter=reporter,
+            # The past counts, so that going on does not repeat the order of the rows.
+            seeds=np.random.SeedSequence([*rng.randint(2**31, size=4).tolist(), n_past]),
+        )
+        made = self.embedding_dim if net is None else None
+        with within_memory(task.vocabulary_sizes, made, task.device), task.schedule.threads():
+            net, history = self._train_net(task, net)
+        task.keep_counts(net)
+        if not one_epoch:  # the mean target of one chunk is not that of the stream
+            fit_intercept(net, rows, task.new_generator())
+        return net, task, history
 
     def _keep(self, net: nn.Module, history: list[EpochRecord], schedule: Schedule) -> None:
         """Make a trained net the fitted one."""
         self.history_: list[EpochRecord] = history
         self.n_iter_ = len(history)
         self.batch_size_ = schedule.batch_size
-        self.n_parameters_ = {
-            part: sum(parameter.numel() for parameter in child.parameters())
-            for part, child in net.named_children()
-        }
+        self.early_stopping_ = schedule.patience is not None
+        self.n_parameters_: dict[str, int] = {}
+        for member in members_of(net):
+            for part, child in member.named_children():
+                n = sum(parameter.numel() for parameter in child.parameters())
+                self.n_parameters_[part] = self.n_parameters_.get(part, 0) + n
         self._store_net(net)
 
     # What "auto" means ----------------------------------------------------------------
@@ -335,7 +370,7 @@ class BaseInteractionEstimator(
         )
 
     def _most_epochs(self) -> int | None:
-        """Return the largest number of epochs over all phases, None if it is not known."""
+        """Return the largest number of epochs of a member, all phases; None if not known."""
         return self.max_epochs if isinstance(self.max_epochs, int) else None
 
     # From what users pass to tensors --------------------------------------------------

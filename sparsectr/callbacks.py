@@ -64,6 +64,8 @@ class EpochReporter:
         # What a net lacks while it is trained; see `sparsectr.training.loop.Reporter`.
         self.complete: Callable[[], None] = lambda: None
         self._epoch_context: Any = None
+        # Which of several fits is running.
+        self.member: int | None = None
         # How long every epoch took, over all phases.
         self.seconds: list[float] = []
 
@@ -71,6 +73,10 @@ class EpochReporter:
         """Show how long kernels were compiled, which the first fit on a machine has to wait for."""
         name = type(self.estimator).__name__
         sys.stdout.write(f"[{name}] compiled kernels in {seconds:.1f} s, kept for later fits\n")
+
+    def name_member(self) -> dict[str, int]:
+        """Return what the records of the running fit have beside those of an only one."""
+        return {} if self.member is None else {"member": self.member}
 
     def begin_epoch(self, net: Any) -> None:
         """Open the context of an epoch."""
@@ -90,7 +96,9 @@ class EpochReporter:
         """Show an epoch's record; return whether a callback asks to stop."""
         self.seconds.append(record["seconds"])
         if self.estimator.verbose:
-            sys.stdout.write(format_record(type(self.estimator).__name__, record) + "\n")
+            sys.stdout.write(
+                format_record(type(self.estimator).__name__, self.name_member() | record) + "\n"
+            )
         if self.context is None:
             return False
         return bool(
@@ -110,10 +118,11 @@ def format_record(name: str, record: dict[str, Any]) -> str:
     >>> format_record("Net", {"phase": "train", "epoch": 3, "train_loss": 0.51, "seconds": 1.5})
     '[Net] train epoch 3: train_loss 0.5100, 1.5 s'
     """
-    head = f"[{name}] {record['phase']} epoch {record['epoch']}: "
+    member = f"member {record['member']}, " if "member" in record else ""
+    head = f"[{name}] {member}{record['phase']} epoch {record['epoch']}: "
     values = [
         f"{key} {value:.4f}"
         for key, value in record.items()
-        if key not in ("phase", "epoch", "seconds")
+        if key not in ("member", "phase", "epoch", "seconds")
     ]
     return head + ", ".join([*values, f"{record['seconds']:.1f} s"])

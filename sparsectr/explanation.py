@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any, cast
 
 import numpy as np
@@ -19,6 +20,7 @@ from sparsectr.encoding.columns import as_table, iterate_columns
 from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.interactions.interaction import Interaction
 from sparsectr.kernels.threads import with_one_torch_thread
+from sparsectr.nn.mean import members_of
 from sparsectr.parameters import check_integer, describe
 from sparsectr.persistence import NetStorageMixin
 from sparsectr.rows.labelled import LabelledRows
@@ -172,7 +174,10 @@ class ExplanationMixin(NetStorageMixin):
             order their measures, and the combinations of their values; "idle" are the names of
             crosses that do nothing.
         """
-        listed = list(self._list_crosses(net, codes)) if self.n_interactions else []
+        listed: list[tuple[int, ...]] = []
+        if self.n_interactions:
+            each = (self._list_crosses(member, codes) for member in members_of(net))
+            listed = list(dict.fromkeys(chain.from_iterable(each)))
         nothing: dict[str, Any] = {"crosses": [], "idle": [], **{key: [] for key in MEASURES[1:]}}
         if not listed:
             return nothing

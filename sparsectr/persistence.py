@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from sparsectr.nn.mean import build_net, stored_members
 from sparsectr.parameters import describe
 from sparsectr.stored_state import StoredStateMixin, check_array, damaged
 
@@ -71,7 +72,7 @@ class NetStorageMixin(StoredStateMixin):
     @torch.inference_mode(False)  # or its weights could never be trained, nor leave that mode
     def _build_net(self, *, copy: bool) -> nn.Module:
         """Build a net from the stored arrays, in memory of its own or in theirs."""
-        net = self._net_class(**self._net_arguments)
+        net = build_net(self._net_class, self._net_arguments)
         state = {
             # An array that a memory map has made read-only cannot be shared.
             name: torch.from_numpy(np.array(value) if copy or not value.flags.writeable else value)
@@ -117,14 +118,14 @@ class NetStorageMixin(StoredStateMixin):
     def _check_state(self, state: dict[str, Any]) -> None:
         if "_net_state" not in state:
             return
-        name, arguments = type(self).__name__, state["_net_arguments"]
-        check_net_state(name, self._net_class, arguments, state["_net_state"])
-        sizes = state["encoder_"].vocabulary_sizes_.tolist()
-        if sizes != list(arguments["vocabulary_sizes"]):
-            raise damaged(name, "its net has other vocabulary sizes than its encoder")
-        if "classes_" in state:
-            n_classes = 2 if arguments["n_outputs"] == 1 else arguments["n_outputs"]
-            check_array("classes_", state["classes_"], "biufOUMm", (n_classes,))
+        name, sizes = type(self).__name__, state["encoder_"].vocabulary_sizes_.tolist()
+        for arguments, weights in stored_members(state["_net_arguments"], state["_net_state"]):
+            check_net_state(name, self._net_class, arguments, weights)
+            if sizes != list(arguments["vocabulary_sizes"]):
+                raise damaged(name, "its net has other vocabulary sizes than its encoder")
+            if "classes_" in state:
+                n_classes = 2 if arguments["n_outputs"] == 1 else arguments["n_outputs"]
+                check_array("classes_", state["classes_"], "biufOUMm", (n_classes,))
 
 
 def check_net_state(

@@ -502,6 +502,7 @@ PARAMETERS: dict[str, list[Case]] = {
     "validation_fraction": _SHARES,
     "n_iter_no_change": _COUNTS,
     "validation": _CHOICES,
+    "n_members": _COUNTS,
     "time_column": [constant("-1", -1), constant("1.5", 1.5), constant("['x']", ["x"])],
     "n_interactions": [constant("-1", -1), constant("2.0", 2.0), constant("'x'", "x")],
     "class_weight": [constant("'even'", "even")],

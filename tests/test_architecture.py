@@ -39,7 +39,8 @@ LAYERS = {
     # The pieces of base.py that have names of their own.
     "callbacks": set(),
     "parameters": set(),
-    "persistence": {"parameters", "stored_state"},
+    # A mean of nets is stored as its members.
+    "persistence": {"nn", "parameters", "stored_state"},
     # Losses are what nets are trained on, metrics what they are watched by.
     "targets": {"losses", "metrics", "parameters", "training"},
     # Constructor parameters: how an encoder is checked.
@@ -51,6 +52,7 @@ LAYERS = {
         "drafts",
         "encoding",
         "kernels",
+        "nn",
         "rows",
         "training",
         "interactions",
@@ -58,10 +60,12 @@ LAYERS = {
         "persistence",
         "targets",
     },
-    # kernels: how long they were compiled is reported by verbose; how many threads work.
+    # kernels: how long they were compiled is reported by verbose; how many threads work. nn: the
+    # mean of several nets.
     "base": {
         "drafts",
         "kernels",
+        "nn",
         "rows",
         "encoding",
         "training",

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from sparsectr.kernels.threads import one_torch_thread, run_parts
+from sparsectr.nn.mean import MeanNet
 from sparsectr.rows.labelled import LabelledRows
 
 # Rows per forward pass, on a CPU and elsewhere. Matrix products round differently for different
@@ -35,6 +36,9 @@ def predict_logits(net: nn.Module, codes: Tensor) -> npt.NDArray[np.float64]:
     -------
     ndarray of shape (n_rows, K), float64
     """
+    if isinstance(net, MeanNet):
+        total = sum(predict_logits(member, codes) for member in net.members)
+        return np.asarray(total / len(net.members), np.float64)
     if net.training:
         net.eval()
     by_row = getattr(net, "logits_by_row", None)

@@ -86,6 +86,10 @@ class DynIntClassifier(BaseInteractionClassifier, BaseDynInt):
         Number of epochs in a row without improvement before training stops. From the second of them
         on, each lowers the learning rate to a tenth, and the next epoch starts from the weights of
         the best one.
+    n_members : int, default=1
+        Number of fits whose logits are averaged. They share the encoder, and differ in random
+        numbers and in the random rows set apart for early stopping. Means predict better, most of
+        all where fits of the same rows differ, and take as many times as long.
     n_interactions : int, default=50
         Maximum number of crosses in ``selected_interactions_``.
     class_weight : dict, "balanced" or None, default=None
@@ -117,6 +121,7 @@ class DynIntClassifier(BaseInteractionClassifier, BaseDynInt):
     history_ : list of dict
         One record per epoch: phase, epoch, train_loss, validation_log_loss,
         validation_roc_auc.
+        With several members, each record names its ``member``, from 0 on.
     epoch_seconds_ : ndarray of float64, shape (n_epochs,)
         Seconds that every epoch took; NaN for those before the estimator was copied or read from
         a file. Files and copies hold none.
@@ -195,6 +200,7 @@ class DynIntClassifier(BaseInteractionClassifier, BaseDynInt):
         validation: str = "random",
         time_column: str | int | None = None,
         n_iter_no_change: int = 3,
+        n_members: int = 1,
         n_interactions: int = 50,
         class_weight: dict[Any, float] | str | None = None,
         encoder: FieldEncoder | str = "auto",
@@ -215,6 +221,7 @@ class DynIntClassifier(BaseInteractionClassifier, BaseDynInt):
             validation=validation,
             time_column=time_column,
             n_iter_no_change=n_iter_no_change,
+            n_members=n_members,
             n_interactions=n_interactions,
             encoder=encoder,
             warm_start=warm_start,

@@ -98,6 +98,10 @@ class OptFeatureClassifier(BaseInteractionClassifier, BaseOptFeature):
         Number of epochs in a row without improvement before training stops. From the second of them
         on, each lowers the learning rate to a tenth, and the next epoch starts from the weights of
         the best one.
+    n_members : int, default=1
+        Number of fits whose logits are averaged. They share the encoder, and differ in random
+        numbers and in the random rows set apart for early stopping. Means predict better, most of
+        all where fits of the same rows differ, and take as many times as long.
     n_interactions : int, default=50
         Maximum number of crosses in ``selected_interactions_``.
     class_weight : dict, "balanced" or None, default=None
@@ -126,7 +130,8 @@ class OptFeatureClassifier(BaseInteractionClassifier, BaseOptFeature):
         gates are listed.
     keep_rate_ : ndarray of shape (n_crosses,)
         Share of (up to 100,000) training rows on which the gate of each cross is open, in the
-        order of `interaction_table`.
+        order of `interaction_table`. This, ``alpha_``, `gate` and `selected_values` are about the
+        first of several members.
     alpha_ : ndarray of shape (n_crosses,)
         Learnt choice of each cross: field gate if > 0, else value gate. NaN if not "hybrid".
     classes_ : ndarray of shape (n_classes,)
@@ -136,6 +141,7 @@ class OptFeatureClassifier(BaseInteractionClassifier, BaseOptFeature):
     history_ : list of dict
         One record per epoch: phase ("search", "retrain" or "train"), epoch, train_loss,
         validation_log_loss, validation_roc_auc.
+        With several members, each record names its ``member``, from 0 on.
     epoch_seconds_ : ndarray of float64, shape (n_epochs,)
         Seconds that every epoch took; NaN for those before the estimator was copied or read from
         a file. Files and copies hold none.
@@ -223,6 +229,7 @@ class OptFeatureClassifier(BaseInteractionClassifier, BaseOptFeature):
         validation: str = "random",
         time_column: str | int | None = None,
         n_iter_no_change: int = 3,
+        n_members: int = 1,
         n_interactions: int = 50,
         class_weight: dict[Any, float] | str | None = None,
         encoder: FieldEncoder | str = "auto",
@@ -243,6 +250,7 @@ class OptFeatureClassifier(BaseInteractionClassifier, BaseOptFeature):
             validation=validation,
             time_column=time_column,
             n_iter_no_change=n_iter_no_change,
+            n_members=n_members,
             n_interactions=n_interactions,
             encoder=encoder,
             warm_start=warm_start,

@@ -22,6 +22,7 @@ from sparsectr.kernels.threads import with_one_torch_thread
 from sparsectr.methods.optfeature.gate_measures import MOST_COMBINATIONS, measure_gates, open_gates
 from sparsectr.methods.optfeature.net import OptFeatureConfig, OptFeatureNet
 from sparsectr.methods.optfeature.search import GateStep, make_selection_optimizers
+from sparsectr.nn.mean import members_of
 from sparsectr.parameters import ParameterCheck, check_integer
 from sparsectr.training.descent import descend
 from sparsectr.training.loop import EpochRecord, Schedule
@@ -314,7 +315,8 @@ class BaseOptFeature(BaseInteractionEstimator):
         return pd.DataFrame(gates, columns=columns)
 
     def _optfeature_net(self) -> OptFeatureNet:
-        return cast(OptFeatureNet, self._fitted_net())
+        """Return the net whose gates are told about: of several members the first."""
+        return cast(OptFeatureNet, members_of(self._fitted_net())[0])
 
     def _crosses(self, net: OptFeatureNet) -> list[tuple[str, ...]]:
         """Return the names of the fields of all crosses, in the order of the gates."""
@@ -331,7 +333,8 @@ class BaseOptFeature(BaseInteractionEstimator):
     ) -> dict[str, Any]:
         measures = super()._measure_crosses(net, codes[:MOST_ROWS_BEHIND_MLP], generator)
         crosses = [tuple(self._places(cross.fields)) for cross in measures["crosses"]]
-        keep_rate, combinations = measure_gates(net, codes, crosses)
+        first = cast(OptFeatureNet, members_of(net)[0])
+        keep_rate, combinations = measure_gates(first, codes, crosses)
         packed = pack_combinations(*combinations)
         return measures | {"keep_rate": keep_rate, "combinations": packed}
 

@@ -107,6 +107,10 @@ class ProfitClassifier(BaseInteractionClassifier, BaseProfit):
         Number of epochs in a row without improvement before training stops. From the second of them
         on, each lowers the learning rate to a tenth, and the next epoch starts from the weights of
         the best one.
+    n_members : int, default=1
+        Number of fits whose logits are averaged. They share the encoder, and differ in random
+        numbers and in the random rows set apart for early stopping. Means predict better, most of
+        all where fits of the same rows differ, and take as many times as long.
     n_interactions : int, default=50
         Maximum number of crosses in ``selected_interactions_``.
     class_weight : dict, "balanced" or None, default=None
@@ -133,13 +137,15 @@ class ProfitClassifier(BaseInteractionClassifier, BaseProfit):
     selected_interactions_ : list of Interaction
         Kept crosses of all orders that have an effect, the strongest first.
     crosses_ : list of dict
-        The kept crosses by order and rank, see `interaction_table`.
+        The kept crosses by order and rank, see `interaction_table`; of several members those of
+        the first.
     architecture_ : list of ndarray
         Searched betas (rank, F) of the orders 1, 2, ..., or free weights of all sets.
     search_history_ : list of dict
         One record per epoch of the search.
     history_ : list of dict
         One record per epoch of all phases, "search" and "retrain".
+        With several members, each record names its ``member``, from 0 on.
     epoch_seconds_ : ndarray of float64, shape (n_epochs,)
         Seconds that every epoch took; NaN for those before the estimator was copied or read from
         a file. Files and copies hold none.
@@ -223,6 +229,7 @@ class ProfitClassifier(BaseInteractionClassifier, BaseProfit):
         validation: str = "random",
         time_column: str | int | None = None,
         n_iter_no_change: int = 3,
+        n_members: int = 1,
         n_interactions: int = 50,
         class_weight: dict[Any, float] | str | None = None,
         encoder: FieldEncoder | str = "auto",
@@ -243,6 +250,7 @@ class ProfitClassifier(BaseInteractionClassifier, BaseProfit):
             validation=validation,
             time_column=time_column,
             n_iter_no_change=n_iter_no_change,
+            n_members=n_members,
             n_interactions=n_interactions,
             encoder=encoder,
             warm_start=warm_start,

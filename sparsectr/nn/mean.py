@@ -1,0 +1,85 @@
+"""Several fits of one net as a net: the mean of their logits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, cast
+
+from torch import Tensor, nn
+
+
+class MeanNet(nn.Module):
+    """Average the logits of several nets of one class.
+
+    Whatever is linear in the logits is then the mean of what the members have: effects of sets of
+    fields, contributions, intercepts.
+
+    Parameters
+    ----------
+    members : sequence of nn.Module
+        Nets for the same codes, each with an attribute ``arguments`` that rebuilds it.
+    """
+
+    def __init__(self, members: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What rebuilds the net; see `build_net`."""
+        return {"members": [member.arguments for member in self.members]}
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Turn codes (B, C) into logits (B, K)."""
+        return self._mean(lambda member: member(codes))
+
+    def cross_effects(self, codes: Tensor, crosses: Sequence[tuple[int, ...]]) -> Tensor:
+        """Return what P crosses add to the logits of rows, (P, B, K)."""
+        return self._mean(lambda member: member.cross_effects(codes, crosses))
+
+    def main_effects(self, codes: Tensor) -> Tensor:
+        """Return what single fields add to the logits of rows, (F, B, K)."""
+        return self._mean(lambda member: member.main_effects(codes))
+
+    def _mean(self, function: Callable[[Any], Tensor]) -> Tensor:
+        total = function(self.members[0])
+        for member in self.members[1:]:  # type: ignore[misc]
+            total = total + function(member)
+        return total / len(self.members)
+
+
+def members_of(net: nn.Module) -> list[nn.Module]:
+    """Return the nets of which a net is the mean; a net that is none is its only member."""
+    return list(net.members) if isinstance(net, MeanNet) else [net]
+
+
+def join_members(nets: Sequence[nn.Module]) -> nn.Module:
+    """Return the mean of nets, or the only one."""
+    return MeanNet(nets) if len(nets) > 1 else nets[0]
+
+
+def build_net(make: Callable[..., nn.Module], arguments: Mapping[str, Any]) -> nn.Module:
+    """Rebuild a net, or the mean of several, from its ``arguments``."""
+    each = cast("list[dict[str, Any]]", arguments.get("members", [arguments]))
+    return join_members([make(**some) for some in each])
+
+
+def stored_members(
+    arguments: Mapping[str, Any], weights: Mapping[str, Any]
+) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Yield the arguments and the weights of every member, from those of a net as they are stored.
+
+    Raises
+    ------
+    KeyError
+        If a weight belongs to no member.
+    """
+    if "members" not in arguments:
+        yield dict(arguments), dict(weights)
+        return
+    of_members: list[dict[str, Any]] = [{} for _ in arguments["members"]]
+    places = {f"members.{place}": some for place, some in enumerate(of_members)}
+    for name, weight in weights.items():
+        prefix, number, rest = name.split(".", 2)
+        places[f"{prefix}.{number}"][rest] = weight
+    yield from zip(arguments["members"], of_members, strict=True)

@@ -126,7 +126,7 @@ class BaseInteractionEstimator(
             classes.
         sample_weight : array-like of shape (n_rows,), optional
             Weight of every row in the loss and in the validation values.
-        X_val, y_val, sample_weight_val : optional
+        X_val, y_val, sample_weight_val : optional, of shapes (n_val, n_fields) and (n_val,)
             Rows for early stopping, instead of a share of X.
         validation_groups : array-like of shape (n_rows,), optional
             Groups of the rows, such as users or sessions. Those of one group are either all trained

@@ -150,7 +150,7 @@ def log_square(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def as_numbers(values: NDArray[Any]) -> NDArray[np.float64]:
-    """Convert distinct values to float64.
+    """Convert distinct values (m,) to float64.
 
     Raises
     ------

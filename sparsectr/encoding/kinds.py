@@ -53,7 +53,7 @@ def widest(first: Kind, second: Kind) -> Kind:
 
 
 def name_types(values: NDArray[np.generic]) -> str:
-    """Name the types of distinct values for a reader, such as "int" or "float, str"."""
+    """Name the types of distinct values (m,) for a reader, such as "int" or "float, str"."""
     if values.dtype != object:
         return _TYPES.get(values.dtype.kind, str(values.dtype)) if len(values) else "nothing"
     names = sorted({type(value).__name__ for value in values[:N_SAMPLED]})

@@ -26,7 +26,7 @@ def find_one_hot(
     ----------
     codes : ndarray of int32, shape (n_rows, n_fields)
         Codes of some rows.
-    vocabularies : sequence of ndarray or None
+    vocabularies : sequence of ndarray of shape (n_values,) or None
         The values of each field in the order of their codes from 2 on.
 
     Returns
@@ -66,7 +66,7 @@ def warn_of_one_hot(
     ----------
     codes : ndarray of int32, shape (n_rows, n_fields)
         The training table; its first rows are looked at.
-    vocabularies : sequence of ndarray or None
+    vocabularies : sequence of ndarray of shape (n_values,) or None
         See `find_one_hot`.
     names : sequence of str
         Names of the fields.

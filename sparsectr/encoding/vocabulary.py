@@ -138,8 +138,10 @@ def learn_vocabulary(
 
     Parameters
     ----------
-    values, counts, min_count, max_categories
+    values, counts : ndarray of shape (n_values,)
         As in `most_frequent`.
+    min_count, max_categories
+        As there.
 
     Returns
     -------
@@ -154,13 +156,13 @@ def learn_vocabulary(
 
 
 def as_index(values: NDArray[np.generic]) -> "pd.Index[Any]":
-    """Wrap values in an index, which is a hash table, without changing their dtype."""
+    """Wrap values (m,) in an index, a hash table, without changing their dtype."""
     index: pd.Index[Any] = pd.Index(values, dtype=values.dtype, tupleize_cols=False)
     return index
 
 
 def as_objects(values: NDArray[np.generic]) -> NDArray[np.object_]:
-    """Turn values into Python objects, dates into Timestamps, so that ``==`` is exact."""
+    """Turn values (m,) into Python objects, dates into Timestamps, so that ``==`` is exact."""
     if values.dtype == object:
         return cast(NDArray[np.object_], values)
     if values.dtype.kind in "mM":

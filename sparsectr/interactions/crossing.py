@@ -94,7 +94,7 @@ class CrossVocabulary:
 
         Parameters
         ----------
-        labels_of_fields : sequence of ndarray of str
+        labels_of_fields : sequence of ndarray of str, shape (n_codes,)
             For each field of the table, the labels of its codes; see `label_codes`.
 
         Returns

@@ -59,8 +59,10 @@ def encode_out_of_fold(
 
     Parameters
     ----------
-    encoder, frame, target
+    encoder, frame
         As in `fit_encoder`.
+    target : ndarray of shape (n_rows,)
+        As there.
     folds : iterable of (train_rows, test_rows)
         Every row is a test row once.
 

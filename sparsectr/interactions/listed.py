@@ -76,7 +76,7 @@ class ListedInteractions(StoredStateMixin, BaseEstimator):
         ----------
         X : DataFrame or array-like of shape (n_rows, n_fields)
             Only its columns matter.
-        y : object, default=None
+        y : array-like of shape (n_rows,), default=None
             Ignored.
 
         Returns

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 def as_array(tensor: Tensor) -> Any:
-    """Return the numbers of a CPU tensor as a contiguous array, copied only if they are not."""
+    """Return the numbers of a CPU tensor (...) as a contiguous array, copied only if they must."""
     # Each of these calls takes as long as a small kernel works on some rows.
     if tensor.requires_grad:
         tensor = tensor.detach()

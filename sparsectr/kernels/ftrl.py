@@ -80,8 +80,10 @@ def group_ftrl_rows_(
         Gradient of every lookup.
     lr, beta, l1, l2, gradient_scale : float
         As in `sparsectr.training.optimizers.GroupFTRL`.
-    lookup_decay, n_rows
+    lookup_decay : Tensor of shape (V,), optional
         As in `sparsectr.kernels.rows.decay_lookups`.
+    n_rows : int, default=1
+        As there.
     """
     values = decay_lookups(table, rows, values, lookup_decay, n_rows)
     rows, gradient = touched_rows(rows, values)

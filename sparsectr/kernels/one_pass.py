@@ -19,10 +19,10 @@ def one_pass_loss(
     ----------
     value : float or Tensor of shape ()
         The loss.
-    parameters : sequence of Tensor
+    parameters : sequence of Tensor of any shape
         What it depends on.
     gradients : sequence of Tensor or None
-        Its gradient by each of them; None where none is wanted.
+        Its gradient by each of them, of their shape; None where none is wanted.
 
     Returns
     -------

@@ -85,9 +85,9 @@ def lookup_gradient(rows: Tensor, values: Tensor, shape: torch.Size) -> Tensor:
 
     Parameters
     ----------
-    rows : Tensor of N numbers, int64
+    rows : Tensor of shape (N,), int64
         Row numbers.
-    values : Tensor of N * D numbers
+    values : Tensor of shape (N, D), or of another shape with as many numbers
         Gradient of every lookup.
     shape : torch.Size
         Shape (V, D) of the table.
@@ -196,8 +196,9 @@ def touched_rows(rows: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
 def sum_rows_filled(rows: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
     """Do what `touched_rows` does on a GPU, on any device; for at least one lookup.
 
-    Runs are cut every 32 lookups, and the sums of the pieces summed again: a GPU sums a run in
-    one thread, and a frequent value has tens of thousands of lookups in a batch.
+    Of rows (N,) and values (N, D). Runs are cut every 32 lookups, and the sums of the pieces
+    summed again: a GPU sums a run in one thread, and a frequent value has tens of thousands of
+    lookups in a batch.
     """
     ordered, order = torch.sort(rows.int(), stable=True)
     places = torch.arange(len(rows), dtype=torch.int64, device=rows.device)

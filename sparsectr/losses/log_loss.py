@@ -36,20 +36,23 @@ class LogLoss:
     name: str = "log_loss"
 
     def mean(self, logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-        """Return the sum of the weighted losses over the number of rows, shape ()."""
+        """Return the sum of the weighted losses over the number of rows, shape ().
+
+        Of logits (n, K), targets (n,) and weights (n,).
+        """
         if logits.shape[1] == 1:
             return binary_log_loss(logits[:, 0], targets, weights)
         losses = functional.cross_entropy(logits, targets, reduction="none")
         return (losses * weights).mean()
 
     def residuals(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return target minus probability, (n, K)."""
+        """Return target minus probability, (n, K), of logits (n, K) and targets (n,)."""
         if logits.shape[1] == 1:
             return targets[:, None] - torch.sigmoid(logits)
         return functional.one_hot(targets, logits.shape[1]) - logits.softmax(1)
 
     def prior_logits(self, targets: Tensor, weights: Tensor, n_outputs: int) -> Tensor:
-        """Return the log-odds (or centred log shares) of the weighted classes, (K,)."""
+        """Return the log-odds (or centred log shares) of the weighted classes, (K,); see `Loss`."""
         weights = weights.double()
         if n_outputs == 1:
             share = (weights @ targets.double() / weights.sum()).clamp(1e-6, 1 - 1e-6)
@@ -107,7 +110,7 @@ class LogLoss:
         return targets
 
     def shortage(self, targets: Tensor) -> str | None:
-        """Say that rows must hold two classes if they do not."""
+        """Say that targets (n,) must hold two classes if they do not."""
         return "at least two classes, got one" if len(targets.unique()) < 2 else None
 
 

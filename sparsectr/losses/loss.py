@@ -25,20 +25,29 @@ class Loss(Protocol):
     def name(self) -> str: ...
 
     def mean(self, logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-        """Return the sum of the weighted losses over the number of rows, shape ()."""
+        """Return the sum of the weighted losses over the number of rows, shape ().
+
+        Of logits (n, K), targets (n,) and weights (n,).
+        """
 
     def residuals(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return target minus prediction, (n, K): the negative slopes by the logits."""
+        """Return target minus prediction, (n, K), of logits (n, K) and targets (n,).
+
+        These are the negative slopes of the loss by the logits.
+        """
 
     def prior_logits(self, targets: Tensor, weights: Tensor, n_outputs: int) -> Tensor:
-        """Return the logits (K,), float32, of the best constant prediction."""
+        """Return the logits (K,), float32, of the best constant prediction.
+
+        For targets (n,) with weights (n,).
+        """
 
     def gradient_scale(self, targets: Tensor, weights: Tensor, n_outputs: int) -> float:
         """Return the size of the gradients of the sum loss by a logit, at the prior.
 
         The root mean square over the logits of a row, and of these the mean over rows, each with
         itself as its weight: the few large gradients of a rare class count as much as the many
-        small ones of the rest.
+        small ones of the rest. Of targets (n,) with weights (n,).
         """
 
     def best_shift(
@@ -46,11 +55,11 @@ class Loss(Protocol):
     ) -> NDArray[np.float64]:
         """Return what to add to all logits, (K,), so that the weighted loss is smallest.
 
-        Zeros where a logit is not finite.
+        Of logits (n, K), targets (n,) and weights (n,). Zeros where a logit is not finite.
         """
 
     def strata(self, targets: Tensor) -> Tensor:
-        """Return numbers (n,): of each, a sample of the rows is to hold the same share."""
+        """Return a number for each of targets (n,): a sample holds equal shares of each."""
 
     def shortage(self, targets: Tensor) -> str | None:
-        """Say what rows must hold to be learnt from and what came, None if they hold it."""
+        """Say what targets (n,) must hold to be learnt from and what came, None if they hold it."""

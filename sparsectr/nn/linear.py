@@ -19,9 +19,10 @@ def undrawn(*shape: int) -> nn.Parameter:
 def apply_evenly(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return ``x @ weight.T + bias``, with the same bits for a row at any place in the batch.
 
-    Products with few columns take the rows at the end of a batch in another order of additions
-    than those before. For predictions they are filled up with columns of zeros; a single column
-    needs none.
+    For x (..., n_inputs), weight (n_outputs, n_inputs) and bias (n_outputs,), the result is
+    (..., n_outputs). Products with few columns take the rows at the end of a batch in another
+    order of additions than those before. For predictions they are filled up with columns of
+    zeros; a single column needs none.
     """
     n_outputs = weight.shape[0]
     if not 1 < n_outputs < WIDE:

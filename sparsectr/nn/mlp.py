@@ -37,7 +37,7 @@ class Dropout(nn.Module):
         self.generator: torch.Generator | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return x of any shape, in evaluation mode as it is."""
+        """Return x (...), of any shape, in evaluation mode as it is."""
         if not self.training or self.rate == 0:
             return x
         if self.generator is None:
@@ -118,7 +118,7 @@ class MLP(nn.Module):
         return self.after_first(functional.linear(x, weight, self.first.bias))
 
     def after_first(self, x: Tensor) -> Tensor:
-        """Return the outputs, given what the first linear layer returned.
+        """Return the outputs (..., n_outputs), given those of the first layer, x (..., n_units).
 
         Inputs that change in one place change the first layer's output by one column of its
         weight: whoever tries many such changes needs only the rest of the network.
@@ -130,7 +130,7 @@ class MLP(nn.Module):
 
     @torch.no_grad()
     def without_inputs(self, kept: Tensor) -> MLP:
-        """Return an MLP with only the inputs at these positions: the others at zero, for good.
+        """Return an MLP with the inputs at positions kept (m,) only: the others at zero, for good.
 
         It shares all layers with this one but the first.
         """

@@ -56,24 +56,27 @@ class ClassTarget(Target):
     def split(
         self, values: Array, fraction: float, random_state: np.random.RandomState
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Split row numbers, with equal class shares where possible."""
+        """Split row numbers, with equal class shares where possible; see `Target`."""
         return split_rows(values.astype(np.int64), fraction, random_state)
 
     def measure(self, values: Array, logits: Floats, weights: Floats) -> dict[str, float]:
-        """Measure log loss and area under the ROC curve."""
+        """Measure log loss and area under the ROC curve; see `Target`."""
         return validation_values(values.astype(np.int64), to_probabilities(logits), weights)
 
     def choose_monitor(self, monitor: str, values: Array) -> str:
-        """Fall back to the log loss: the area under the curve needs every class."""
+        """Fall back to the log loss where a class is missing among values (n_rows,)."""
         return monitor if len(np.unique(values)) == len(self.classes) else "log_loss"
 
     def find_fault(self, logits: Floats) -> str | None:
-        """Say so if a net is as good as certain of every row."""
+        """Say so if logits (n, K) are as good as certain of every row."""
         saturated = is_saturated(logits)
         return "all probabilities of training rows are 0 or 1" if saturated else None
 
     def choose_outputs(self, logits: Floats, label: object = None) -> npt.NDArray[np.int64]:
-        """Return the number of a class; by default the second of two, or the predicted ones."""
+        """Return the number of a class; by default the second of two, or the predicted ones.
+
+        Of logits (n, K), see `Target`.
+        """
         if label is not None or logits.shape[1] == 1:
             return self.choose_output(label)
         return logits.argmax(1)
@@ -91,7 +94,7 @@ class ClassTarget(Target):
         return numbers
 
     def to_scores(self, logits: Floats, outputs: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        """Pick log-odds (P, n) of the classes with these numbers (1,) or (n,) from (P, n, K)."""
+        """Pick log-odds (P, n) of classes from logits (P, n, K), by outputs (1,) or (n,)."""
         if logits.shape[2] == 1:
             return np.asarray(logits[:, :, 0] * np.where(outputs == 1, 1.0, -1.0))
         # What is added to all logits alike changes no probability.

@@ -36,6 +36,7 @@ def as_column(values: Any, name: str, noun: str) -> Array:
 
 
 def check_shape(column: Array, name: str, noun: str, n_rows: int | None) -> None:
+    """Raise ValueError unless a column has the shape (n_rows,)."""
     if column.ndim != 1:
         raise ValueError(
             f"{name} must have one {noun} per row, got an array of shape {column.shape}."
@@ -47,4 +48,5 @@ def check_shape(column: Array, name: str, noun: str, n_rows: int | None) -> None
 
 
 def count_missing(column: Array) -> int:
+    """Count the missing entries of a column (n_rows,)."""
     return int(pd.isna(column).sum()) if column.dtype.kind in "OTfcMm" else 0

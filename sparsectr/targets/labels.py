@@ -165,7 +165,7 @@ def settle_classes(labels: Array, listed: npt.ArrayLike | None, known: Array | N
 
 
 def check_same_classes(labels: Array, classes: Array) -> None:
-    """Raise ValueError unless labels are the given classes, in any order."""
+    """Raise ValueError unless labels (n,) are the given classes (n_classes,), in any order."""
     known = _family(labels) == _family(classes)
     if not (known and np.array_equal(np.unique(labels), classes)):
         raise ValueError(
@@ -175,7 +175,10 @@ def check_same_classes(labels: Array, classes: Array) -> None:
 
 
 def label_numbers(labels: Array, classes: Array, name: str = "y") -> npt.NDArray[np.int64]:
-    """Return the position of every label in the sorted classes; ValueError for a new label."""
+    """Return the positions of labels (n_rows,) in sorted classes (n_classes,), shape (n_rows,).
+
+    ValueError for a label that is no class.
+    """
     if _family(labels) == _family(classes):
         numbers = np.searchsorted(classes, labels).clip(max=len(classes) - 1)
         strangers = classes[numbers] != labels

@@ -70,14 +70,20 @@ class Target(ABC):
     def split(
         self, values: Array, fraction: float, random_state: np.random.RandomState
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Split row numbers at random, ``fraction`` of them for validation; both are sorted."""
+        """Split the numbers of rows with values (n_rows,) at random; both parts are sorted.
+
+        ``fraction`` of the rows are for validation.
+        """
 
     @abstractmethod
     def measure(self, values: Array, logits: Floats, weights: Floats) -> dict[str, float]:
-        """Measure logits (n_rows, K) of validation rows; names begin with ``validation_``."""
+        """Measure logits (n_rows, K) of validation rows; names begin with ``validation_``.
+
+        The rows have values (n_rows,) and weights (n_rows,).
+        """
 
     def choose_monitor(self, monitor: str, values: Array) -> str:
-        """Return the metric that can be watched on validation rows with these values."""
+        """Return the metric that can be watched on validation rows with values (n_rows,)."""
         return monitor
 
     @abstractmethod

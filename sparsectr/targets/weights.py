@@ -145,9 +145,9 @@ def balance(
     factors: npt.NDArray[np.float64],
     name: str = "sample_weight",
 ) -> npt.NDArray[np.float64]:
-    """Multiply row weights by the factors of their classes; scale them to mean 1.
+    """Multiply weights (n_rows,) by factors (n_rows,) of the classes; scale them to mean 1.
 
-    Rows of weight zero count as absent on average too.
+    Rows with zero weight are ignored when the mean is taken.
     """
     weights = weights * factors
     if not weights.any():

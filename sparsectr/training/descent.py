@@ -12,7 +12,7 @@ from sparsectr.training.optimizers.per_parameter import PerParameterOptimizer
 
 
 def descend(loss: Tensor, optimizers: Sequence[Optimizer], n_rows: int) -> None:
-    """Compute the gradient of a mean loss over ``n_rows`` rows and step every optimizer.
+    """Compute the gradient of a mean loss (), over ``n_rows`` rows, and step every optimizer.
 
     Only the parameters of these optimizers get a gradient: a step that trains a part of a net
     does not pay for the rest.

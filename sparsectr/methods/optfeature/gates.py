@@ -31,7 +31,7 @@ class _OpenGate(torch.autograd.Function):
 
 
 def open_gate(scores: Tensor) -> Tensor:
-    """Return 1 where a score is > 0, else 0; the gradient passes as through the identity."""
+    """Return 1 where scores (...) are > 0, else 0; the gradient passes as if they were returned."""
     return _OpenGate.apply(scores)  # type: ignore[no-any-return,no-untyped-call]
 
 
@@ -75,9 +75,9 @@ class LowRankScores(nn.Module):
         self.scale.fill_(1.0)
 
     def forward(self, vectors: Tensor, others: Tensor | None = None) -> Tensor:
-        """Return one score per set of vectors.
+        """Return one score per set of vectors (..., F, d), shape (..., P).
 
-        The second vector of a pair is in ``others``, if given.
+        The second vector of a pair is among others (..., F, d), if given.
         """
         if self.order > 2:
             projected = self._project(vectors, self.weight.T) + self.bias
@@ -164,7 +164,7 @@ class Selection(nn.Module):
     def value_scores(self, vectors: Tensor, others: Tensor | None = None) -> Tensor:
         """Return a_v (B, P) for the selection vectors (B, F, selection_dim) of rows.
 
-        The second field of a pair has its vector in ``others``, if given.
+        The second field of a pair has its vector among others (B, F, selection_dim), if given.
         """
         scores: Tensor = self.value_scorer(vectors, others)
         return scores

@@ -36,7 +36,7 @@ class LinearPredictor(nn.Module):
     def reset_parameters(
         self, generator: torch.Generator, prior_logits: Tensor | float = 0.0
     ) -> None:
-        """Draw the weights; the linear term starts at the prior."""
+        """Draw the weights; the linear term starts at prior_logits (K,)."""
         self.linear.reset_parameters(prior_logits)
         self.readout.reset_parameters(generator)
 
@@ -44,11 +44,11 @@ class LinearPredictor(nn.Module):
         """Do nothing: training draws no random numbers here."""
 
     def forward(self, codes: Tensor, embeddings: Tensor, crosses: Tensor) -> Tensor:
-        """Return logits (B, K)."""
+        """Return logits (B, K) of codes (B, F), embeddings (B, F, D) and crosses (N, B, D)."""
         return self.add_up(codes, crosses.sum(0))
 
     def add_up(self, codes: Tensor, crossed: Tensor) -> Tensor:
-        """Return logits (B, K) of the sum of all crosses (B, D)."""
+        """Return logits (B, K) of codes (B, F) and of all crosses, crossed (B, D), summed up."""
         return self.linear(codes) + self.readout(crossed)
 
 
@@ -77,7 +77,7 @@ class MLPPredictor(nn.Module):
     def reset_parameters(
         self, generator: torch.Generator, prior_logits: Tensor | float = 0.0
     ) -> None:
-        """Draw the weights; the linear term starts at the prior."""
+        """Draw the weights; the linear term starts at prior_logits (K,)."""
         self.linear.reset_parameters(prior_logits)
         self.mlp.reset_parameters(generator)
 
@@ -86,7 +86,7 @@ class MLPPredictor(nn.Module):
         self.mlp.seed_dropout(generator)
 
     def forward(self, codes: Tensor, embeddings: Tensor, crosses: Tensor) -> Tensor:
-        """Return logits (B, K)."""
+        """Return logits (B, K) of codes (B, F), embeddings (B, F, D) and crosses (N, B, D)."""
         return self.linear(codes) + self.mlp(self._inputs(embeddings, crosses))
 
     @staticmethod

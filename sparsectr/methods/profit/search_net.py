@@ -45,7 +45,7 @@ class FieldLinear(nn.Module):
 
     @torch.no_grad()
     def reset_parameters(self, prior_logits: Tensor | float = 0.0) -> None:
-        """Start at the prior, with no effect of any value."""
+        """Start at prior_logits (K,), with no effect of any value."""
         self.table.weight.zero_()
         self.bias[:] = prior_logits
 
@@ -137,7 +137,7 @@ class CrossSearchNet(nn.Module):
     def reset_parameters(
         self, generator: torch.Generator, prior_logits: Tensor | float = 0.0
     ) -> None:
-        """Draw all weights."""
+        """Draw all weights; the linear term starts at prior_logits (K,)."""
         self.embedding.reset_parameters(generator, std=EMBEDDING_STD)
         self.linear.reset_parameters(prior_logits)
         self.readout.reset_parameters(generator)

@@ -6,7 +6,7 @@ from typing import Any, Self, TypeAlias
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -14,6 +14,7 @@ from sparsectr.drafts import on_a_draft, on_one_fit
 from sparsectr.encoding.binning import Bins, are_many_integers, as_numbers, learn_bins
 from sparsectr.encoding.columns import (
     Column,
+    TableLike,
     as_arrow_strings,
     as_table,
     iterate_columns,
@@ -160,7 +161,7 @@ class FieldEncoder(StoredStateMixin, OneToOneFeatureMixin, TransformerMixin, Bas
         self.hash_buckets = hash_buckets
 
     @on_a_draft
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: TableLike, y: ArrayLike | None = None) -> Self:
         """Learn the vocabulary of each field.
 
         Parameters
@@ -186,7 +187,7 @@ class FieldEncoder(StoredStateMixin, OneToOneFeatureMixin, TransformerMixin, Bas
         return self
 
     @on_a_draft
-    def fit_transform(self, X: Any, y: Any = None) -> NDArray[np.int32]:
+    def fit_transform(self, X: TableLike, y: ArrayLike | None = None) -> NDArray[np.int32]:
         """Learn the vocabularies and encode the same table, reading each column once.
 
         Parameters
@@ -204,7 +205,7 @@ class FieldEncoder(StoredStateMixin, OneToOneFeatureMixin, TransformerMixin, Bas
         return self._fit(X, encode=True)
 
     @on_a_draft
-    def partial_fit(self, X: Any, y: Any = None) -> Self:
+    def partial_fit(self, X: TableLike, y: ArrayLike | None = None) -> Self:
         """Learn from one more chunk of rows.
 
         After the last chunk the vocabularies are, bit for bit, those that `fit` learns from all
@@ -247,7 +248,7 @@ class FieldEncoder(StoredStateMixin, OneToOneFeatureMixin, TransformerMixin, Bas
         return self
 
     @on_one_fit
-    def transform(self, X: Any) -> NDArray[np.int32]:
+    def transform(self, X: TableLike) -> NDArray[np.int32]:
         """Encode a table.
 
         Parameters
@@ -270,7 +271,7 @@ class FieldEncoder(StoredStateMixin, OneToOneFeatureMixin, TransformerMixin, Bas
         return self._encode(self._check_table(X, reset=False))
 
     @on_one_fit
-    def unknown_share(self, X: Any) -> pd.Series:
+    def unknown_share(self, X: TableLike) -> pd.Series:
         """Tell how many values of each field are unknown, to see how a table drifts.
 
         Parameters
@@ -292,7 +293,7 @@ class FieldEncoder(StoredStateMixin, OneToOneFeatureMixin, TransformerMixin, Bas
         return pd.Series(shares, index=self._field_names(), name="unknown_share")
 
     @on_one_fit
-    def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
         """Name the columns of codes.
 
         Parameters
@@ -320,7 +321,7 @@ class FieldEncoder(StoredStateMixin, OneToOneFeatureMixin, TransformerMixin, Bas
         return np.array(names, dtype=object)
 
     @on_one_fit
-    def inverse_transform(self, X: Any) -> NDArray[Any]:
+    def inverse_transform(self, X: TableLike) -> NDArray[Any]:
         """Give the values of codes back.
 
         Parameters
@@ -457,7 +458,7 @@ class FieldEncoder(StoredStateMixin, OneToOneFeatureMixin, TransformerMixin, Bas
         # Where no value was frequent enough to be stored, nothing has changed.
         return self._fields[j][0].size > N_RESERVED or self.min_frequency == 1
 
-    def _fit(self, X: Any, encode: bool, warn: bool = True) -> NDArray[np.int32]:
+    def _fit(self, X: TableLike, encode: bool, warn: bool = True) -> NDArray[np.int32]:
         table, names, roles = self._prepare_fit(X, reset=True)
         n_rows = len(table)
         codes: list[NDArray[np.int32]] = []
@@ -477,13 +478,13 @@ class FieldEncoder(StoredStateMixin, OneToOneFeatureMixin, TransformerMixin, Bas
         self._warn_of_ids(perhaps_ids)
         return np.stack(codes, axis=1) if encode else np.empty((0, 0), dtype=np.int32)
 
-    def _prepare_fit(self, X: Any, reset: bool) -> tuple[Any, list[str], Roles]:
+    def _prepare_fit(self, X: TableLike, reset: bool) -> tuple[Any, list[str], Roles]:
         check_parameters(self)
         table = self._check_table(X, reset)
         names = self._field_names()
         return table, names, resolve_roles(self.get_params(deep=False), names)
 
-    def _check_table(self, X: Any, reset: bool) -> Any:
+    def _check_table(self, X: TableLike, reset: bool) -> Any:
         table = as_table(X)
         validate_data(self, table, reset=reset, skip_check_array=True)
         return table

@@ -60,7 +60,10 @@ def sum_cells(cells: Ints, size: int, targets: Floats, weights: Floats) -> tuple
 
 
 def shrink(counts: Floats, sums: Floats, smooth: float) -> Floats:
-    """Return means of cells (size, n_targets), with ``smooth`` rows of the mean of all in each."""
+    """Return means of cells (size, n_targets), with ``smooth`` rows of the mean of all in each.
+
+    Of counts (size,) and sums (size, n_targets).
+    """
     # Where there is no row at all, the mean is 0.
     prior = sums.sum(axis=0) / max(counts.sum(), np.finfo(np.float64).tiny)
     return (sums + smooth * prior) / (counts + smooth)[:, None]
@@ -73,8 +76,12 @@ def means_out_of_fold(
 
     Parameters
     ----------
-    cells, size, targets, weights
+    cells, size
         As in `sum_cells`.
+    targets : ndarray of shape (n_rows, n_targets)
+        0 or 1.
+    weights : ndarray of shape (n_rows,)
+        Weights of the rows.
     folds : ndarray of int, shape (n_rows,)
         Fold of every row; the weights of one fold are not all the weight there is.
     smooth : float
@@ -95,7 +102,10 @@ def rows_of_folds(folds: Ints) -> Iterator[NDArray[np.intp]]:
 
 
 def log_loss_of_means(means: Floats, targets: Floats, weights: Floats) -> float:
-    """Return the mean log loss of probabilities of each target, summed over the targets."""
+    """Return the mean log loss of probabilities of each target, summed over the targets.
+
+    Of means (n_rows, n_targets), targets (n_rows, n_targets) and weights (n_rows,).
+    """
     clipped = means.clip(1e-6, 1 - 1e-6)
     losses = -np.where(targets == 1, np.log(clipped), np.log1p(-clipped)).sum(axis=1)
     return float(np.average(losses, weights=weights))

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
@@ -16,7 +16,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sparsectr.drafts import on_a_draft, on_one_fit
-from sparsectr.encoding.columns import as_table
+from sparsectr.encoding.columns import TableLike, as_table
 from sparsectr.ensembles.cells import deal_folds
 from sparsectr.ensembles.columns import with_plain_columns
 from sparsectr.ensembles.cross_statistics import CrossStatistics
@@ -136,7 +136,7 @@ class CrossEnsembleClassifier(ClassifierMixin, BaseEstimator):
     # Training -------------------------------------------------------------------------
 
     @on_a_draft
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: TableLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit all parts on all folds, and blend them.
 
         Parameters
@@ -267,7 +267,7 @@ class CrossEnsembleClassifier(ClassifierMixin, BaseEstimator):
     # Prediction -----------------------------------------------------------------------
 
     @on_one_fit
-    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+    def predict_proba(self, X: TableLike) -> NDArray[np.float64]:
         """Predict the probability of every class.
 
         Parameters
@@ -284,7 +284,7 @@ class CrossEnsembleClassifier(ClassifierMixin, BaseEstimator):
         return softmax(self.stack_.apply(self._log_odds_of_parts(self._check_table(X))), axis=1)
 
     @on_one_fit
-    def predict(self, X: Any) -> NDArray[Any]:
+    def predict(self, X: TableLike) -> NDArray[Any]:
         """Predict the most probable class of every row.
 
         Parameters
@@ -300,7 +300,7 @@ class CrossEnsembleClassifier(ClassifierMixin, BaseEstimator):
         probabilities = self.predict_proba(X)
         return np.asarray(self.classes_[probabilities.argmax(axis=1)])
 
-    def _check_table(self, X: Any) -> Any:
+    def _check_table(self, X: TableLike) -> Any:
         table = as_table(X)
         validate_data(self, table, reset=False, skip_check_array=True)
         return table
@@ -355,7 +355,12 @@ class CrossEnsembleClassifier(ClassifierMixin, BaseEstimator):
 
     @on_one_fit
     def explain(
-        self, X: Any, top: int | None = 5, *, class_label: Any = None, complete: bool = False
+        self,
+        X: TableLike,
+        top: int | None = 5,
+        *,
+        class_label: object = None,
+        complete: bool = False,
     ) -> pd.DataFrame:
         """List for every row the crosses of the nets that moved its log-odds most.
 
@@ -412,7 +417,7 @@ class CrossEnsembleClassifier(ClassifierMixin, BaseEstimator):
         explained = pd.concat(parts).sort_values("row", kind="stable", ignore_index=True)
         return explained[["row", "rank", "part", "fields", "values", "contribution"]]
 
-    def _class_number(self, label: Any) -> int:
+    def _class_number(self, label: object) -> int:
         numbers = np.flatnonzero(self.classes_ == label)
         if len(numbers) != 1:
             raise ValueError(

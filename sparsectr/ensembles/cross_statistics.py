@@ -6,13 +6,13 @@ from collections.abc import Collection
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sparsectr.drafts import on_a_draft, on_one_fit
-from sparsectr.encoding.columns import as_table
+from sparsectr.encoding.columns import TableLike, as_table
 from sparsectr.ensembles.cells import (
     deal_folds,
     log_loss_of_means,
@@ -124,7 +124,7 @@ class CrossStatistics(TransformerMixin, BaseEstimator):
         self.random_state = random_state
 
     @on_a_draft
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: TableLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Choose the crosses and learn their statistics.
 
         Parameters
@@ -150,7 +150,9 @@ class CrossStatistics(TransformerMixin, BaseEstimator):
         return self
 
     @on_a_draft
-    def fit_transform(self, X: Any, y: Any, sample_weight: Any = None) -> Floats:
+    def fit_transform(
+        self, X: TableLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> Floats:
         """Fit, and return the statistics of the same rows out of fold.
 
         Parameters
@@ -170,7 +172,7 @@ class CrossStatistics(TransformerMixin, BaseEstimator):
         return self._fit(X, y, sample_weight)
 
     @on_one_fit
-    def transform(self, X: Any) -> Floats:
+    def transform(self, X: TableLike) -> Floats:
         """Return the statistics of rows.
 
         Parameters
@@ -195,7 +197,7 @@ class CrossStatistics(TransformerMixin, BaseEstimator):
         return np.hstack(blocks)
 
     @on_one_fit
-    def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
         """Name the columns.
 
         Parameters
@@ -234,7 +236,7 @@ class CrossStatistics(TransformerMixin, BaseEstimator):
 
     # Fitting --------------------------------------------------------------------------
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any) -> Floats:
+    def _fit(self, X: TableLike, y: ArrayLike, sample_weight: ArrayLike | None) -> Floats:
         """Fit everything; return the statistics of the training rows, out of fold."""
         self._check_parameters()
         table = as_table(X)

@@ -66,7 +66,7 @@ def fit_fold(
         What to fit.
     rows : LabelledTable
         All rows.
-    held, kept : ndarray of int
+    held, kept : ndarray of int, shapes (n_held,) and (n_kept,)
         Row numbers of both parts.
     seed : int
         Seed of all parts.

@@ -98,6 +98,9 @@ def fit_stack(log_odds: Floats, numbers: NDArray[np.int64], weights: Floats) -> 
 
 
 def blended_loss(blended: Floats, numbers: NDArray[np.int64], weights: Floats) -> float:
-    """Return the mean log loss of log-odds (n_rows, n_classes)."""
+    """Return the mean log loss of log-odds, blended (n_rows, n_classes).
+
+    The rows have class numbers (n_rows,) and weights (n_rows,).
+    """
     losses = -log_softmax(blended, axis=1)[np.arange(len(numbers)), numbers]
     return float(np.average(losses, weights=weights))

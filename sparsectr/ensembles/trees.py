@@ -26,7 +26,7 @@ class LabelledTable(NamedTuple):
     weights: NDArray[np.float64]
 
     def take(self, rows: NDArray[np.integer[Any]]) -> "LabelledTable":
-        """Return some of the rows."""
+        """Return the rows with these numbers (m,)."""
         return LabelledTable(take_rows(self.table, rows), self.numbers[rows], self.weights[rows])
 
 

@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, TransformerMixin, clone
 from sklearn.preprocessing import OneHotEncoder, TargetEncoder
@@ -15,7 +15,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sparsectr.drafts import on_a_draft, on_one_fit
-from sparsectr.encoding.columns import as_table
+from sparsectr.encoding.columns import TableLike, as_table
 from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.encoding.given import encode_training_rows, is_kept
 from sparsectr.interactions.crossing import CrossVocabulary, label_codes
@@ -122,7 +122,7 @@ class InteractionFeatures(StoredStateMixin, MetaEstimatorMixin, TransformerMixin
 
     def __init__(
         self,
-        estimator: Any,
+        estimator: BaseEstimator,
         *,
         n_interactions: int | None = 20,
         orders: Collection[int] | None = None,
@@ -144,7 +144,7 @@ class InteractionFeatures(StoredStateMixin, MetaEstimatorMixin, TransformerMixin
         self.random_state = random_state
 
     @on_a_draft
-    def fit(self, X: Any, y: Any, **fit_params: Any) -> Self:
+    def fit(self, X: TableLike, y: ArrayLike, **fit_params: Any) -> Self:
         """Discover the crosses and learn how to encode them.
 
         Parameters
@@ -170,7 +170,7 @@ class InteractionFeatures(StoredStateMixin, MetaEstimatorMixin, TransformerMixin
         return self
 
     @on_a_draft
-    def fit_transform(self, X: Any, y: Any, **fit_params: Any) -> Any:
+    def fit_transform(self, X: TableLike, y: ArrayLike, **fit_params: Any) -> Any:
         """Fit, and encode the same rows without letting a row see its own label.
 
         Parameters
@@ -214,7 +214,7 @@ class InteractionFeatures(StoredStateMixin, MetaEstimatorMixin, TransformerMixin
         )
 
     @on_one_fit
-    def transform(self, X: Any) -> Any:
+    def transform(self, X: TableLike) -> Any:
         """Encode the fields and their crosses.
 
         Parameters
@@ -234,7 +234,7 @@ class InteractionFeatures(StoredStateMixin, MetaEstimatorMixin, TransformerMixin
         return self._encode(self._cross(self.field_encoder_._encode_fields(table)), X)
 
     @on_one_fit
-    def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
         """Name the columns.
 
         Parameters
@@ -309,7 +309,7 @@ class InteractionFeatures(StoredStateMixin, MetaEstimatorMixin, TransformerMixin
     # Fitting --------------------------------------------------------------------------
 
     def _fit(
-        self, X: Any, y: Any, fit_params: dict[str, Any]
+        self, X: TableLike, y: ArrayLike, fit_params: dict[str, Any]
     ) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
         """Fit everything; return the columns of codes and the class numbers of the rows."""
         self._check_parameters()
@@ -380,7 +380,7 @@ class InteractionFeatures(StoredStateMixin, MetaEstimatorMixin, TransformerMixin
                 f"{listed}, got {self.n_interactions}; raise estimator__n_interactions as well."
             )
 
-    def _fit_estimator(self, X: Any, y: Any, fit_params: dict[str, Any]) -> Any:
+    def _fit_estimator(self, X: TableLike, y: ArrayLike, fit_params: dict[str, Any]) -> Any:
         if self.prefit:
             check_is_fitted(self.estimator)
             return self.estimator
@@ -456,7 +456,7 @@ class InteractionFeatures(StoredStateMixin, MetaEstimatorMixin, TransformerMixin
         originals = [codes] if self.keep_original else []
         return np.column_stack([*originals, *(cross.codes(codes) for cross in self._crosses)])
 
-    def _encode(self, columns: NDArray[np.int32], X: Any) -> Any:
+    def _encode(self, columns: NDArray[np.int32], X: TableLike) -> Any:
         if self.encoders_:
             frame = self._as_frame(columns)
             return _side_by_side(encode(encoder, frame) for encoder in self.encoders_)

@@ -17,12 +17,12 @@ from torch import Tensor, nn
 
 from sparsectr.drafts import on_one_fit, sibling
 from sparsectr.encoding.columns import as_table, iterate_columns
-from sparsectr.encoding.field_encoder import FieldEncoder
+from sparsectr.evidence import EvidenceMixin
+from sparsectr.interactions.evidence import CrossEvidence
 from sparsectr.interactions.interaction import Interaction
 from sparsectr.kernels.threads import with_one_torch_thread
 from sparsectr.nn.mean import members_of
 from sparsectr.parameters import check_integer, describe
-from sparsectr.persistence import NetStorageMixin
 from sparsectr.rows.labelled import LabelledRows
 from sparsectr.rows.sample import RowSample
 from sparsectr.targets.target import Target
@@ -32,6 +32,7 @@ from sparsectr.training.packing import (
     unpack_combinations,
 )
 from sparsectr.training.prediction import predict_logits
+from sparsectr.training.sharing import find_shared
 from sparsectr.training.strengths import (
     ROUNDING,
     CrossNet,
@@ -77,7 +78,7 @@ class _Unmeasured:
         return self._found
 
 
-class ExplanationMixin(NetStorageMixin):
+class ExplanationMixin(EvidenceMixin):
     """Measure the crosses of a net after training, and report them.
 
     Everything here comes from one function of the net, ``cross_effects(codes, crosses)``: what
@@ -86,8 +87,7 @@ class ExplanationMixin(NetStorageMixin):
     dict, or an object that measures when it is asked.
     """
 
-    _private_state = (*NetStorageMixin._private_state, "_measures")
-    encoder_: FieldEncoder
+    _private_state = (*EvidenceMixin._private_state, "_measures")
     n_interactions: int
     _measures: dict[str, Any] | _Unmeasured
 
@@ -117,7 +117,10 @@ class ExplanationMixin(NetStorageMixin):
     def _measure_now(self, net: nn.Module, rows: LabelledRows, generator: torch.Generator) -> None:
         """Measure the crosses of a net on a random sample of rows."""
         sample = rows.sample(STRENGTH_ROWS, generator)
-        self._measures = self._measure_crosses(net, sample.codes, generator)
+        measures = self._measure_crosses(net, sample.codes, generator)
+        if self.n_interactions:
+            measures["evidence"] = self._test_crosses(sample, measures["crosses"])
+        self._measures = measures
 
     def _measure_later(
         self, net: nn.Module, rows: LabelledRows, generator: torch.Generator, seed: int
@@ -172,13 +175,15 @@ class ExplanationMixin(NetStorageMixin):
         dict
             What is to be known about them, by name: "crosses" as they are listed, and in the same
             order their measures, and the combinations of their values; "idle" are the names of
-            crosses that do nothing.
+            crosses that do nothing; "shares_with" are the places of the crosses that share the
+            effect of a listed one; "evidence" has no tests yet.
         """
         listed: list[tuple[int, ...]] = []
         if self.n_interactions:
             each = (self._list_crosses(member, codes) for member in members_of(net))
             listed = list(dict.fromkeys(chain.from_iterable(each)))
-        nothing: dict[str, Any] = {"crosses": [], "idle": [], **{key: [] for key in MEASURES[1:]}}
+        nothing: dict[str, Any] = {key: [] for key in ("crosses", "idle", "shares_with")}
+        nothing |= {key: [] for key in MEASURES[1:]} | {"evidence": CrossEvidence([], [], [])}
         if not listed:
             return nothing
         codes = codes[: affordable_rows(len(listed))]
@@ -202,6 +207,8 @@ class ExplanationMixin(NetStorageMixin):
         return {
             "crosses": crosses,
             "idle": idle,
+            "shares_with": find_shared(effects[kept]),
+            "evidence": nothing["evidence"],
             "active_share": found.active_shares[kept].cpu().numpy(),
             "strength_error": found.errors[kept].cpu().numpy(),
             "values": pack_combinations(
@@ -238,34 +245,52 @@ class ExplanationMixin(NetStorageMixin):
             state["_measures"] = measures.find()
         return state
 
-    def _field_names(self) -> list[str]:
-        """Return the names of the fields in column order."""
-        return [str(name) for name in self.encoder_.get_feature_names_out()]
-
     # Reports ----------------------------------------------------------------------------
 
     @on_one_fit
-    def interaction_table(self) -> pd.DataFrame:
+    def interaction_table(self, *, fdr: float = 0.05) -> pd.DataFrame:
         """Return the listed crosses as a table.
+
+        Parameters
+        ----------
+        fdr : float, default=0.05
+            Expected share of false ones among the significant crosses of an order, at most. Any
+            rate can be asked for without another fit.
 
         Returns
         -------
         DataFrame
             One row per cross, strongest first: fields (tuple of names); order; strength in
-            log-odds; active_share (share of the rows whose log-odds the cross changes at all);
-            strength_error (standard error of the strength, from a bootstrap of the rows on which it
-            was measured; it says nothing about other fits, see `interaction_stability`).
+            log-odds; evidence (how surely the training rows hold this cross beyond what smaller
+            sets explain, whatever the net has made of it, as a normal deviate; NaN if it was not
+            tested, as after `partial_fit`); significant (whether it stands out from all sets of its
+            order at this rate); active_share (share of the rows whose log-odds the cross changes
+            at all); strength_error (standard error of the strength, from a bootstrap of the rows on
+            which it was measured; it says nothing about other fits, see `interaction_stability`);
+            shares_with (listed crosses whose contribution correlates with that of this one by more
+            than .5: of a copy of a field, for instance).
+
+        Raises
+        ------
+        ValueError
+            If ``fdr`` is not between 0 and 1.
         """
         check_is_fitted(self)
-        return self._tabulate()
+        return self._tabulate(fdr)
 
     def _tabulate(
-        self, crosses: pd.DataFrame | None = None, *, inactive: Array | None = None
+        self,
+        fdr: float,
+        crosses: pd.DataFrame | None = None,
+        *,
+        inactive: Array | None = None,
     ) -> pd.DataFrame:
         """Put the measures of the listed crosses beside what a method knows about all its crosses.
 
         Parameters
         ----------
+        fdr : float
+            Rate of false discoveries.
         crosses : DataFrame, optional
             A column "fields" that holds all listed crosses and maybe more, and further columns.
         inactive : ndarray of bool, optional
@@ -282,6 +307,7 @@ class ExplanationMixin(NetStorageMixin):
         table = table.astype(dict.fromkeys(MEASURES, np.float64) | {"order": np.int64})
         idle = table["fields"].isin(self._measured("idle")).to_numpy()
         table.loc[idle if inactive is None else idle | inactive, MEASURES] = 0.0
+        self._add_evidence(table, fdr)
         return table.sort_values("strength", ascending=False, kind="stable", ignore_index=True)
 
     @on_one_fit
@@ -373,11 +399,6 @@ class ExplanationMixin(NetStorageMixin):
         full = np.zeros((len(codes), len(self._field_names())), dtype=np.int32)
         full[:, self._places(fields)] = codes
         return full
-
-    def _places(self, fields: Sequence[str]) -> list[int]:
-        """Return the column numbers of some fields."""
-        names = self._field_names()
-        return [names.index(name) for name in fields]
 
     # Single rows ------------------------------------------------------------------------
 

@@ -56,8 +56,9 @@ def check_real(
     open_low: bool = False,
     open_high: bool = False,
     or_auto: bool = False,
-) -> float | str:
-    """Return a finite number in the interval from low to high as float, or "auto" if allowed.
+    or_none: bool = False,
+) -> float | str | None:
+    """Return a finite number from low to high as float, or "auto" or None where that is allowed.
 
     Raises
     ------
@@ -66,9 +67,13 @@ def check_real(
     """
     if or_auto and _is_auto(value):
         return "auto"
+    if or_none and value is None:
+        return None
     left = f"> {low}" if open_low else f">= {low}"
     right = "" if math.isinf(high) else f" and {'<' if open_high else '<='} {high}"
-    must = f"{name} must be {_auto_or(or_auto)}a number {left}{right}"
+    must = (
+        f"{name} must be {'None or ' if or_none else ''}{_auto_or(or_auto)}a number {left}{right}"
+    )
     if isinstance(value, bool) or not isinstance(value, Real):
         raise ValueError(f"{must}, got {describe(value)}.")
     try:

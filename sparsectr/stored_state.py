@@ -18,6 +18,7 @@ trusted_types = [
     "sparsectr.encoding.hashing.Buckets",
     "sparsectr.encoding.vocabulary.Vocabulary",
     "sparsectr.interactions.crossing.CrossVocabulary",
+    "sparsectr.interactions.evidence.CrossEvidence",
     "sparsectr.interactions.features.InteractionFeatures",
     "sparsectr.interactions.interaction.Interaction",
     "sparsectr.interactions.listed.ListedInteractions",

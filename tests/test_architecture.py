@@ -47,8 +47,19 @@ LAYERS = {
     "shared_parameters": {"encoding", "parameters"},
     # What any classifier has not learnt: codes, and the statistics of the search.
     "screening": {"encoding", "training", "parameters", "targets"},
+    # Tests of crosses on the training rows, and what they say.
+    "evidence": {
+        "drafts",
+        "encoding",
+        "interactions",
+        "parameters",
+        "persistence",
+        "rows",
+        "training",
+    },
     # kernels: reports keep torch to one thread.
     "explanation": {
+        "evidence",
         "drafts",
         "encoding",
         "kernels",

@@ -28,7 +28,8 @@ from sparsectr import (
 from sparsectr.datasets import make_clicks
 from sparsectr.explanation import ExplanationMixin
 
-SHARED = ["fields", "order", "strength", "active_share", "strength_error"]
+SHARED = ["fields", "order", "strength", "evidence", "significant"]
+SHARED += ["active_share", "strength_error", "shares_with"]
 QUICK = {"max_epochs": 2, "embedding_dim": 4, "learning_rate": 0.03, "random_state": 0}
 MODELS = {
     "dynint": DynIntClassifier(n_layers=1, **QUICK),

@@ -55,6 +55,13 @@ def test_auto_passes_where_it_is_allowed(check):
         check("x", "auto", 0)
 
 
+def test_none_passes_where_it_is_allowed():
+    assert check_real("x", None, 0, 1, or_none=True) is None
+    assert check_real("x", 0.5, 0, 1, or_none=True) == 0.5
+    with pytest.raises(ValueError, match=r"x must be None or a number >= 0 and <= 1, got 2"):
+        check_real("x", 2, 0, 1, or_none=True)
+
+
 @pytest.mark.parametrize("value", [0, 1])
 def test_open_ends_are_excluded(value):
     with pytest.raises(ValueError, match=r"x must be a number > 0 and < 1, got"):

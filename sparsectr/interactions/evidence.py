@@ -1,10 +1,13 @@
 """How surely the data hold crosses."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import false_discovery_control, norm
+
+from sparsectr.parameters import describe
 
 Cross = tuple[int, ...]
 
@@ -14,7 +17,7 @@ class CrossEvidence:
 
     Parameters
     ----------
-    sets : sequence of ndarray of int, shape (M, o)
+    sets : sequence of ndarray of int32, shape (M, o)
         For each order, the fields of the sets that were tested.
     deviates : sequence of ndarray of float64, shape (M,)
         For each order, the evidence of these sets: the normal deviate that is as unlikely without
@@ -26,7 +29,7 @@ class CrossEvidence:
 
     def __init__(
         self,
-        sets: Sequence[NDArray[np.int64]],
+        sets: Sequence[NDArray[np.int32]],
         deviates: Sequence[NDArray[np.float64]],
         n_sets: Sequence[int],
     ) -> None:
@@ -70,3 +73,32 @@ class CrossEvidence:
             kept_sets = map(tuple, sets[kept].tolist())
             found += zip((-deviates[kept]).tolist(), kept_sets, strict=True)
         return [fields for _, fields in sorted(found)]
+
+
+def significant_fields(estimator: Any, fdr: float) -> set[tuple[str, ...]]:
+    """Return the fields of the significant crosses that a fitted estimator lists.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted.
+    fdr : float
+        Rate of false discoveries.
+
+    Raises
+    ------
+    ValueError
+        If the estimator knows of no evidence.
+    """
+    if not hasattr(estimator, "interaction_table"):
+        raise ValueError(
+            "fdr needs an estimator that tells the evidence for its crosses, such as "
+            f"DynIntClassifier, got {describe(estimator)}. Set fdr=None."
+        )
+    table = estimator.interaction_table(fdr=fdr)
+    if len(table) and table["evidence"].isna().all():
+        raise ValueError(
+            "fdr needs evidence, and partial_fit gives none: fit the estimator on all rows, or set "
+            "fdr=None."
+        )
+    return set(table.loc[table["significant"], "fields"])

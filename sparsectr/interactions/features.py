@@ -26,6 +26,7 @@ from sparsectr.interactions.encoders import (
     make_folds,
     needs_target,
 )
+from sparsectr.interactions.evidence import significant_fields
 from sparsectr.interactions.interaction import Interaction, lists_crosses
 from sparsectr.parameters import ParameterCheck, describe
 from sparsectr.stored_state import StoredStateMixin, check_array, damaged
@@ -60,6 +61,10 @@ class InteractionFeatures(StoredStateMixin, MetaEstimatorMixin, TransformerMixin
         that it lists.
     orders : collection of int or None, default=None
         Take only crosses of so many fields, such as ``[2]``. None takes all.
+    fdr : float or None, default=None
+        Take only crosses that are significant at this rate of false discoveries: those that the
+        training rows hold beyond what smaller sets explain. See
+        `DynIntClassifier.interaction_table`.
     encoder : {"target", "count", "onehot", "codes", "category"} or transformer, default="target"
         What becomes of the columns. "target": for each category the shrunk mean of the target,
         by scikit-learn's ``TargetEncoder``; "count": how many other training rows have it;
@@ -126,6 +131,7 @@ class InteractionFeatures(StoredStateMixin, MetaEstimatorMixin, TransformerMixin
         *,
         n_interactions: int | None = 20,
         orders: Collection[int] | None = None,
+        fdr: float | None = None,
         encoder: Any = "target",
         keep_original: bool = True,
         prefit: bool = False,
@@ -136,6 +142,7 @@ class InteractionFeatures(StoredStateMixin, MetaEstimatorMixin, TransformerMixin
         self.estimator = estimator
         self.n_interactions = n_interactions
         self.orders = orders
+        self.fdr = fdr
         self.encoder = encoder
         self.keep_original = keep_original
         self.prefit = prefit
@@ -347,6 +354,7 @@ class InteractionFeatures(StoredStateMixin, MetaEstimatorMixin, TransformerMixin
             self.orders = list(self.orders)
         if self.orders is not None:
             check.integers("orders", 2)
+        check.real("fdr", 0, 1, open_low=True, open_high=True, or_none=True)
         if isinstance(self.encoder, str):
             check.choice("encoder", ENCODERS)
         elif not hasattr(self.encoder, "transform") or isinstance(self.encoder, type):
@@ -393,6 +401,9 @@ class InteractionFeatures(StoredStateMixin, MetaEstimatorMixin, TransformerMixin
         found: list[Interaction] = self.estimator_.selected_interactions_
         if self.orders is not None:
             found = [cross for cross in found if cross.order in self.orders]
+        if self.fdr is not None:
+            significant = significant_fields(self.estimator_, self.fdr)
+            found = [cross for cross in found if cross.fields in significant]
         self.interactions_ = found[: self.n_interactions]
 
         fields = self.field_encoder_._field_names()

@@ -17,10 +17,15 @@ LEAST_VARIANCE = 1e-3
 MOST_VARIANCE = 10.0
 # Weights of a row in a Newton step are at least this, so that sure predictions do not run away.
 LEAST_CURVATURE = 1e-6
+# Targets whose spread is below this share of their mean are constant.
+CONSTANT = 1e-9
+TINY = 1e-12
 
 
 def additive_residuals(groups: Sequence[Tensor], targets: Tensor, weights: Tensor) -> Tensor:
     """Fit ``log-odds = intercept + sum over groups of effect[group of the row]``.
+
+    Targets that are not 0 and 1 are numbers, and fitted as they are.
 
     The effects of a group are drawn around zero with a variance of their own, which is estimated
     with them (the fixed point of MacKay): a group that says nothing, or has hardly two rows of a
@@ -35,14 +40,14 @@ def additive_residuals(groups: Sequence[Tensor], targets: Tensor, weights: Tenso
     groups : sequence of Tensors of shape (n_rows,), int64
         Codes of fields, or of joint values of fields.
     targets : Tensor of shape (n_rows, K), float64
-        0 or 1 for every output; each output has a model of its own.
+        0 or 1, or numbers, for every output; each output has a model of its own.
     weights : Tensor of shape (n_rows,), float64
         Weights of the rows.
 
     Returns
     -------
     Tensor of shape (n_rows, K), float64
-        Weighted target minus probability.
+        Weighted target minus probability, or minus the fitted number.
 
     Notes
     -----
@@ -62,34 +67,42 @@ def _fit_output(
 ) -> Tensor:
     effects = [target.new_zeros(size) for size in sizes]
     variances = [START_VARIANCE] * len(groups)
-    share = float((weights @ target) / weights.sum())
-    if share in (0.0, 1.0):
+    mean = (weights @ target) / weights.sum()
+    binary = bool(((target == 0) | (target == 1)).all())
+    spread = float((weights @ (target - mean).square() / weights.sum()).sqrt())
+    if spread <= CONSTANT * max(1.0, float(mean.abs())):
         return torch.zeros_like(target)
-    log_odds = torch.full_like(target, share).logit_()
-    rest = (target - share) * weights
+    if not binary:  # the limits of the variances are on the scale of log-odds
+        target, mean = (target - mean) / spread, mean.new_zeros(())
+    fitted = torch.full_like(target, float(mean.logit() if binary else mean))
+    rest, noise = (target - mean) * weights, 1.0
     for _ in range(NEWTON_STEPS):
-        probability = log_odds.sigmoid()
-        curvature = (probability * (1 - probability) * weights).clamp_(min=LEAST_CURVATURE)
-        total = curvature.sum()
+        if binary:
+            probability = fitted.sigmoid()
+            rest = (target - probability) * weights
+            curvature = (probability * (1 - probability) * weights).clamp_(min=LEAST_CURVATURE)
+        else:
+            noise = float(rest @ (target - fitted) / weights.sum())
+            curvature = weights
         held = [_sum_by(group, curvature, size) for group, size in zip(groups, sizes, strict=True)]
-        rest = (target - probability) * weights
+        total = curvature.sum()
         for _ in range(SWEEPS):
             step = rest.sum() / total
             rest -= step * curvature
-            log_odds += step
+            fitted += step
             for k, group in enumerate(groups):
-                precision = 1 / variances[k]
+                precision = noise / variances[k]
                 pull = _sum_by(group, rest, sizes[k])
                 moves = (pull - precision * effects[k]) / (held[k] + precision)
                 effects[k] += moves
                 moved = moves[group]
-                log_odds += moved
+                fitted += moved
                 rest -= moved.mul_(curvature)
         for k, effect in enumerate(effects):
-            determined = float((held[k] / (held[k] + 1 / variances[k])).sum())
-            variance = float(effect.square().sum()) / max(determined, 1e-12)
+            determined = float((held[k] / (held[k] + noise / variances[k])).sum())
+            variance = float(effect.square().sum()) / max(determined, TINY)
             variances[k] = min(max(variance, LEAST_VARIANCE), MOST_VARIANCE)
-    return (target - log_odds.sigmoid()) * weights
+    return (target - fitted.sigmoid()) * weights if binary else (target - fitted) * weights
 
 
 def _sum_by(group: Tensor, values: Tensor, size: int) -> Tensor:

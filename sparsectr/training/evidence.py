@@ -11,21 +11,22 @@ import torch
 from torch import Tensor
 
 from sparsectr.kernels.threads import with_one_torch_thread
-from sparsectr.rows.labelled import LabelledRows
+from sparsectr.rows.labelled import Batch
 from sparsectr.training.additive import additive_residuals
 from sparsectr.training.agreement import agreement_scores, joint_codes, rough_scores
 
 Cross = tuple[int, ...]
 
-# Most rows of the tests, divided by the outputs beyond the first, and the fewest.
-MOST_ROWS = 100_000
+# Most values of the rows of the tests, times outputs, and the fewest rows.
+MOST_VALUES = 2_000_000
 FEWEST_ROWS = 10_000
 # Of many classes, only the most frequent ones are tested, each against the rest.
 MOST_OUTPUTS = 10
-# Sets of an order that are looked at roughly, or more where training takes longer: rows times
-# fields of one set.
+# Codes of the column through which a field of several is tested, at least: more than eight values.
+FEWEST_CODES = 11
+# Sets of an order that are looked at roughly, or one for so many values of the rows.
 ROUGH_SETS = 2_000
-VALUES_PER_ROUGH_SET = 4_000
+VALUES_PER_ROUGH_SET = 400
 # Rows of a rough look.
 ROUGH_ROWS = 30_000
 # Sets of an order that are tested in full.
@@ -57,11 +58,7 @@ class TestedSets(NamedTuple):
 
 @with_one_torch_thread()
 def gather_evidence(
-    rows: LabelledRows,
-    vocabulary_sizes: Sequence[int],
-    n_classes: int,
-    listed: Collection[Cross],
-    generator: torch.Generator,
+    rows: Batch, columns: Sequence[int], listed: Collection[Cross]
 ) -> list[TestedSets]:
     """Test pairs, and triples where any is listed.
 
@@ -71,16 +68,13 @@ def gather_evidence(
 
     Parameters
     ----------
-    rows : LabelledRows
-        Training rows; at most 100,000 are drawn at random.
-    vocabulary_sizes : sequence of int
-        Number of codes of every field.
-    n_classes : int
-        Number of classes.
+    rows : Batch
+        Training rows in random order; the first of them are used, two million values at most.
+        Targets are 0.0 or 1.0, class numbers of type int64, or any numbers of type float.
+    columns : sequence of int
+        For every field the column of codes through which it is tested; see `choose_columns`.
     listed : collection of tuples of int
         Sets that are tested in any case.
-    generator : torch.Generator
-        Source of the sample; its device is that of the rows.
 
     Returns
     -------
@@ -93,9 +87,9 @@ def gather_evidence(
     so far are looked at roughly, and the best of them are tested. All others count as tested
     without success.
     """
-    codes, targets, weights = _sample(rows, n_classes, generator)
-    sizes = list(vocabulary_sizes)
-    budget = max(ROUGH_SETS, len(rows) * len(sizes) // VALUES_PER_ROUGH_SET)
+    codes, targets, weights = _prepare(rows, columns)
+    sizes = [size + 1 for size in codes.max(0).values.tolist()]
+    budget = max(ROUGH_SETS, codes.numel() // VALUES_PER_ROUGH_SET)
     fields = list(codes.long().unbind(1))
     found: list[TestedSets] = []
     reach = torch.zeros(len(sizes), dtype=torch.float64, device="cpu")
@@ -126,18 +120,38 @@ def gather_evidence(
     return found
 
 
-def _sample(
-    rows: LabelledRows, n_classes: int, generator: torch.Generator
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Draw codes (n, F), targets (n, K) and weights (n,), on the CPU."""
-    n_outputs = min(n_classes, MOST_OUTPUTS) if n_classes > 2 else 1
-    sample = rows.sample(max(FEWEST_ROWS, MOST_ROWS // n_outputs), generator)
-    numbers = sample.targets.cpu().long()
-    positive = torch.ones(1, dtype=torch.int64, device="cpu")
-    if n_classes > 2:
-        positive = torch.bincount(numbers, minlength=n_classes).topk(n_outputs).indices
-    targets = (numbers[:, None] == positive).double()
-    return sample.codes.cpu(), targets, sample.weights.cpu().double()
+def choose_columns(columns: Sequence[Sequence[int]], sizes: Sequence[int]) -> list[int]:
+    """Choose the column of codes through which every field is tested.
+
+    Of several columns of a number, that with the fewest codes, but more than eight values: a test
+    of fine bins spreads an effect over many cells.
+
+    Parameters
+    ----------
+    columns : sequence of sequences of int
+        Columns of codes of every field.
+    sizes : sequence of int
+        Number of codes of every column, those of unknown and missing values included.
+    """
+    return [
+        min(some, key=lambda column: (sizes[column] < FEWEST_CODES, sizes[column]))
+        if any(sizes[column] >= FEWEST_CODES for column in some)
+        else max(some, key=lambda column: sizes[column])
+        for some in columns
+    ]
+
+
+def _prepare(rows: Batch, columns: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
+    """Return codes (n, F), targets (n, K) and weights (n,) of as many rows as are affordable."""
+    targets, frequent = rows.targets.cpu()[:, None], None
+    if not targets.is_floating_point():  # class numbers
+        frequent = torch.bincount(targets[:, 0]).argsort(descending=True, stable=True)
+        frequent = frequent[:MOST_OUTPUTS]
+    n_outputs = 1 if frequent is None else len(frequent)
+    n_rows = max(FEWEST_ROWS, MOST_VALUES // (len(columns) * n_outputs))
+    targets = targets[:n_rows] if frequent is None else targets[:n_rows] == frequent
+    codes = rows.codes[:n_rows].cpu()[:, list(columns)]
+    return codes, targets.double(), rows.weights[:n_rows].cpu().double()
 
 
 def _candidates(reach: Tensor, order: int, budget: int) -> list[Cross]:

@@ -89,3 +89,15 @@ def test_separated_values_have_finite_residuals():
     rest = fit(groups, y)
     assert np.isfinite(rest).all()
     assert (np.abs(rest[groups[0] == 0]) < 0.2).all()
+
+
+def test_numbers_are_fitted_as_they_are():
+    groups, _, _ = draw()
+    rng = np.random.default_rng(2)
+    effects = [rng.normal(0, size, 6) for size in (1, 3, 0)]
+    sums = sum(effect[group] for effect, group in zip(effects, groups, strict=True))
+    y = 50 + sums + 0.5 * rng.normal(size=N_ROWS)
+    rest = fit(groups, y)[:, 0] * y.std()
+    np.testing.assert_allclose(y - rest, 50 + sums, atol=0.08)
+    assert abs(rest.std() - 0.5) < 0.02
+    assert not fit(groups, np.full(N_ROWS, 7.3)).any()

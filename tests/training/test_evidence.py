@@ -10,25 +10,21 @@ from planted_tables import TablePlan, draw_table
 
 from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.interactions.evidence import CrossEvidence
-from sparsectr.rows.labelled import LabelledRows
-from sparsectr.rows.memory import MemoryRows
+from sparsectr.rows.labelled import Batch
 from sparsectr.training import evidence as module
-from sparsectr.training.evidence import gather_evidence
+from sparsectr.training.evidence import choose_columns, gather_evidence
 
 
 def encode(table, y=None):
     encoder = FieldEncoder().fit(table.X)
     targets = torch.from_numpy(table.y).float() if y is None else torch.from_numpy(y)
     codes = torch.from_numpy(np.asarray(encoder.transform(table.X)))
-    return LabelledRows(
-        MemoryRows(codes), targets, torch.ones(len(targets))
-    ), encoder.vocabulary_sizes_
+    return Batch(codes, targets, torch.ones(len(targets)))
 
 
-def gather(table, listed=(), y=None, n_classes=2):
-    rows, sizes = encode(table, y)
-    generator = torch.Generator().manual_seed(0)
-    return gather_evidence(rows, sizes.tolist(), n_classes, listed, generator)
+def gather(table, listed=(), y=None):
+    columns = range(table.X.shape[1])
+    return gather_evidence(encode(table, y), columns, listed)
 
 
 def places(table, crosses):
@@ -113,11 +109,19 @@ def test_several_classes_are_tested_together(n_classes, monkeypatch):
     sums = sum(X[name].str.split("_").str[1].astype(int) for name in ("f0", "f1"))
     rng = np.random.default_rng(0)
     y = np.where(rng.random(len(X)) < 0.3, sums % n_classes, rng.integers(0, n_classes, len(X)))
-    assert significant(gather(table, y=y, n_classes=n_classes)) == places(
+    assert significant(gather(table, y=y)) == places(
         table, [tuple(name for name in X if name in ("f0", "f1"))]
     )
     shuffled = rng.permutation(y)
-    assert not significant(gather(table, y=shuffled, n_classes=n_classes))
+    assert not significant(gather(table, y=shuffled))
+
+
+def test_numbers_are_tested_as_classes_are():
+    table = draw_table(TablePlan(n_rows=10_000, n_fields=6, crosses={(0, 1): 0.5}), 0)
+    noise = np.random.default_rng(0).normal(size=10_000)
+    y = 1000 + 20 * (table.log_odds + 2 * noise).astype(np.float32)
+    assert significant(gather(table, y=y)) == places(table, table.crosses)
+    assert not significant(gather(table, y=np.random.default_rng(1).permutation(y)))
 
 
 def test_beyond_the_budget_the_best_sets_are_tested_and_all_are_counted(monkeypatch):
@@ -137,14 +141,17 @@ def test_beyond_the_budget_the_best_sets_are_tested_and_all_are_counted(monkeypa
     assert len(found[1].sets) <= 8 + 2
 
 
-def test_rows_are_a_sample_that_the_seed_decides(monkeypatch):
-    monkeypatch.setattr(module, "MOST_ROWS", 4_000)
+def test_as_many_rows_are_used_as_is_affordable(monkeypatch):
+    table = draw_table(TablePlan(n_rows=8_000, n_fields=4, crosses={(0, 1): 1.0}), 0)
+    (whole,) = gather(table)
     monkeypatch.setattr(module, "FEWEST_ROWS", 1_000)
-    table = draw_table(TablePlan(n_rows=20_000, n_fields=5, crosses={(0, 1): 1.0}), 0)
-    one, other = gather(table), gather(table)
-    assert torch.equal(one[0].deviates, other[0].deviates)
-    monkeypatch.setattr(module, "MOST_ROWS", 100_000)
-    assert float(gather(table)[0].deviates.max()) > 2 * float(one[0].deviates.max())
+    monkeypatch.setattr(module, "MOST_VALUES", 2_000 * 4)
+    (some,) = gather(table)
+    rows = encode(table)
+    first = Batch(rows.codes[:2_000], rows.targets[:2_000], rows.weights[:2_000])
+    (exact,) = gather_evidence(first, range(4), [])
+    assert torch.equal(some.deviates, exact.deviates)
+    assert float(whole.deviates.max()) > 2 * float(some.deviates.max())
 
 
 def test_what_cannot_be_tested_is_not_counted():
@@ -157,3 +164,11 @@ def test_what_cannot_be_tested_is_not_counted():
     constant = set(places(table, [("rare1",)])[0] + places(table, [("rare2",)])[0])
     assert tested == {p for p in combinations(range(6), 2) if not constant & set(p)}
     assert found.n_sets == len(tested)
+
+
+def test_a_field_is_tested_through_one_of_its_columns():
+    assert choose_columns([(0,), (1, 2, 3), (4, 5)], [5, 66, 12, 9, 3, 8]) == [0, 2, 5]
+    table = draw_table(TablePlan(n_rows=10_000, n_fields=4, crosses={(0, 1): 0.8}), 0)
+    columns = [list(table.X).index(name) for name in ("f3", "f1", "f0")]
+    (found,) = gather_evidence(encode(table), columns, [])
+    assert significant([found]) == [(1, 2)]

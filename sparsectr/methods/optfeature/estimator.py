@@ -224,16 +224,23 @@ class BaseOptFeature(BaseInteractionEstimator):
     # Reports --------------------------------------------------------------------------
 
     @on_one_fit
-    def interaction_table(self) -> pd.DataFrame:
+    def interaction_table(self, *, fdr: float = 0.05) -> pd.DataFrame:
         """Describe every cross, selected or not.
+
+        Parameters
+        ----------
+        fdr : float, default=0.05
+            Expected share of false ones among the significant crosses of an order, at most.
 
         Returns
         -------
         DataFrame
             One row per cross, strongest first. The columns of every method: fields (tuple of
-            names), order, strength, active_share, strength_error (NaN for a cross that is not among
-            the ``n_interactions`` listed ones; 0 for one that was measured and changes no log-odds
-            or all of them alike, and, without hidden units, for one that is never open).
+            names), order, strength, evidence, significant, active_share, strength_error and
+            shares_with, as `DynIntClassifier` describes them (the measures are NaN for a cross that
+            is not among the ``n_interactions`` listed ones; 0 for one that was measured and changes
+            no log-odds or all of them alike, and, without hidden units, for one that is never
+            open).
             And keep_rate (share of training rows with an open gate; where a strong cross has 0,
             hidden units do its work); granularity ("field" or "value", as chosen); alpha.
         """
@@ -248,7 +255,7 @@ class BaseOptFeature(BaseInteractionEstimator):
             }
         )
         inactive = (self.keep_rate_ == 0) & (not net.config.hidden_units)
-        return self._tabulate(crosses, inactive=inactive)
+        return self._tabulate(fdr, crosses, inactive=inactive)
 
     @on_one_fit
     @with_one_torch_thread()

@@ -81,22 +81,28 @@ class BaseProfit(BaseInteractionEstimator):
     optimizer: str
 
     @on_one_fit
-    def interaction_table(self) -> pd.DataFrame:
+    def interaction_table(self, *, fdr: float = 0.05) -> pd.DataFrame:
         """Return the kept crosses as a table.
+
+        Parameters
+        ----------
+        fdr : float, default=0.05
+            Expected share of false ones among the significant crosses of an order, at most.
 
         Returns
         -------
         DataFrame
             One row per kept cross, strongest first. The columns of every method: fields (tuple of
-            names), order, strength, active_share, strength_error (0 where a cross changes no
-            log-odds or all of them alike, NaN beyond the ``n_interactions`` listed ones). And of
-            the search: rank (within the order, from 1), weight (A_c), contribution (``|A_c|`` times
-            the standard deviation of the product of the embeddings), phase in which it was found:
-            "screening", if the search started from it, or "search".
+            names), order, strength, evidence, significant, active_share, strength_error and
+            shares_with, as `DynIntClassifier` describes them (the measures are 0 where a cross
+            changes no log-odds or all of them alike, NaN beyond the ``n_interactions`` listed
+            ones). And of the search: rank (within the order, from 1), weight (A_c), contribution
+            (``|A_c|`` times the standard deviation of the product of the embeddings), phase in
+            which it was found: "screening", if the search started from it, or "search".
         """
         check_is_fitted(self)
         columns = ["fields", "rank", "weight", "contribution", "phase"]
-        return self._tabulate(pd.DataFrame(self.crosses_, columns=columns))
+        return self._tabulate(fdr, pd.DataFrame(self.crosses_, columns=columns))
 
     def _check_parameters(self) -> None:
         super()._check_parameters()

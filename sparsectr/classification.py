@@ -7,10 +7,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
 
 from sparsectr.base import BaseInteractionEstimator
-from sparsectr.drafts import on_a_draft, on_one_fit
+from sparsectr.drafts import on_a_draft, on_one_fit, sibling
 from sparsectr.encoding.columns import TableLike
+from sparsectr.export.row_predictor import RowPredictor
 from sparsectr.kernels.threads import with_one_torch_thread
 from sparsectr.parameters import ParameterCheck
 from sparsectr.targets.classes import ClassTarget
@@ -130,3 +132,19 @@ class BaseInteractionClassifier(ClassifierMixin, BaseInteractionEstimator):
         """
         probabilities = self.predict_proba(X)
         return np.asarray(self.classes_[probabilities.argmax(axis=1)])
+
+    @on_one_fit
+    def compile_predictor(self) -> RowPredictor:
+        """Return a function of one row, for services that have no table.
+
+        Called with a dict or a tuple of values it returns the probabilities of the classes, shape
+        (n_classes,), in microseconds, and counts the unknown values of every field. It keeps the
+        fit of now, and can be pickled.
+
+        Returns
+        -------
+        RowPredictor
+            See `sparsectr.export.row_predictor.RowPredictor`.
+        """
+        check_is_fitted(self)
+        return RowPredictor(sibling(self, dict(vars(self))))

@@ -41,6 +41,8 @@ LAYERS = {
     "parameters": set(),
     # A mean of nets is stored as its members.
     "persistence": {"nn", "parameters", "stored_state"},
+    # What leaves this process knows what is fitted, and no estimator by name.
+    "export": {"encoding", "persistence", "training"},
     # Losses are what nets are trained on, metrics what they are watched by.
     "targets": {"losses", "metrics", "parameters", "training"},
     # Constructor parameters: how an encoder is checked.
@@ -94,6 +96,7 @@ LAYERS = {
         "base",
         "drafts",
         "encoding",
+        "export",
         "kernels",
         "parameters",
         "targets",

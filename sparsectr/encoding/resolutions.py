@@ -101,7 +101,8 @@ def encode_values(field: tuple[CodeColumn, ...], values: NDArray[Any]) -> list[N
     codes = [field[0].codes(values)]
     for column in field[1:]:
         codes.append(np.full(len(values), UNKNOWN, dtype=np.int32))
-        codes[-1][numbers] = column.codes(values[numbers])
+        if numbers.any():
+            codes[-1][numbers] = column.codes(values[numbers])
     return codes
 
 

@@ -1,5 +1,7 @@
 """Logits and probabilities of encoded rows."""
 
+from contextvars import ContextVar
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -19,6 +21,8 @@ DEVICE_BATCH = 4096
 BATCHES_AT_ONCE = 8
 # A net that is so sure of each of so many rows has converged to nothing.
 SATURATED, SATURATION_ROWS = 1e-9, 256
+# Whether a batch is not filled up.
+_alone = ContextVar("alone", default=False)
 
 
 def predict_logits(net: nn.Module, codes: Tensor) -> npt.NDArray[np.float64]:
@@ -46,10 +50,35 @@ def predict_logits(net: nn.Module, codes: Tensor) -> npt.NDArray[np.float64]:
     return np.asarray(logits, np.float64)
 
 
+def predict_row(net: nn.Module, codes: Tensor) -> npt.NDArray[np.float64]:
+    """Compute the logits of a row without filling up its batch.
+
+    Parameters
+    ----------
+    net : nn.Module
+        See `predict_logits`.
+    codes : Tensor of shape (1, n_fields)
+        Codes on the net's device.
+
+    Returns
+    -------
+    ndarray of shape (1, K), float64
+        Those of `predict_logits`; up to rounding where the net has no fused logits.
+    """
+    before = _alone.set(True)
+    try:
+        return predict_logits(net, codes)
+    finally:
+        _alone.reset(before)
+
+
 def logits_in_batches(net: nn.Module, codes: Tensor) -> npt.NDArray[np.float32]:
     """Compute logits (n_rows, K) of codes (n_rows, F) in batches of one size."""
     if codes.device.type != "cpu":
         return _predict_batches(net, codes, DEVICE_BATCH)
+    if _alone.get():
+        with one_torch_thread(), torch.autocast("cpu", enabled=False):
+            return _predict_batches(net, codes, len(codes))
     parts = codes.split(BATCHES_AT_ONCE * CPU_BATCH)
     results: dict[int, npt.NDArray[np.float32]] = {}
 

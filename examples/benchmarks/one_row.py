@@ -1,0 +1,66 @@
+"""Time predictions of a single row: from a DataFrame, and by `compile_predictor`.
+
+    python examples/benchmarks/one_row.py
+
+Flights, 50,000 training rows. Microseconds of one processor (not of the clock), the median of 30
+blocks of 100 calls with rows that differ. A tenth of the values are unknown.
+"""
+
+import time
+import warnings
+
+import numpy as np
+import torch
+
+from sparsectr import DynIntClassifier, OptFeatureClassifier, ProfitClassifier
+from sparsectr.datasets import load_flights
+
+QUICK = {"max_epochs": 1, "random_state": 0}
+MODELS = {
+    "DynIntClassifier": DynIntClassifier(**QUICK),
+    "DynIntClassifier(variant='dwp')": DynIntClassifier(variant="dwp", **QUICK),
+    "ProfitClassifier": ProfitClassifier(search_epochs=1, **QUICK),
+    "ProfitClassifier(predictor='mlp')": ProfitClassifier(
+        predictor="mlp", search_epochs=1, **QUICK
+    ),
+    "OptFeatureClassifier": OptFeatureClassifier(search_epochs=1, **QUICK),
+}
+
+
+def microseconds(function, arguments, n_blocks=30, n_calls=100):
+    """Return the median time of a call, in microseconds of one processor."""
+    times = []
+    for block in range(n_blocks + 1):
+        chosen = [arguments[(block * n_calls + k) % len(arguments)] for k in range(n_calls)]
+        started = time.process_time()
+        for argument in chosen:
+            function(argument)
+        times.append((time.process_time() - started) / n_calls * 1e6)
+    return np.median(times[1:])
+
+
+def main():
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    X, y = load_flights(return_X_y=True)
+    train, test = X[:50_000], X[50_000:51_000].copy()
+    rng = np.random.default_rng(0)
+    rows = [
+        {name: "?" if rng.random() < 0.1 else value for name, value in row.items()}
+        for row in test.to_dict("records")
+    ]
+    tuples = [tuple(row.values()) for row in rows]
+    frames = [test.iloc[k : k + 1] for k in range(200)]
+    print(f"{'':36} {'DataFrame':>9} {'dict':>6} {'tuple':>6}  microseconds a row")
+    for name, model in MODELS.items():
+        model.fit(train, y[:50_000])
+        predict = model.compile_predictor()
+        print(
+            f"{name:36} {microseconds(model.predict_proba, frames, 10, 20):9.0f} "
+            f"{microseconds(predict, rows):6.0f} {microseconds(predict, tuples):6.0f}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

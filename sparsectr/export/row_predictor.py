@@ -1,0 +1,166 @@
+"""Predictions for one row at a time, without a table."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from sparsectr.encoding.binning import Bins
+from sparsectr.encoding.columns import read_column
+from sparsectr.encoding.resolutions import CodeColumn, encode_values
+from sparsectr.encoding.vocabulary import MISSING, N_RESERVED, UNKNOWN, Vocabulary, as_objects
+from sparsectr.persistence import usable_device
+from sparsectr.training.prediction import predict_row, to_probabilities
+
+Lookup: TypeAlias = dict[Any, int] | tuple[list[float], list[int]]
+
+# Cells of these types that are no value of a vocabulary are unknown; others, such as dates, may be
+# equal to one in another form.
+PLAIN = (str, int, float)
+# Larger integers are rounded before they are put into bins.
+LARGEST_EXACT = 2**53
+
+
+class RowPredictor:
+    """Predict the probabilities of one row, given as a dict or a tuple.
+
+    What `BaseInteractionClassifier.compile_predictor` returns. It holds the fit of that moment,
+    goes through pickle, and may be called by several threads.
+
+    Parameters
+    ----------
+    classifier : BaseInteractionClassifier
+        A fitted one.
+
+    Attributes
+    ----------
+    unknown_counts : dict of str to int
+        For each field, in how many calls its value was unknown. A copy or an unpickled predictor
+        starts at zero.
+    n_calls : int
+        Number of rows so far.
+    """
+
+    def __init__(self, classifier: Any) -> None:
+        self._classifier = classifier
+        self._net = classifier._fitted_net().eval()
+        self._device = usable_device(classifier.device_)
+        encoder = classifier.encoder_
+        self._names: list[str] = encoder._field_names()
+        self._fields: list[tuple[CodeColumn, ...]] = encoder._fields
+        self._lookups = [
+            [_make_lookup(column) for column in field] if _has_fast_way(field) else None
+            for field in self._fields
+        ]
+        self.unknown_counts = dict.fromkeys(self._names, 0)
+        self.n_calls = 0
+
+    def __call__(self, row: Mapping[str, Any] | Sequence[Any]) -> npt.NDArray[np.float64]:
+        """Return the probability of every class.
+
+        Parameters
+        ----------
+        row : dict or tuple
+            Values by the names of the fields, other names being ignored, or one value per field in
+            the order of `fit`. None and NaN are missing.
+
+        Returns
+        -------
+        ndarray of shape (n_classes,), float64
+            In the order of ``classes_``.
+
+        Raises
+        ------
+        ValueError
+            If a field is not there, or the value of a numeric field is no number.
+        """
+        codes: list[int] = []
+        for name, cell, field, lookups in zip(
+            self._names, self._cells(row), self._fields, self._lookups, strict=True
+        ):
+            found = None if lookups is None else _look_up(cell, lookups)
+            if found is None:
+                found = _encode_cell(name, cell, field)
+            if found[0] == UNKNOWN:
+                self.unknown_counts[name] += 1
+            codes += found
+        self.n_calls += 1
+        array = np.array([codes], dtype=np.int32)
+        logits = predict_row(self._net, torch.from_numpy(array).to(self._device))
+        return to_probabilities(logits)[0]
+
+    def _cells(self, row: Mapping[str, Any] | Sequence[Any]) -> Sequence[Any]:
+        if isinstance(row, Mapping):
+            try:
+                return [row[name] for name in self._names]
+            except KeyError:
+                lacking = [name for name in self._names if name not in row]
+                raise ValueError(
+                    f"row must have all fields, {lacking} are not there; None is a missing value."
+                ) from None
+        if not isinstance(row, tuple | list) or len(row) != len(self._names):
+            raise ValueError(
+                f"row must be a dict, or a tuple of {len(self._names)} values for {self._names}."
+            )
+        return row
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return RowPredictor, (self._classifier,)
+
+
+def _has_fast_way(field: tuple[CodeColumn, ...]) -> bool:
+    return all(
+        isinstance(column, Vocabulary) or (isinstance(column, Bins) and column.rule == "quantile")
+        for column in field
+    )
+
+
+def _make_lookup(column: Any) -> Lookup:
+    """Return the codes of values as a dict, or cuts and the codes of the bins between them."""
+    if isinstance(column, Bins):
+        return column.cuts.tolist(), column.codes_of_bins.tolist()
+    values = as_objects(column.values).tolist()
+    return dict(zip(values, range(N_RESERVED, N_RESERVED + len(values)), strict=True))
+
+
+def _look_up(cell: Any, lookups: list[Lookup]) -> list[int] | None:
+    """Return the codes of a cell, None where its type needs a closer look."""
+    kind = type(cell)
+    if cell is None or (kind is float and cell != cell):
+        return [MISSING] * len(lookups)
+    codes = []
+    for lookup in lookups:
+        if isinstance(lookup, dict):
+            try:
+                code = lookup.get(cell)
+            except TypeError:  # cannot be hashed
+                return None
+            if code is None:
+                if kind not in PLAIN:
+                    return None
+                code = UNKNOWN
+        elif kind is float or (kind is int and abs(cell) <= LARGEST_EXACT):
+            cuts, codes_of_bins = lookup
+            code = codes_of_bins[bisect_left(cuts, cell)]
+        else:
+            return None
+        codes.append(code)
+    return codes
+
+
+def _encode_cell(name: str, cell: Any, field: tuple[CodeColumn, ...]) -> list[int]:
+    """Encode a cell as a column of one row is encoded."""
+    cells = np.empty(1, dtype=object)
+    cells[0] = cell
+    try:
+        column = read_column(cells)
+        if column.positions[0] < 0:
+            return [MISSING] * len(field)
+        return [int(codes[column.positions[0]]) for codes in encode_values(field, column.values)]
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"Field {name!r}: {error}") from error

@@ -33,7 +33,7 @@ from sparsectr.shared_parameters import SharedParameters
 from sparsectr.targets.holdout import split_groups, split_last
 from sparsectr.targets.labels import as_labels
 from sparsectr.targets.target import Array, Target, TargetRows, Weights
-from sparsectr.training.intercept import fit_intercept
+from sparsectr.training.intercept import fit_intercept, shift_intercept
 from sparsectr.training.loop import EpochRecord, Schedule
 from sparsectr.training.memory import within_memory
 from sparsectr.training.prediction import first_logits, predict_logits
@@ -237,6 +237,8 @@ class BaseInteractionEstimator(
         old: list[Any] = [None] * self.n_members
         if going_on:
             old = members_of(self._build_net(copy=True))
+            for net in old:
+                shift_intercept(net, -self._shift)
         nets, tasks, history = [], [], list(past)
         for number, net in enumerate(old):
             reporter.member = number if len(old) > 1 else None
@@ -316,7 +318,13 @@ class BaseInteractionEstimator(
             for part, child in member.named_children():
                 n = sum(parameter.numel() for parameter in child.parameters())
                 self.n_parameters_[part] = self.n_parameters_.get(part, 0) + n
+            shift_intercept(member, self._logit_shift())
+        self._shift = self._logit_shift()
         self._store_net(net)
+
+    def _logit_shift(self) -> float:
+        """Return what is added to the logits of a net that is trained."""
+        return 0.0
 
     # What "auto" means ----------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -35,15 +36,21 @@ class BaseInteractionClassifier(ClassifierMixin, BaseInteractionEstimator):
         The validation metric that early stopping watches.
     class_weight : dict, "balanced" or None, default=None
         Factor of every class in the loss; "balanced": the inverse of the summed weight of its rows.
+    negative_sampling_rate : float, default=1.0
+        Share of the negative rows, those of ``classes_[0]``, that was kept when the training rows
+        were sampled. Predictions are of the full stream: the logarithm of the rate is added to the
+        log-odds after the last epoch. Two classes only.
     """
 
     _target_state: ClassVar[tuple[str, ...]] = ("classes_",)
     classes_: Array
     class_weight: dict[Any, float] | str | None
+    negative_sampling_rate: float
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
         ParameterCheck(self).choice("monitor", ["log_loss", "roc_auc"])
+        ParameterCheck(self).real("negative_sampling_rate", 0, 1, open_low=True)
 
     @on_a_draft
     def partial_fit(
@@ -91,10 +98,20 @@ class BaseInteractionClassifier(ClassifierMixin, BaseInteractionEstimator):
         labels = as_labels(y, n_rows=n_rows)
         weights = check_weights(sample_weight, n_rows)
         self.classes_ = settle_classes(labels, told, self.classes_ if going_on else None)
+        if self.negative_sampling_rate != 1 and len(self.classes_) > 2:
+            raise ValueError(
+                f"negative_sampling_rate must be 1 for {len(self.classes_)} classes, got "
+                f"{self.negative_sampling_rate:g}: it is the rate of the negative one of two; pass "
+                "the inverse of a class's rate as class_weight instead."
+            )
         numbers = label_numbers(labels, self.classes_)
         factors = class_factors(self.class_weight, self.classes_, numbers, weights)
         target = ClassTarget(self.classes_, factors)
         return target, target.label(numbers, weights)
+
+    def _logit_shift(self) -> float:
+        # Of p / (1 - p), the denominator was sampled.
+        return math.log(self.negative_sampling_rate)
 
     def _fitted_target(self) -> ClassTarget:
         return ClassTarget(self.classes_)

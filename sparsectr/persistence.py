@@ -36,6 +36,7 @@ class NetStorageMixin(StoredStateMixin):
         "_net_arguments",
         "_net_state",
         "_net_made_with",
+        "_shift",
     )
     _net_arguments: dict[str, Any]
     _net_state: dict[str, np.ndarray[Any, Any]]

@@ -54,6 +54,12 @@ def fit_intercept(net: nn.Module, rows: LabelledRows, generator: torch.Generator
     intercept += torch.from_numpy(shift).to(intercept)
 
 
+@torch.no_grad()
+def shift_intercept(net: nn.Module, shift: float) -> None:
+    """Add a number to the logits of all rows, in the intercept of an `InterceptNet`."""
+    cast(InterceptNet, net).intercept.add_(shift)
+
+
 def _sample_rows(rows: LabelledRows, generator: torch.Generator) -> Batch:
     """Draw as many rows of every class as are affordable; their weights sum to the class's.
 

@@ -106,6 +106,10 @@ class OptFeatureClassifier(BaseInteractionClassifier, BaseOptFeature):
         Maximum number of crosses in ``selected_interactions_``.
     class_weight : dict, "balanced" or None, default=None
         Factor of every class in the loss; "balanced": the inverse of the summed weight of its rows.
+    negative_sampling_rate : float, default=1.0
+        Share of the negative rows, those of ``classes_[0]``, that was kept when the training rows
+        were sampled. Predictions are of the full stream: the logarithm of the rate is added to the
+        log-odds after the last epoch. Two classes only.
     encoder : FieldEncoder, FrozenEstimator or "auto", default="auto"
         Turns columns into codes; "auto" is ``FieldEncoder()``. A given encoder is cloned and fitted
         anew, a fitted one too; ``FrozenEstimator(fitted)`` keeps its vocabularies.
@@ -232,6 +236,7 @@ class OptFeatureClassifier(BaseInteractionClassifier, BaseOptFeature):
         n_members: int = 1,
         n_interactions: int = 50,
         class_weight: dict[Any, float] | str | None = None,
+        negative_sampling_rate: float = 1.0,
         encoder: FieldEncoder | str = "auto",
         warm_start: bool = False,
         device: str = "auto",
@@ -260,6 +265,7 @@ class OptFeatureClassifier(BaseInteractionClassifier, BaseOptFeature):
         )
         self.monitor = monitor
         self.class_weight = class_weight
+        self.negative_sampling_rate = negative_sampling_rate
         self.granularity = granularity
         self.combine = combine
         self.search = search

@@ -6,6 +6,7 @@ from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.ensembles.cross_ensemble import CrossEnsembleClassifier
 from sparsectr.ensembles.cross_statistics import CrossStatistics
 from sparsectr.exceptions import UnknownValuesWarning
+from sparsectr.export.onnx import to_onnx
 from sparsectr.interactions.constraints import to_interaction_constraints
 from sparsectr.interactions.display import InteractionDisplay
 from sparsectr.interactions.features import InteractionFeatures
@@ -35,4 +36,5 @@ __all__ = [
     "interaction_stability",
     "screen_interactions",
     "to_interaction_constraints",
+    "to_onnx",
 ]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, groupby, pairwise
 
 import torch
 from torch import Tensor, nn
 
 from sparsectr.kernels.fused import fused
+from sparsectr.nn.graph import Graph, multiply_sets
 from sparsectr.nn.linear import undrawn
 
 Cross = tuple[int, ...]
@@ -107,6 +108,26 @@ class WeightedCrosses(nn.Module):
     def forward(self, embeddings: Tensor) -> Tensor:
         """Return the weighted products (N, B, D)."""
         return self.weight[:, None, None] * self.products(embeddings)
+
+    def write(self, graph: Graph, embeddings: str) -> list[str]:
+        """Add the weighted products to a graph, one part (B, N', D) for every order.
+
+        Parameters
+        ----------
+        graph : Graph
+            Takes the operators.
+        embeddings : str
+            Embeddings (B, F, D).
+        """
+        fields, starts = (numbers.tolist() for numbers in self.products.listed)
+        crosses = [fields[start:end] for start, end in pairwise(starts)]
+        parts, done = [], 0
+        for _, group in groupby(crosses, key=len):
+            sets = list(group)
+            weights = self.weight[done : done + len(sets), None]
+            parts.append(graph.add("Mul", multiply_sets(graph, embeddings, sets), weights))
+            done += len(sets)
+        return parts
 
     def sum(self, embeddings: Tensor) -> Tensor:
         """Return the weighted products, summed over the crosses: (B, D)."""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sparsectr.kernels.rows import look_up
+from sparsectr.nn.graph import Graph
 from sparsectr.nn.linear import undrawn
 
 
@@ -64,6 +65,11 @@ class FieldEmbedding(nn.Module):
         return (
             look_up(self.weight, rows) if self.sparse else functional.embedding(rows, self.weight)
         )
+
+    def write(self, graph: Graph, codes: str) -> str:
+        """Add the lookup of codes (B, F), int64, to a graph: embeddings (B, F, D)."""
+        rows = graph.add("Add", codes, self.offsets.long())
+        return graph.add("Gather", self.weight, rows)
 
     def past_counts(self) -> Tensor:
         """Return how often earlier trainings have seen every row; shape (V,), float64."""

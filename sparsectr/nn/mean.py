@@ -7,6 +7,8 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 
+from sparsectr.nn.graph import Graph
+
 
 class MeanNet(nn.Module):
     """Average the logits of several nets of one class.
@@ -40,6 +42,10 @@ class MeanNet(nn.Module):
     def main_effects(self, codes: Tensor) -> Tensor:
         """Return what single fields add to the logits of rows, (F, B, K)."""
         return self._mean(lambda member: member.main_effects(codes))
+
+    def write(self, graph: Graph, codes: str) -> str:
+        """Add the nets and their mean to a graph: codes (B, C), int64, to logits (B, K)."""
+        return graph.add("Mean", *(cast("Any", net).write(graph, codes) for net in self.members))
 
     def _mean(self, function: Callable[[Any], Tensor]) -> Tensor:
         total = function(self.members[0])

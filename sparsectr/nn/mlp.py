@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sparsectr.nn.graph import Graph, affine
 from sparsectr.nn.linear import UndrawnLinear
 
 # In the backward pass, products with rows that do not begin at multiples of so many numbers take up
@@ -126,6 +127,14 @@ class MLP(nn.Module):
         for layer in self.layers[1:]:
             # In training nobody else needs what the layer before returned.
             x = layer(self.dropout(functional.relu(x, inplace=self.training)))
+        return x
+
+    def write(self, graph: Graph, x: str) -> str:
+        """Add the network to a graph: inputs (B, n_inputs) to outputs (B, n_outputs)."""
+        first, *others = self.linear_layers()
+        x = affine(graph, x, first.weight, first.bias)
+        for layer in others:
+            x = affine(graph, graph.add("Relu", x), layer.weight, layer.bias)
         return x
 
     @torch.no_grad()

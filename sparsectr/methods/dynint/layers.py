@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sparsectr.kernels.pin import polynomial_sums
+from sparsectr.nn.graph import Graph, affine, insert_axis, reshape, sum_over, take
 from sparsectr.nn.linear import UndrawnLinear, undrawn
 
 # Standard deviation of fresh interaction weights, as a share of their mean.
@@ -55,6 +56,10 @@ class PinLayer(nn.Module):
         """Return the vectors u and v around W as `polynomial_sums` takes them; None for ones."""
         return None, None
 
+    def write(self, graph: Graph, x: str, gate: str | None) -> str:
+        """Add the layer to a graph: x (B, d, n) to the factor A."""
+        return graph.add("MatMul", x, self.weight.T)
+
     def penalty(self, gate: Tensor | None) -> Tensor:
         """Return the orthogonality penalty: none here."""
         return self.weight.new_zeros(())
@@ -79,6 +84,11 @@ class DynamicActivationLayer(PinLayer):
     def vectors(self, gate: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
         """Return the gates (B, 1, n) as u, and no v."""
         return 2 * torch.sigmoid(_columns(gate, None)), None
+
+    def write(self, graph: Graph, x: str, gate: str | None) -> str:
+        """Add the layer to a graph: x (B, d, n) and the gate (B, n) to the factor A."""
+        share = graph.add("Mul", graph.add("Sigmoid", _named(gate)), 2.0)
+        return graph.add("Mul", super().write(graph, x, None), insert_axis(graph, share, 1))
 
 
 class GeneratedLayer(nn.Module):
@@ -115,6 +125,12 @@ class GeneratedLayer(nn.Module):
         )
         return _mix(_mix(x, right.mT) * values, left)
 
+    def write(self, graph: Graph, x: str, gate: str | None) -> str:
+        """Add the layer to a graph: x (B, d, n) and the gate (B, K) to the factor A."""
+        values = insert_axis(graph, graph.add("Add", _named(gate), 1.0), 1)
+        scaled = graph.add("Mul", graph.add("MatMul", x, self.right), values)
+        return graph.add("MatMul", scaled, self.left.T)
+
     def penalty(self, gate: Tensor | None) -> Tensor:
         """Return the summed absolute cosines between the columns of U, and of V."""
         return column_cosines(self.left.mT) + column_cosines(self.right.mT)
@@ -145,6 +161,20 @@ class WeightedLayer(PinLayer):
             for p in range(self.rank)
         ]
         return torch.stack(terms).sum(0) if self.rank > 1 else terms[0]
+
+    def write(self, graph: Graph, x: str, gate: str | None) -> str:
+        """Add the layer to a graph: x (B, d, n) and the gate (B, 2 K n) to the factor A."""
+        shape = (0, 2 * self.rank, 1, self.weight.shape[0])
+        vectors = reshape(graph, graph.add("Add", _named(gate), self.rank**-0.5), *shape)
+        total = ""
+        for p in range(self.rank):
+            u, v = (
+                sum_over(graph, take(graph, vectors, [place]), 1) for place in (p, self.rank + p)
+            )
+            term = graph.add("MatMul", graph.add("Mul", v, x), self.weight.T)
+            term = graph.add("Mul", u, term)
+            total = graph.add("Add", total, term) if total else term
+        return total
 
     def penalty(self, gate: Tensor | None) -> Tensor:
         """Return the absolute cosines between the u_p, and the v_p, averaged over rows."""
@@ -243,9 +273,20 @@ class GateNetwork(nn.Module):
             nn.init.xavier_uniform_(layer.weight, gain=gain, generator=generator)
             nn.init.zeros_(layer.bias)
 
+    def write(self, graph: Graph, flat: str) -> str:
+        """Add the network to a graph: flattened embeddings (B, F * D) to gates."""
+        hidden = graph.add("Relu", affine(graph, flat, self.hidden.weight, self.hidden.bias))
+        return affine(graph, hidden, self.output.weight, self.output.bias)
+
     def forward(self, flat: Tensor) -> Tensor:
         """Return gates (B, gate_size) of flattened embeddings (B, F * D)."""
         return self.output(self.hidden(flat).relu())
+
+
+def _named(gate: str | None) -> str:
+    if gate is None:
+        raise ValueError("this layer needs the output of its gate network, got None.")
+    return gate
 
 
 def _mix(x: Tensor, weight: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ from sparsectr.methods.dynint.layers import (
 )
 from sparsectr.nn.contributions import contributions_of
 from sparsectr.nn.embedding import FieldEmbedding
+from sparsectr.nn.graph import Graph, affine, reshape, sum_over
 from sparsectr.nn.linear import UndrawnLinear
 from sparsectr.rows.labelled import Batch
 from sparsectr.training.prediction import logits_in_batches
@@ -209,6 +210,23 @@ class DynIntNet(nn.Module):
         """Return logits (B, K) of embeddings (B, F, D) and gates."""
         layers = cast("Sequence[PinLayer | GeneratedLayer]", self.layers)
         return self.output(sum_fields(layers, embeddings, gates, self.n_subspaces))
+
+    def write(self, graph: Graph, codes: str) -> str:
+        """Add the net to a graph: codes (B, F), int64, to logits (B, K)."""
+        embeddings = self.embedding.write(graph, codes)
+        gates: list[str | None] = [None] * len(self.layers)
+        if self.gates:
+            flat = reshape(graph, embeddings, 0, -1)
+            gates = [cast("GateNetwork", network).write(graph, flat) for network in self.gates]
+        h, n = self.n_subspaces, self.n_fields
+        parts = reshape(graph, embeddings, 0, n, h, -1)  # (B, F, h, d)
+        turned = graph.add("Transpose", parts, perm=[0, 3, 2, 1])
+        x0 = x = reshape(graph, turned, 0, 0, h * n)
+        layers = cast("Iterable[PinLayer | GeneratedLayer]", self.layers)
+        for layer, gate in zip(layers, gates, strict=True):
+            x = graph.add("Add", x, graph.add("Mul", x, layer.write(graph, x0, gate)))
+        sums = sum_over(graph, reshape(graph, sum_over(graph, x, 1), 0, h, n), 1)
+        return affine(graph, sums, self.output.weight, self.output.bias)
 
     def penalty(self, gates: Sequence[Tensor | None]) -> Tensor:
         """Return the orthogonality penalty, summed over layers; shape ()."""

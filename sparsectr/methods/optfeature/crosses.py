@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from itertools import combinations
 from math import comb
 
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 from torch.nn import functional
 
+from sparsectr.nn.graph import Graph, insert_axis, multiply_sets, reshape, sum_over, take
 from sparsectr.nn.linear import undrawn
 
 # Numbers of the Gram matrices that exist at one time.
@@ -76,6 +78,47 @@ def inner_crosses(vectors: Tensor, order: int, scale: Tensor | None = None) -> T
         products = align(scaled[..., first : first + 1, :] * later)
         blocks.append(upper_triangle(products @ align(later).mT))
     return torch.cat(blocks, -1)
+
+
+def write_inner(
+    graph: Graph,
+    vectors: str,
+    sets: Sequence[tuple[int, ...]],
+    n_fields: int,
+    *,
+    others: str = "",
+    scale: Tensor | None = None,
+) -> str:
+    """Add the numbers of `inner_crosses` to a graph, only those of some sets of one order.
+
+    Parameters
+    ----------
+    graph : Graph
+        Takes the operators.
+    vectors : str
+        Vectors (B, F, D).
+    sets : sequence of tuples of int
+        Fields of P sets.
+    n_fields : int
+        Number F of fields.
+    others : str, optional
+        Vectors (B, F, D) of the second field of every pair.
+    scale : Tensor of shape (D,), optional
+        Weight of every coordinate; ones if None.
+
+    Returns
+    -------
+    str
+        Numbers (B, P).
+    """
+    if len(sets[0]) == 2:
+        # (B, F, F), as many numbers as pairs: vectors are never gathered side by side.
+        turned = graph.add("Transpose", others or vectors, perm=[0, 2, 1])
+        gram = graph.add("MatMul", vectors, turned)
+        places = [first * n_fields + second for first, second in sets]
+        return take(graph, reshape(graph, gram, 0, -1), places)
+    products = multiply_sets(graph, vectors, sets)
+    return sum_over(graph, products if scale is None else graph.add("Mul", products, scale), 2)
 
 
 class _Pairs(torch.autograd.Function):
@@ -153,6 +196,7 @@ class OuterCrosses(nn.Module):
 
     def __init__(self, n_fields: int, embedding_dim: int) -> None:
         super().__init__()
+        self.n_fields = n_fields
         self.weight = undrawn(comb(n_fields, 2), embedding_dim, embedding_dim)
 
     @torch.no_grad()
@@ -160,6 +204,17 @@ class OuterCrosses(nn.Module):
         """Draw the weights, Glorot-uniform within each matrix."""
         bound = (3 / self.weight.shape[-1]) ** 0.5
         self.weight.uniform_(-bound, bound, generator=generator)
+
+    def write(self, graph: Graph, embeddings: str, pairs: Sequence[tuple[int, ...]]) -> str:
+        """Add the numbers of some pairs to a graph: embeddings (B, F, D) to (B, P')."""
+        listed = combinations(range(self.n_fields), 2)
+        place: dict[tuple[int, ...], int] = {fields: k for k, fields in enumerate(listed)}
+        left, right = (take(graph, embeddings, ends) for ends in zip(*pairs, strict=True))
+        # (B, P', 1, D) times (P', D, D): every pair has a matrix of its own.
+        weight = self.weight[[place[fields] for fields in pairs]]
+        turned = graph.add("MatMul", insert_axis(graph, left, 2), weight)
+        product = graph.add("Mul", sum_over(graph, turned, 2), right)
+        return sum_over(graph, product, 2)
 
     def forward(self, embeddings: Tensor, others: Tensor | None = None) -> Tensor:
         """Return one number per pair of fields, (B, P).

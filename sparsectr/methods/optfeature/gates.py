@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import combinations
 from math import comb
 
 import torch
@@ -9,7 +11,13 @@ from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 from torch.nn import functional
 
-from sparsectr.methods.optfeature.crosses import align, inner_crosses, upper_triangle
+from sparsectr.methods.optfeature.crosses import (
+    align,
+    inner_crosses,
+    upper_triangle,
+    write_inner,
+)
+from sparsectr.nn.graph import Graph, take
 from sparsectr.nn.linear import apply_evenly, undrawn
 
 # Length of a fresh selection vector beside a bias of length 1. Every score then starts
@@ -89,6 +97,21 @@ class LowRankScores(nn.Module):
         projected = align(self._project(vectors, form) + tilt)
         gram = projected @ align(others).mT + (vectors @ tilt)[..., None]
         return upper_triangle(gram) + self.bias @ (self.scale * self.bias)
+
+    def write(
+        self, graph: Graph, vectors: str, sets: Sequence[tuple[int, ...]], n_fields: int
+    ) -> str:
+        """Add the scores of sets of vectors to a graph: (B, F, selection_dim) to (B, P)."""
+        if self.order > 2:
+            projected = graph.add("Add", graph.add("MatMul", vectors, self.weight.T), self.bias)
+            return write_inner(graph, projected, sets, n_fields, scale=self.scale)
+        scaled = self.weight * self.scale[:, None]
+        tilt = self.bias @ scaled
+        projected = graph.add("Add", graph.add("MatMul", vectors, self.weight.T @ scaled), tilt)
+        scores = write_inner(graph, projected, sets, n_fields, others=vectors)
+        tilts = take(graph, graph.add("MatMul", vectors, tilt), [first for first, _ in sets])
+        scores = graph.add("Add", scores, tilts)
+        return graph.add("Add", scores, self.bias @ (self.scale * self.bias))
 
     def _project(self, vectors: Tensor, matrix: Tensor) -> Tensor:
         return vectors @ matrix if self.training else apply_evenly(vectors, matrix.T)
@@ -201,6 +224,32 @@ class Selection(nn.Module):
         if self.granularity == "value":
             return self.value_scores(vectors, others)
         return torch.where(self.alpha > 0, self.field_scores(), self.value_scores(vectors, others))
+
+    @torch.no_grad()
+    def write(
+        self, graph: Graph, vectors: str, kept: Sequence[tuple[int, ...]], n_fields: int
+    ) -> str:
+        """Add the scores of `chosen_scores` to a graph, only those of some crosses.
+
+        Parameters
+        ----------
+        graph : Graph
+            Takes the operators.
+        vectors : str
+            Selection vectors (B, F, selection_dim) of values: some gates depend on them.
+        kept : sequence of tuples of int
+            Fields of P' crosses of this order, in the order of all.
+        n_fields : int
+            Number F of fields.
+        """
+        scores = self.value_scorer.write(graph, vectors, kept, n_fields)
+        if self.granularity == "value":
+            return scores
+        listed = combinations(range(n_fields), len(kept[0]))
+        place = {fields: k for k, fields in enumerate(listed)}
+        places = [place[fields] for fields in kept]
+        by_field = (self.alpha > 0)[places]
+        return graph.add("Where", by_field, self.field_scores()[places], scores)
 
     @torch.no_grad()
     def closed_for_good(self) -> Tensor:

@@ -21,9 +21,11 @@ from sparsectr.methods.optfeature.crosses import (
     inner_crosses,
     take_columns,
     upper_triangle,
+    write_inner,
 )
 from sparsectr.methods.optfeature.gates import Selection, spread_vectors, start_vectors
 from sparsectr.nn.embedding import FieldEmbedding
+from sparsectr.nn.graph import Graph, reshape, take
 from sparsectr.nn.interplay import PairsBehindMLP, hide, joint_effects
 from sparsectr.nn.mlp import MLP
 from sparsectr.rows.labelled import Batch
@@ -310,6 +312,32 @@ class OptFeatureNet(nn.Module):
             crosses = crosses * gates
         fill = crosses.new_zeros(len(crosses), self.mlp.n_fill(len(crosses)))
         return torch.cat([embeddings.flatten(1), crosses, fill], 1)
+
+    def write(self, graph: Graph, codes: str) -> str:
+        """Add the net to a graph: codes (B, F), int64, to logits (B, K)."""
+        width, n_fields = self.widths[0], len(self.embedding.vocabulary_sizes)
+        looked_up = self.embedding.write(graph, codes)
+        embeddings = take(graph, looked_up, range(width), 2)
+        inputs = [reshape(graph, embeddings, 0, -1)]
+        kept, gates = self.kept_crosses(), self.chosen is not None and self.chosen.by_value
+        vectors = take(graph, looked_up, range(width, sum(self.widths)), 2) if gates else ""
+        for order, selection in zip(self.config.orders, self._selections, strict=True):
+            sets = [fields for fields in kept if len(fields) == order]
+            if not sets:
+                continue
+            crosses = self._write_crosses(graph, embeddings, sets)
+            if gates:
+                scores = selection.write(graph, vectors, sets, n_fields)
+                is_open = graph.add("Cast", graph.add("Greater", scores, 0.0), to=1)
+                crosses = graph.add("Mul", crosses, is_open)
+            inputs.append(crosses)
+        return self.mlp.write(graph, graph.add("Concat", *inputs, axis=1))
+
+    def _write_crosses(self, graph: Graph, embeddings: str, sets: list[tuple[int, ...]]) -> str:
+        n_fields = len(self.embedding.vocabulary_sizes)
+        if self.outer is None:
+            return write_inner(graph, embeddings, sets, n_fields)
+        return self.outer.write(graph, embeddings, sets)
 
     def crosses(self) -> list[tuple[int, ...]]:
         """List the fields of all crosses, in the order of their positions."""

@@ -17,6 +17,7 @@ from sparsectr.methods.profit.predictors import LinearPredictor, MLPPredictor
 from sparsectr.methods.profit.search_net import EMBEDDING_STD, CrossSearchNet, FieldLinear
 from sparsectr.nn.cross_products import Cross, CrossProducts, WeightedCrosses
 from sparsectr.nn.embedding import FieldEmbedding
+from sparsectr.nn.graph import Graph
 from sparsectr.nn.interplay import hide, joint_effects
 from sparsectr.nn.mlp import MLP
 from sparsectr.rows.labelled import Batch
@@ -151,6 +152,12 @@ class ProfitNet(nn.Module):
     def forward(self, codes: Tensor) -> Tensor:
         """Return logits (B, K) of codes (B, F)."""
         return self.combine(codes, self.embedding(codes))
+
+    def write(self, graph: Graph, codes: str) -> str:
+        """Add the net to a graph: codes (B, F), int64, to logits (B, K)."""
+        embeddings = self.embedding.write(graph, codes)
+        crosses = self.architecture.write(graph, embeddings)
+        return self.predictor.write(graph, codes, embeddings, crosses)
 
     def combine(self, codes: Tensor, embeddings: Tensor) -> Tensor:
         """Return logits (B, K) of codes (B, F) and their embeddings (B, F, D)."""

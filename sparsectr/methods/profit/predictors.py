@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sparsectr.methods.profit.search_net import FieldLinear, Readout
+from sparsectr.nn.graph import Graph, reshape, sum_over
 from sparsectr.nn.mlp import MLP
 
 
@@ -46,6 +47,14 @@ class LinearPredictor(nn.Module):
     def forward(self, codes: Tensor, embeddings: Tensor, crosses: Tensor) -> Tensor:
         """Return logits (B, K) of codes (B, F), embeddings (B, F, D) and crosses (N, B, D)."""
         return self.add_up(codes, crosses.sum(0))
+
+    def write(self, graph: Graph, codes: str, embeddings: str, crosses: list[str]) -> str:
+        """Add the predictor to a graph; crosses come in parts (B, N', D)."""
+        total = self.linear.write(graph, codes)
+        for part in crosses:
+            crossed = sum_over(graph, part, 1)
+            total = graph.add("Add", total, graph.add("MatMul", crossed, self.readout.weight.T))
+        return total
 
     def add_up(self, codes: Tensor, crossed: Tensor) -> Tensor:
         """Return logits (B, K) of codes (B, F) and of all crosses, crossed (B, D), summed up."""
@@ -88,6 +97,12 @@ class MLPPredictor(nn.Module):
     def forward(self, codes: Tensor, embeddings: Tensor, crosses: Tensor) -> Tensor:
         """Return logits (B, K) of codes (B, F), embeddings (B, F, D) and crosses (N, B, D)."""
         return self.linear(codes) + self.mlp(self._inputs(embeddings, crosses))
+
+    def write(self, graph: Graph, codes: str, embeddings: str, crosses: list[str]) -> str:
+        """Add the predictor to a graph; crosses come in parts (B, N', D)."""
+        inputs = reshape(graph, graph.add("Concat", embeddings, *crosses, axis=1), 0, -1)
+        linear = self.linear.write(graph, codes)
+        return graph.add("Add", linear, self.mlp.write(graph, inputs))
 
     @staticmethod
     def _inputs(embeddings: Tensor, crosses: Tensor) -> Tensor:

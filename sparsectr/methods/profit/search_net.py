@@ -14,6 +14,7 @@ from sparsectr.kernels.fused import fused
 from sparsectr.kernels.nets import table_of
 from sparsectr.methods.profit.search_spaces import SearchSpace
 from sparsectr.nn.embedding import FieldEmbedding
+from sparsectr.nn.graph import Graph, sum_over
 from sparsectr.nn.linear import apply_evenly, undrawn
 from sparsectr.rows.labelled import Batch
 from sparsectr.training.prediction import logits_in_batches
@@ -52,6 +53,10 @@ class FieldLinear(nn.Module):
     def forward(self, codes: Tensor) -> Tensor:
         """Return logits (B, K) of codes (B, F)."""
         return self.table(codes).sum(1) + self.bias
+
+    def write(self, graph: Graph, codes: str) -> str:
+        """Add the term to a graph: codes (B, F), int64, to logits (B, K)."""
+        return graph.add("Add", sum_over(graph, self.table.write(graph, codes), 1), self.bias)
 
 
 class Readout(nn.Module):

@@ -1,0 +1,162 @@
+"""Raw columns to codes, as operators of ONNX."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sparsectr.encoding.binning import Bins
+from sparsectr.encoding.hashing import Buckets
+from sparsectr.encoding.resolutions import CodeColumn
+from sparsectr.encoding.vocabulary import MISSING, N_RESERVED, UNKNOWN, Vocabulary
+from sparsectr.export.graph import ML, ML_OPSET_OF_FLOATS, OnnxGraph
+from sparsectr.nn.graph import insert_axis, sum_over
+
+MISSING_STRING, MISSING_INTEGER = "", np.iinfo(np.int64).min
+
+
+class ColumnType(NamedTuple):
+    """Say how the values of a field come into a graph.
+
+    Attributes
+    ----------
+    kind : {"string", "int64", "float64"}
+        Type of the input.
+    missing : str
+        What stands for a missing value.
+    unit : str
+        What an integer counts, such as "us" since 1970; "" for other values.
+    """
+
+    kind: str
+    missing: str
+    unit: str = ""
+
+
+def type_of(name: str, field: tuple[CodeColumn, ...]) -> ColumnType:
+    """Return the type of the input of a field.
+
+    Raises
+    ------
+    ValueError
+        If the codes of its values cannot be computed by operators.
+    """
+    codes_only = "export with inputs='codes' and encode rows with encoder_.transform."
+    if any(isinstance(column, Buckets) for column in field):
+        raise ValueError(
+            f"field {name!r} is hashed, and ONNX has no operator for the hash; {codes_only}"
+        )
+    vocabularies = [column.values for column in field if isinstance(column, Vocabulary)]
+    found = {_kind(values) for values in vocabularies}
+    if not found:
+        return ColumnType("float64", "NaN")
+    if len(found) > 1 or None in found:
+        raise ValueError(
+            f"field {name!r} has values that are not all strings, all integers that fit 64 bits, "
+            f"all floats or all times without a zone, and an input has one type; {codes_only}"
+        )
+    (kind,) = found
+    if kind == "string":
+        if MISSING_STRING in vocabularies[0].tolist():
+            raise ValueError(
+                f"field {name!r} has the empty string as a value, which stands for a missing one "
+                f"in ONNX; replace it, or {codes_only}"
+            )
+        return ColumnType("string", "the empty string")
+    if kind == "float64":
+        return ColumnType("float64", "NaN")
+    return ColumnType("int64", str(MISSING_INTEGER), "" if kind == "int64" else str(kind))
+
+
+def _kind(values: Any) -> str | None:
+    kind = values.dtype.kind
+    if kind in "mM":
+        return str(np.datetime_data(values.dtype)[0])
+    if kind in "bi" or (kind == "u" and values.max() <= np.iinfo(np.int64).max):
+        return "int64"
+    if kind == "f":
+        return "float64"
+    return "string" if all(type(value) is str for value in values.tolist()) else None
+
+
+def write_field(
+    graph: OnnxGraph, name: str, field: tuple[CodeColumn, ...], types: ColumnType
+) -> list[str]:
+    """Add a field: an input of shape (B, 1) to one column of codes (B, 1) for each of its own."""
+    cells = graph.add_input(name, types.kind, ["rows", 1])
+    numbers = cells
+    if types.kind == "int64" and any(isinstance(column, Bins) for column in field):
+        numbers = graph.add("Cast", cells, to=11)
+    codes = []
+    for column in field:
+        if isinstance(column, Bins):
+            codes.append(_write_bins(graph, numbers, cells, column, types))
+        else:
+            codes.append(_write_vocabulary(graph, cells, column.values, types))
+    return codes
+
+
+def _write_vocabulary(graph: OnnxGraph, cells: str, values: Any, types: ColumnType) -> str:
+    codes = np.arange(N_RESERVED, N_RESERVED + len(values))
+    if types.kind == "float64":
+        graph.ml_opset = ML_OPSET_OF_FLOATS
+        # LabelEncoder takes float64 to float64. Adding 0.0 makes -0.0 the same value as 0.0.
+        tensors = {
+            "keys_tensor": values.astype(np.float64) + 0.0,
+            "values_tensor": codes.astype(np.float64),
+            "default_tensor": np.array([UNKNOWN], np.float64),
+        }
+        attributes = {
+            key: graph.onnx.numpy_helper.from_array(array, key) for key, array in tensors.items()
+        }
+        positive = graph.add("Add", cells, np.array(0.0))
+        found = graph.add("LabelEncoder", positive, domain=ML, **attributes)
+        return _mark_missing(graph, cells, graph.add("Cast", found, to=7), types)
+    if types.kind == "string":
+        keys, missing = {"keys_strings": [*values.tolist(), MISSING_STRING]}, [MISSING]
+    else:
+        keys = {"keys_int64s": [*values.astype(np.int64).tolist(), MISSING_INTEGER]}
+        missing = [MISSING]
+    return graph.add(
+        "LabelEncoder",
+        cells,
+        domain=ML,
+        values_int64s=codes.tolist() + missing,
+        default_int64=UNKNOWN,
+        **keys,
+    )
+
+
+def _write_bins(graph: OnnxGraph, numbers: str, cells: str, bins: Bins, types: ColumnType) -> str:
+    levels = _write_levels(graph, numbers, bins.rule)
+    above = graph.add("Greater", levels, bins.cuts[None].astype(np.float64))  # (B, cuts)
+    places = sum_over(graph, graph.add("Cast", above, to=7), 1)
+    codes = graph.add("Gather", bins.codes_of_bins.astype(np.int64), places)
+    return _mark_missing(graph, cells, insert_axis(graph, codes, 1), types)
+
+
+def _write_levels(graph: OnnxGraph, numbers: str, rule: str) -> str:
+    """Add what `Bins` makes of numbers before they are compared with its cuts."""
+    if rule == "quantile":
+        return numbers
+    if rule == "log_square":  # ln(1 + e^x) of x = 2 ln |v|, in a form that does not overflow
+        x = graph.add("Mul", graph.add("Log", graph.add("Abs", numbers)), np.array(2.0))
+        falling = graph.add("Exp", graph.add("Neg", graph.add("Abs", x)))
+        rest = graph.add("Log", graph.add("Add", falling, np.array(1.0)))
+        return graph.add("Floor", graph.add("Add", graph.add("Max", x, np.array(0.0)), rest))
+    two = np.array(2.0)
+    logs = graph.add("Log", graph.add("Max", numbers, two))
+    squares = graph.add("Floor", graph.add("Mul", logs, logs))
+    truncated = graph.add(
+        "Mul", graph.add("Sign", numbers), graph.add("Floor", graph.add("Abs", numbers))
+    )
+    return graph.add("Where", graph.add("Greater", numbers, two), squares, truncated)
+
+
+def _mark_missing(graph: OnnxGraph, cells: str, codes: str, types: ColumnType) -> str:
+    if types.kind == "float64":
+        is_missing = graph.add("IsNaN", cells)
+    else:
+        is_missing = graph.add("Equal", cells, np.array(MISSING_INTEGER, dtype=np.int64))
+    return graph.add("Where", is_missing, np.array(MISSING, dtype=np.int64), codes)

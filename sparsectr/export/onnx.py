@@ -1,0 +1,162 @@
+"""Fitted estimators as ONNX graphs."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from sparsectr.export.columns import type_of, write_field
+from sparsectr.export.graph import OnnxGraph
+
+# Protocol buffers hold at most 2 GB: larger constants lie in a file beside the model.
+MOST_BYTES = 2**31 - 2**20
+
+# Types of labels by the kind of their dtype.
+LABELS = dict(zip("OUiubf", ["string", "string", "int64", "int64", "bool", "float64"], strict=True))
+
+
+def to_onnx(estimator: Any, path: Any = None, inputs: str = "columns") -> Any:
+    """Export a fitted classifier to ONNX, from raw columns to probabilities.
+
+    The graph has one input of shape (n_rows, 1) per field, named as the field: strings, int64, or
+    float64 for numeric fields. The outputs are "label" of shape (n_rows,) and "probabilities" of
+    shape (n_rows, n_classes), float32, as skl2onnx names them. Any number of rows can be sent.
+
+    ============================  ========  ====================
+    values of the field           input     missing value
+    ============================  ========  ====================
+    strings                       string    the empty string
+    integers and booleans         int64     -2**63
+    numbers in bins, and floats   float64   NaN
+    dates, times and durations    int64     -2**63, which is NaT
+    ============================  ========  ====================
+
+    Times come in the unit that the metadata of the model name, such as microseconds since 1970.
+    Unseen values count as unknown. The metadata also hold the names and types of the inputs, the
+    sizes of the vocabularies, the classes, and the version of this package.
+
+    Parameters
+    ----------
+    estimator : DynIntClassifier, OptFeatureClassifier or ProfitClassifier
+        A fitted one.
+    path : str or Path, default=None
+        Where to write the model. Constants of more than 2 GB are put into a file beside it, with
+        ".data" behind its name.
+    inputs : str, default="columns"
+        "columns": see above. "codes": one input "codes" of shape (n_rows, n_columns), int32, what
+        ``estimator.encoder_.transform`` returns.
+
+    Returns
+    -------
+    onnx.ModelProto
+        The model.
+
+    Raises
+    ------
+    ValueError
+        If a field is hashed, or its values have several types, and inputs is "columns".
+    ImportError
+        If the package onnx is not installed.
+
+    Examples
+    --------
+    >>> import sparsectr
+    >>> from sparsectr.datasets import make_clicks
+    >>> clicks = make_clicks(500, 5, 4, random_state=0)
+    >>> clf = sparsectr.DynIntClassifier(max_epochs=1, random_state=0).fit(clicks.X, clicks.y)
+    >>> model = sparsectr.to_onnx(clf)
+    >>> [output.name for output in model.graph.output]
+    ['label', 'probabilities']
+    """
+    if inputs not in ("columns", "codes"):
+        raise ValueError(f"inputs must be 'columns' or 'codes', got {inputs!r}.")
+    check_is_fitted(estimator)
+    if not hasattr(estimator, "classes_") or not hasattr(estimator, "_fitted_net"):
+        raise TypeError(
+            "estimator must be a classifier of this package, got a "
+            f"{type(estimator).__name__}; pipelines convert by skl2onnx after register_onnx()."
+        )
+    graph = OnnxGraph()
+    write_inputs = _write_columns if inputs == "columns" else _write_codes
+    codes = write_inputs(graph, estimator)
+    probabilities = write_classifier(graph, estimator, codes)
+    write_outputs(graph, estimator.classes_, probabilities)
+    model = graph.make_model(_metadata(estimator, inputs), version("sparsectr"))
+    if path is not None:
+        _save(graph.onnx, model, Path(path))
+    return model
+
+
+def write_classifier(graph: OnnxGraph, estimator: Any, codes: str) -> str:
+    """Add a fitted classifier: codes (B, C), int64, to probabilities (B, K), float64."""
+    logits = graph.add("Cast", estimator._fitted_net().eval().write(graph, codes), to=11)
+    if len(estimator.classes_) == 2:
+        zeros = graph.add("Mul", logits, np.array(0.0))
+        logits = graph.add("Concat", zeros, logits, axis=1)
+    return graph.add("Softmax", logits, axis=1)
+
+
+def write_outputs(graph: OnnxGraph, classes: NDArray[Any], probabilities: str) -> None:
+    """Name the outputs of a classifier: labels (B,) and probabilities (B, K)."""
+    kind = LABELS.get(classes.dtype.kind)
+    if kind is None:
+        raise ValueError(
+            f"classes_ must be strings, numbers or booleans, got {classes.dtype}; fit on labels "
+            "that are turned into strings."
+        )
+    known = classes.astype(object if kind == "string" else kind)
+    places = graph.add("ArgMax", probabilities, axis=1, keepdims=0)
+    graph.add_output("label", graph.add("Gather", known, places), kind, ["rows"])
+    as_floats = graph.add("Cast", probabilities, to=1)
+    graph.add_output("probabilities", as_floats, "float32", ["rows", len(classes)])
+
+
+def _write_columns(graph: OnnxGraph, estimator: Any) -> str:
+    encoder = estimator.encoder_
+    codes: list[str] = []
+    for name, field in zip(encoder._field_names(), encoder._fields, strict=True):
+        codes += write_field(graph, name, field, type_of(name, field))
+    return graph.add("Concat", *codes, axis=1)
+
+
+def _write_codes(graph: OnnxGraph, estimator: Any) -> str:
+    n_columns = len(estimator.encoder_.code_fields_)
+    codes = graph.add_input("codes", "int32", ["rows", n_columns])
+    return graph.add("Cast", codes, to=7)
+
+
+def _metadata(estimator: Any, inputs: str) -> dict[str, str]:
+    """Describe a model; all values are strings, lists are JSON."""
+    encoder = estimator.encoder_
+    fields = []
+    for name, field in zip(encoder._field_names(), encoder._fields, strict=True):
+        described: dict[str, Any] = {"name": name, "sizes": [column.size for column in field]}
+        if inputs == "columns":
+            types = type_of(name, field)
+            described |= {"type": types.kind, "missing": types.missing}
+            described |= {"unit": types.unit} if types.unit else {}
+        fields.append(described)
+    return {
+        "estimator": type(estimator).__name__,
+        "sparsectr_version": version("sparsectr"),
+        "classes": json.dumps(estimator.classes_.tolist(), default=str),
+        "fields": json.dumps(fields),
+    }
+
+
+def _save(onnx: Any, model: Any, path: Path) -> None:
+    is_large = sum(len(constant.raw_data) for constant in model.graph.initializer) > MOST_BYTES
+    if not is_large:
+        path.write_bytes(model.SerializeToString())
+        return
+    external, copy = f"{path.name}.data", type(model)()
+    copy.CopyFrom(model)  # saving moves the constants out of the model
+    onnx.save_model(
+        copy, str(path), save_as_external_data=True, location=external, size_threshold=1024
+    )

@@ -51,6 +51,7 @@ MEASUREMENTS = {
     "processes": "whole processes: import, fit, grid search, a busy neighbour",
     "planted": "which planted crosses are found, and how often a rare class is predicted",
     "screening": "false alarms and power of the screening",
+    "evidence": "realised false discoveries and power of the evidence, beside other rankings",
     "uplift": "what crosses are worth to other models",
     "new_rows": "what training that goes on is worth",
     "defaults": "out-of-fold log loss of settings on the development tables",

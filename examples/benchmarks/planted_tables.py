@@ -166,4 +166,5 @@ def _standard(effect: np.ndarray) -> np.ndarray:
 
 
 def _as_text(name: str, values: np.ndarray) -> np.ndarray:
-    return np.char.add(f"{name}_", values.astype(str)).astype(object)
+    numbers, places = np.unique(values, return_inverse=True)
+    return np.array([f"{name}_{number}" for number in numbers], dtype=object)[places]

@@ -11,9 +11,6 @@ from sparsectr.encoding.binning import as_numbers
 from sparsectr.encoding.columns import iterate_columns, read_column
 from sparsectr.encoding.field_encoder import FieldEncoder
 
-# A column of this many values at most is a category to trees; others are numbers to them.
-MOST_CATEGORIES = 200
-
 
 def with_plain_columns(table: Any) -> Any:
     """Return a frame of another library as one of pandas, whose rows can be taken.
@@ -87,8 +84,8 @@ class Columns:
         raw[:, self.encoder.vocabulary_sizes_ == 2] = 0
         return raw
 
-    def categories(self) -> list[int]:
-        """Return the positions of the columns that are categories to trees."""
+    def categories(self, most: int) -> list[int]:
+        """Return the positions of the columns of no more than so many values, none of numbers."""
         sizes = self.encoder.vocabulary_sizes_.tolist()
-        few = (j for j, size in enumerate(sizes) if size <= MOST_CATEGORIES)
+        few = (j for j, size in enumerate(sizes) if size - 2 <= most)
         return [j for j in few if j not in self.numeric]

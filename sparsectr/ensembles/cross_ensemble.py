@@ -189,7 +189,8 @@ class CrossEnsembleClassifier(ClassifierMixin, BaseEstimator):
             check.integer("n_jobs", -MOST_JOBS, MOST_JOBS)
             if self.n_jobs == 0:
                 raise ValueError("n_jobs must not be 0, got 0; None is one fold at a time.")
-        check.integer("verbose", 0)
+        if not isinstance(self.verbose, bool):
+            check.integer("verbose", 0)
         check.seed("random_state")
         net = DynIntClassifier() if isinstance(self.net, str) and self.net == "auto" else self.net
         if isinstance(net, type) or not (lists_crosses(net) and hasattr(net, "predict_proba")):

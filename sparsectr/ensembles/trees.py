@@ -11,9 +11,17 @@ from sparsectr.encoding.columns import take_rows
 from sparsectr.ensembles.columns import Columns
 from sparsectr.ensembles.cross_statistics import CrossStatistics
 
-LEARNING_RATE = 0.06
 MOST_TREES = 1500
 PATIENCE = 30  # trees without improvement after which training stops
+OF_COLUMNS: dict[str, Any] = {"learning_rate": 0.06, "max_bins": 255}
+# Statistics are many and say much alike: small trees of a few of them, and coarse bins.
+OF_STATISTICS: dict[str, Any] = {
+    "learning_rate": 0.08,
+    "max_leaf_nodes": 15,
+    "max_features": 0.3,
+    "l2_regularization": 10.0,
+    "max_bins": 64,
+}
 # scikit-learn 1.6 takes no rows for early stopping: there it sets some of its own apart.
 TAKES_VALIDATION = "X_val" in signature(HistGradientBoostingClassifier.fit).parameters
 
@@ -54,12 +62,13 @@ class Trees:
         columns = [self.columns.raw(train.table)]
         if self.statistics is not None:
             columns.append(self.statistics.fit_transform(train.table, train.numbers, train.weights))
+        settings = OF_COLUMNS if self.statistics is None else OF_STATISTICS
         self.trees = HistGradientBoostingClassifier(
-            learning_rate=LEARNING_RATE,
+            **settings,
             max_iter=MOST_TREES,
             early_stopping=True,
             n_iter_no_change=PATIENCE,
-            categorical_features=self.columns.categories() or None,
+            categorical_features=self.columns.categories(settings["max_bins"]) or None,
             random_state=self.seed,
         )
         options: dict[str, Any] = {}

@@ -1,14 +1,11 @@
 """Fits of the development suite, and the summary of them."""
 
-import argparse
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
 from bench import make_parser
-from suite import development
-from suite.development import average, run_suite, select, summarise
+from suite import development, summary
+from suite.development import run_suite
 from suite.entrants import ENTRANTS, Entrant
 from suite.records import read_records
 
@@ -38,6 +35,7 @@ def arguments(tmp_path, monkeypatch):
         "lr": Entrant("Peer", f"{__name__}:Share", {}, "scikit-learn"),
     }
     monkeypatch.setattr(development, "ENTRANTS", entrants)
+    monkeypatch.setattr(summary, "ENTRANTS", entrants)
     monkeypatch.setattr(Entrant, "make", lambda self, seed: Share(seed))
     monkeypatch.setattr(Entrant, "find_version", lambda self: "1.0")
     development._warm_up.cache_clear()
@@ -88,42 +86,6 @@ def test_a_fit_that_fails_is_reported(arguments, capsys, monkeypatch):
     arguments.models = ["lr"]
     assert run_suite(arguments) == 1
     assert "FAILED: RuntimeError('no')" in capsys.readouterr().out
-
-
-LOSSES = {
-    ("bank", "catboost"): [0.30, 0.30],
-    ("bank", "lightgbm"): [0.29, 0.31],
-    ("bank", "dynint"): [0.27, 0.27],
-    ("hotel", "catboost"): [0.40, 0.40],
-    ("hotel", "lightgbm"): [0.50, 0.50],
-    ("hotel", "dynint"): [0.44, 0.44],
-}
-
-
-def make_records():
-    for (table, model), losses in LOSSES.items():
-        for seed, loss in enumerate(losses):
-            record = {"table": table, "model": model, "version": "1", "seed": seed}
-            record |= {"n_rows": 100, "part": "test", "log_loss": loss, "fit_seconds": 2.0}
-            yield record | {"fit_seconds": 8.0 if model == "catboost" else 2.0}
-
-
-def test_summary():
-    arguments = argparse.Namespace(
-        n_rows=100, part="test", seeds=[0, 1], models=["dynint", "catboost", "lightgbm"]
-    )
-    records = [json.loads(json.dumps(record)) for record in make_records()]
-    old = records[4] | {"version": "0", "log_loss": 9.0}
-    other = records[4] | {"part": "held-out", "log_loss": 9.0}
-    losses, _ = average(select([old, *records, other], arguments), ["bank", "hotel"])
-    assert losses.loc["bank", "dynint"] == pytest.approx(0.27)
-    text = summarise([old, *records, other], arguments, ["bank", "hotel"])
-    lines = [line.split(" | ") for line in text.splitlines()]
-    ours = next(line for line in lines if line[0] == "| DynInt")
-    # 0 and 10 % behind the best; 10 % ahead of and 10 % behind the better tree
-    assert ours[1:] == ["+5.0 %", "+0.0 %", "1 of 2", "+10.0 % (hotel)", "0.25", "2.0 |"]
-    assert ["| bank", "-10.0 %", "+0.0 %", "+0.0 % |"] in lines
-    assert summarise([], arguments, ["bank"]) == "Nothing is measured."
 
 
 def test_versions_of_all_models_are_found():

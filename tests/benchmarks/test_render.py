@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
+from suite.digits import four_digits, make_table
 from suite.records import normalise, read_records
-from suite.render import four_digits, latest, make_table, render_page, with_spread
+from suite.render import latest, render_page, with_spread
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -51,7 +51,13 @@ def _peer(title: str, path: str, package: str, **parameters: Any) -> Entrant:
 _NUMBERS = {"integer_categories": False}
 
 ENTRANTS = {
+    "ensemble": Entrant(
+        "CrossEnsembleClassifier", "sparsectr:CrossEnsembleClassifier", {}, "sparsectr"
+    ),
     "dynint": Entrant("DynInt", "sparsectr:DynIntClassifier", {}, "sparsectr"),
+    "dynint-mean": Entrant(
+        "DynInt, mean of 5", "sparsectr:DynIntClassifier", {"n_members": 5}, "sparsectr"
+    ),
     "profit": Entrant("PROFIT", "sparsectr:ProfitClassifier", {}, "sparsectr"),
     "optfeature": Entrant("OptFeature", "sparsectr:OptFeatureClassifier", {}, "sparsectr"),
     "catboost": _peer(

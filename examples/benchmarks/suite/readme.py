@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from statistics import mean
 
 from suite.datasets import SOURCES
-from suite.digits import four_digits
+from suite.digits import four_digits, make_table
 from suite.models import MODELS, validation_cost
 from suite.records import Record
-from suite.render import group_rows, latest, make_table
+from suite.render import group_rows, latest
 
 BEGIN = "<!-- Written by `python examples/benchmarks/bench.py render`: -->\n"
 END = "<!-- end -->\n"

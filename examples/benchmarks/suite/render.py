@@ -9,7 +9,7 @@ from typing import Any
 from suite.bars import HEAD as BARS_HEAD
 from suite.bars import Row, compare_defaults, compare_with_bars
 from suite.datasets import SOURCES
-from suite.digits import four_digits
+from suite.digits import four_digits, make_table
 from suite.models import CHOSEN, MODELS, validation_cost
 from suite.records import Record
 
@@ -347,9 +347,3 @@ def with_spread(values: list[float]) -> str:
     """Return a mean and the standard deviation, if there is one."""
     text = four_digits(mean(values))
     return f"{text} ± {stdev(values):.4f}".replace(" 0.", " .") if len(values) > 1 else text
-
-
-def make_table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """Return a table in Markdown."""
-    rows = [head, ["---"] * len(head), *lines]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)

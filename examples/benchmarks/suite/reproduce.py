@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from suite.digits import four_digits, make_table
 from suite.records import Record
-from suite.render import four_digits, latest, make_table
+from suite.render import latest
 from suite.runner import is_same
 
 COLUMNS = ["dataset", "model", "settings", "seed", "AUC", "again", "log loss", "again"]

@@ -85,6 +85,13 @@ def suite(session: nox.Session) -> None:
 
 
 @nox.session
+def serve(session: nox.Session) -> None:
+    """Serve a model over HTTP, and measure the service under load."""
+    install(session, "tests")
+    session.run("python", "examples/serving.py", *session.posargs)
+
+
+@nox.session
 def fuzz(session: nox.Session) -> None:
     """Open 10,000 damaged files of a stored estimator."""
     install(session, "tests")

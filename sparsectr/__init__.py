@@ -2,6 +2,7 @@
 
 from importlib.metadata import version
 
+from sparsectr.conversion import register_onnx
 from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.ensembles.cross_ensemble import CrossEnsembleClassifier
 from sparsectr.ensembles.cross_statistics import CrossStatistics
@@ -34,6 +35,7 @@ __all__ = [
     "ListedInteractions",
     "UnknownValuesWarning",
     "interaction_stability",
+    "register_onnx",
     "screen_interactions",
     "to_interaction_constraints",
     "to_onnx",

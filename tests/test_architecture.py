@@ -102,6 +102,8 @@ LAYERS = {
         "targets",
         "training",
     },
+    # What other packages are told about the estimators.
+    "conversion": {"export", "methods"},
     # encoding: an estimator names FieldEncoder in its signature. kernels: as explanation.
     "methods": {
         "base",

@@ -30,7 +30,7 @@ class OnnxGraph:
     def add(self, operator: str, *inputs: Value, domain: str = "", **attributes: Any) -> str:
         """Add an operator, return the name of its output; numbers become constants."""
         names = [value if isinstance(value, str) else self._constant(value) for value in inputs]
-        output = f"{operator.lower()}_{len(self.nodes)}"
+        output = self._name(operator.lower())
         self._append(operator, names, output, domain, attributes)
         return output
 
@@ -60,6 +60,10 @@ class OnnxGraph:
         helper.set_model_props(model, metadata)
         return model
 
+    def _name(self, prefix: str) -> str:
+        """Return a name that nothing else has."""
+        return f"{prefix}_{len(self.nodes)}_{len(self.constants)}"
+
     def _append(
         self, operator: str, inputs: list[str], output: str, domain: str, attributes: Any
     ) -> None:
@@ -74,7 +78,7 @@ class OnnxGraph:
         return self.onnx.helper.make_tensor_value_info(name, TYPES[kind], shape)
 
     def _constant(self, value: Any) -> str:
-        name = f"constant_{len(self.constants)}"
+        name = self._name("constant")
         self.constants.append(self.onnx.numpy_helper.from_array(_as_array(value), name))
         return name
 

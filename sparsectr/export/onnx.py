@@ -102,14 +102,20 @@ def write_classifier(graph: OnnxGraph, estimator: Any, codes: str) -> str:
     return graph.add("Softmax", logits, axis=1)
 
 
-def write_outputs(graph: OnnxGraph, classes: NDArray[Any], probabilities: str) -> None:
-    """Name the outputs of a classifier: labels (B,) and probabilities (B, K)."""
+def label_type(classes: NDArray[Any]) -> str:
+    """Return the type of the labels in a graph; ValueError if there is none for them."""
     kind = LABELS.get(classes.dtype.kind)
     if kind is None:
         raise ValueError(
             f"classes_ must be strings, numbers or booleans, got {classes.dtype}; fit on labels "
             "that are turned into strings."
         )
+    return kind
+
+
+def write_outputs(graph: OnnxGraph, classes: NDArray[Any], probabilities: str) -> None:
+    """Name the outputs of a classifier: labels (B,) and probabilities (B, K)."""
+    kind = label_type(classes)
     known = classes.astype(object if kind == "string" else kind)
     places = graph.add("ArgMax", probabilities, axis=1, keepdims=0)
     graph.add_output("label", graph.add("Gather", known, places), kind, ["rows"])

@@ -33,7 +33,8 @@ FALSE_ALARM = 0.05
 FEWEST_OTHERS = 20
 # A set is not scored if fewer pairs of rows than this agree in it.
 FEWEST_PAIRS = 10
-# Most passes over the parts of a set that take them out of the residuals, by cell and by row.
+# Maximum number of passes over the parts of a set that take them out of the residuals, by cell and
+# by row.
 CELL_SWEEPS = 20
 ROW_SWEEPS = 1
 # They end when a pass moves the score by less than this.

@@ -83,10 +83,10 @@ class Reporter(Protocol):
     complete: Callable[[], None]
 
     def begin_epoch(self, net: nn.Module) -> None:
-        """Hear that an epoch begins."""
+        """Called at the start of every epoch."""
 
     def end_epoch(self, net: nn.Module, record: EpochRecord) -> bool:
-        """Hear that an epoch has ended; return True to end the phase."""
+        """Called at the end of every epoch; return True to end the phase."""
 
 
 def run_epochs(

@@ -13,7 +13,7 @@ Array = npt.NDArray[np.integer]
 MOST_COMBINATIONS = 400
 FEWEST_COMBINATIONS = 50
 # Combinations of all crosses together, and weights for each further one: a combination takes about
-# the room of three weights, so that all of them are a twentieth of a larger net.
+# as many bytes as three weights, so that all of them are a twentieth of a larger net.
 ALL_COMBINATIONS = 6_000
 WEIGHTS_PER_COMBINATION = 60
 
@@ -31,12 +31,12 @@ def count_remembered(n_crosses: int, n_weights: int) -> list[int]:
     n_weights : int
         Number of weights of the net.
     """
-    room = max(ALL_COMBINATIONS, n_weights // WEIGHTS_PER_COMBINATION)
+    n_left = max(ALL_COMBINATIONS, n_weights // WEIGHTS_PER_COMBINATION)
     numbers = []
     for n_after in range(n_crosses - 1, -1, -1):
-        free = room - FEWEST_COMBINATIONS * n_after
+        free = n_left - FEWEST_COMBINATIONS * n_after
         numbers.append(min(MOST_COMBINATIONS, max(FEWEST_COMBINATIONS, free)))
-        room -= numbers[-1]
+        n_left -= numbers[-1]
     return numbers
 
 

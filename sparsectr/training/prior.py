@@ -10,8 +10,8 @@ from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.rows.labelled import LabelledRows
 from sparsectr.training.optimizers.per_parameter import PerParameterOptimizer
 
-# Below an MLP: so much for each row that a value has on average, up to a most. For a plain
-# sum of crosses (docs/decisions.md).
+# With an MLP: AUTO_L2_PER_ROW per training row of an average value, at most MOST_AUTO_L2. Without:
+# SUM_L2 (docs/decisions.md).
 AUTO_L2_PER_ROW, MOST_AUTO_L2 = 5e-5, 1e-2
 SUM_L2 = 1e-4
 

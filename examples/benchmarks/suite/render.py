@@ -57,8 +57,8 @@ stopped by a tenth of its own. A number after ± is the standard deviation over 
 **Cost.** Every fit ran in a process of its own, with {threads}. "fit s" is the wall time of `fit`,
 validation and search included; "rows/s" is the best of several predictions of all test rows,
 encoding included; "MiB" is the peak memory of the process, with Python, its packages and the data;
-"parameters" are trained numbers, for trees their leaves. Other work ran on the machine at the same
-time where the load below exceeds the threads, and machines differ: times compare roughly.
+"parameters" are trained numbers, for trees their leaves. Times
+of different machines, and of runs with a load above the number of threads, compare roughly.
 """
 
 

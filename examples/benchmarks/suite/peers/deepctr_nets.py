@@ -28,7 +28,7 @@ def build_pnn(columns, hidden_units, dropout, **options):
     return models.PNN(columns, dnn_hidden_units=hidden_units, dnn_dropout=dropout, **options)
 
 
-def with_perceptron(model, **fixed):
+def with_mlp(model, **fixed):
     """Return a builder for a model with a linear term and an MLP."""
 
     def build(columns, hidden_units, dropout, **options):
@@ -41,12 +41,12 @@ def with_perceptron(model, **fixed):
 
 ARCHITECTURES = {
     "FM": build_fm,
-    "DeepFM": with_perceptron(models.DeepFM),
-    "DCN-V2": with_perceptron(models.DCN, cross_parameterization="matrix"),
-    "xDeepFM": with_perceptron(models.xDeepFM),
-    "AutoInt": with_perceptron(models.AutoInt),
+    "DeepFM": with_mlp(models.DeepFM),
+    "DCN-V2": with_mlp(models.DCN, cross_parameterization="matrix"),
+    "xDeepFM": with_mlp(models.xDeepFM),
+    "AutoInt": with_mlp(models.AutoInt),
     "AFN": build_afn,
-    "FiBiNET": with_perceptron(models.FiBiNET),
+    "FiBiNET": with_mlp(models.FiBiNET),
     "PNN": build_pnn,
 }
 

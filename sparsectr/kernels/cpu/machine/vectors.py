@@ -18,8 +18,8 @@ VECTOR = ir.VectorType(ir.FloatType(), WIDTH)
 SHORT_WIDTH = 8
 SHORT_VECTOR = ir.VectorType(ir.FloatType(), SHORT_WIDTH)
 ROUNDED_ONCE = ["contract"]
-# With AVX-512 there are 32 registers of 16 numbers, otherwise 16 registers of 8 or fewer. Who tells
-# numba to write for another processor (NUMBA_CPU_FEATURES) is heard.
+# With AVX-512 there are 32 registers of 16 numbers, otherwise 16 registers of 8 or fewer.
+# NUMBA_CPU_FEATURES overrides the detected CPU.
 _FEATURES = config.CPU_FEATURES  # type: ignore[attr-defined]
 if _FEATURES is None:
     _FEATURES = binding.get_host_cpu_features().flatten()

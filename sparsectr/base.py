@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from abc import ABCMeta, abstractmethod
-from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any, Self
 
@@ -18,31 +17,29 @@ from torch import Tensor, nn
 
 from sparsectr.callbacks import CallbackSupportMixin, EpochReporter, with_callbacks
 from sparsectr.drafts import on_a_draft
+from sparsectr.early_stopping import (
+    Split,
+    choose_split,
+    make_schedule,
+    measure_net,
+    stops_early,
+)
 from sparsectr.encoding.columns import TableLike, as_table
 from sparsectr.encoding.given import encode_training_rows
-from sparsectr.encoding.parameters import field_position
-from sparsectr.encoding.ranks import rank_times
 from sparsectr.explanation import ExplanationMixin
 from sparsectr.kernels.fused import timed_compilation
 from sparsectr.kernels.threads import with_one_torch_thread
 from sparsectr.nn.mean import join_members, members_of
 from sparsectr.parameters import reported_as
 from sparsectr.persistence import find_device, usable_device
-from sparsectr.rows.labelled import PIECE_ROWS, LabelledRows, label_rows
+from sparsectr.rows.labelled import LabelledRows, label_rows
 from sparsectr.shared_parameters import SharedParameters
-from sparsectr.targets.holdout import split_groups, split_last
-from sparsectr.targets.labels import as_labels
-from sparsectr.targets.target import Array, Target, TargetRows, Weights
+from sparsectr.targets.target import Target, TargetRows, Weights
 from sparsectr.training.intercept import fit_intercept, shift_intercept
 from sparsectr.training.loop import EpochRecord, Schedule
 from sparsectr.training.memory import within_memory
 from sparsectr.training.prediction import first_logits, predict_logits
 from sparsectr.training.task import TrainingTask
-
-# Rows and a source of random numbers to row numbers: those to train on, and the others.
-Split = Callable[[LabelledRows, np.random.RandomState], tuple[Array, Array]]
-# Fewer rows than this leave too few for validation: "auto" then trains all epochs.
-EARLY_STOPPING_ROWS = 500
 
 
 class BaseInteractionEstimator(
@@ -212,7 +209,7 @@ class BaseInteractionEstimator(
                 label_rows(self._encode(table, fit=not going_on, warn=False), *rows, target.loss),
                 self._encode_validation(*validation, target),
                 reporter,
-                split=self._choose_split(target, table, groups),
+                split=choose_split(self, target, table, groups),
                 going_on=going_on,
                 one_epoch=one_epoch,
             )
@@ -282,18 +279,18 @@ class BaseInteractionEstimator(
         one_epoch: bool,
     ) -> tuple[nn.Module, TrainingTask, list[EpochRecord]]:
         """Set validation rows apart and hand the others to the method."""
-        stopping = not one_epoch and self._stops_early(len(rows), validation is not None)
+        stopping = not one_epoch and stops_early(self, len(rows), validation)
         if stopping and validation is None:
             rows, validation = (
                 rows.select(torch.from_numpy(some).to(rows.device)) for some in split(rows, rng)
             )
-        evaluate = None if validation is None else lambda net: _evaluate(target, net, validation)
+        evaluate = None if validation is None else lambda net: measure_net(target, net, validation)
         task = TrainingTask(
             train=rows,
             validation=validation,
             vocabulary_sizes=tuple(self.encoder_.vocabulary_sizes_.tolist()),
             n_outputs=target.n_outputs,
-            schedule=self._make_schedule(target, len(rows), stopping, validation, one_epoch),
+            schedule=make_schedule(self, target, len(rows), validation, stopping, one_epoch),
             evaluate=evaluate,
             reporter=reporter,
             # The past counts, so that going on does not repeat the order of the rows.
@@ -325,57 +322,6 @@ class BaseInteractionEstimator(
     def _logit_shift(self) -> float:
         """Return what is added to the logits of a net that is trained."""
         return 0.0
-
-    # What "auto" means ----------------------------------------------------------------
-
-    def _stops_early(self, n_rows: int, validation_given: bool) -> bool:
-        if self.early_stopping == "auto":
-            return validation_given or n_rows >= EARLY_STOPPING_ROWS
-        return bool(self.early_stopping)
-
-    def _choose_split(self, target: Target, table: Any, groups: Any) -> Split:
-        """Return what splits rows of a table into training and validation."""
-        fraction = self.validation_fraction
-        if groups is not None:
-            if self.validation == "last":
-                raise ValueError(
-                    "validation_groups must be None where validation='last' sets the last rows "
-                    "apart; pass X_val and y_val for groups of the last rows."
-                )
-            labels = as_labels(groups, name="validation_groups", n_rows=table.shape[0])
-            numbers = np.unique(labels, return_inverse=True)[1]
-            return lambda rows, rng: split_groups(_entries(numbers, rows), fraction, rng)
-        if self.validation == "last":
-            column = self.time_column
-            if column is not None:
-                names = [f"x{j}" for j in range(self.n_features_in_)]
-                names = list(getattr(self, "feature_names_in_", names))
-                column = field_position(column, names, "time_column")
-            ranks = rank_times(table, column)
-            return lambda rows, rng: split_last(_entries(ranks, rows), fraction)
-        return lambda rows, rng: target.split(rows.target_values(), fraction, rng)
-
-    def _make_schedule(
-        self,
-        target: Target,
-        n_rows: int,
-        stopping: bool,
-        validation: LabelledRows | None,
-        one_epoch: bool,
-    ) -> Schedule:
-        batch_size = self.batch_size
-        if batch_size == "auto":
-            # About 400 steps per epoch, where crosses were found soonest per second of training.
-            batch_size = 2 ** int(np.clip(np.round(np.log2(n_rows / 400)), 5, 12))
-        monitor = self.monitor
-        if validation is not None:
-            monitor = target.choose_monitor(monitor, validation.target_values())
-        return Schedule(
-            batch_size=int(batch_size),
-            max_epochs=1 if one_epoch else self.max_epochs,
-            patience=self.n_iter_no_change if stopping else None,
-            monitor=monitor,
-        )
 
     def _most_epochs(self) -> int | None:
         """Return the largest number of epochs of a member, all phases; None if not known."""
@@ -427,14 +373,3 @@ class BaseInteractionEstimator(
         tags.input_tags.string = True
         tags.input_tags.allow_nan = True
         return tags
-
-
-def _entries(of_all: NDArray[np.int64], rows: LabelledRows) -> NDArray[np.int64]:
-    """Return the entries of rows, of an array with one for every row of their source."""
-    return of_all if rows.numbers is None else of_all[rows.numbers.cpu().numpy()]
-
-
-def _evaluate(target: Target, net: nn.Module, rows: LabelledRows) -> dict[str, float]:
-    """Measure a net on the validation rows."""
-    logits = [predict_logits(net, piece.codes) for piece in rows.pieces(PIECE_ROWS)]
-    return target.measure(rows.target_values(), np.concatenate(logits), rows.weights.cpu().numpy())

@@ -14,6 +14,21 @@ from packaging.version import Version
 ROOT = Path(__file__).parents[1]
 
 MODULE_LINES = 400
+# Longer with docstrings, and why. Beside docstrings, the limit holds for all.
+LONG_MODULES = {
+    # 19 constructor parameters and fitted attributes, and what encoding is made of.
+    "sparsectr/encoding/field_encoder.py": 640,
+    # The documentation of 9 parameters and of 5 public methods is a third of it.
+    "sparsectr/interactions/features.py": 530,
+    # Reports of every estimator: five public methods, documented once for all.
+    "sparsectr/explanation.py": 560,
+    # One statistic from residuals to scores; its formulas stand in its docstrings.
+    "sparsectr/training/agreement.py": 560,
+    # Constructor and attributes of the ensemble.
+    "sparsectr/ensembles/cross_ensemble.py": 440,
+    # A net with what kernels, reports and search ask of it.
+    "sparsectr/methods/optfeature/net.py": 420,
+}
 FUNCTION_LINES = 60
 MODULE_CLASS_ARGUMENTS = 6
 
@@ -77,6 +92,7 @@ LAYERS = {
     # mean of several nets.
     "base": {
         "drafts",
+        "early_stopping",
         "kernels",
         "nn",
         "rows",
@@ -89,6 +105,15 @@ LAYERS = {
         "persistence",
         "shared_parameters",
         "targets",
+    },
+    # A piece of base.py with a name of its own.
+    "early_stopping": {
+        "encoding",
+        "parameters",
+        "rows",
+        "shared_parameters",
+        "targets",
+        "training",
     },
     # What is predicted, on top of the base, which does not know.
     # encoding: what a table may be is in every signature.
@@ -326,8 +351,13 @@ def docstring_lines(tree: ast.Module) -> int:
 
 
 def check_lengths(module: Module) -> Iterator[Violation]:
-    n_lines = len(module.source.splitlines()) - docstring_lines(module.tree)
-    if n_lines > MODULE_LINES:
+    n_all = len(module.source.splitlines())
+    most = LONG_MODULES.get(module.path, MODULE_LINES)
+    if n_all > most:
+        rule = f"a module must have at most {most} lines, this one has {n_all}"
+        yield Violation(module.path, most + 1, rule)
+    n_lines = n_all - docstring_lines(module.tree)
+    if most > MODULE_LINES and n_lines > MODULE_LINES:
         rule = (
             f"a module must have at most {MODULE_LINES} lines beside its docstrings, "
             f"this one has {n_lines}"
@@ -536,7 +566,9 @@ def test_checker_accepts_a_clean_package():
         ("interactions/display.py", "def f():\n    import polars", 2, "inside functions (f)"),
         ("interactions/x.py", "def f():\n    import matplotlib.pyplot", 2, "inside functions (f)"),
         ("kernels/rows.py", "from sparsectr.kernels.x import f", 1, "must form no cycle"),
-        ("nn/x.py", "\n" * 401, 401, "at most 400 lines beside its docstrings, this one has 401"),
+        ("nn/x.py", "\n" * 401, 401, "at most 400 lines, this one has 401"),
+        ("nn/x.py", "'''" + "\n" * 400 + "'''", 401, "at most 400 lines, this one has 401"),
+        ("explanation.py", "\n" * 401, 401, "400 lines beside its docstrings, this one has 401"),
         ("nn/x.py", "def f():\n" + "    1\n" * 61, 1, "at most 60 lines, that of f has 61"),
         ("training/x.py", "class A: pass\nclass B: pass", 2, "B comes after A"),
         (

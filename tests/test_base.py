@@ -22,6 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_dataframe_column_names_consistency
 
 from sparsectr import DynIntClassifier, FieldEncoder, UnknownValuesWarning
+from sparsectr.early_stopping import make_schedule
 from sparsectr.methods.dynint.net import DynIntConfig, DynIntNet
 from sparsectr.training.prediction import predict_logits, to_probabilities
 from sparsectr.training.task import TrainingTask
@@ -373,7 +374,7 @@ def test_given_validation_rows_stop_early_and_false_only_watches():
 
 def test_automatic_batch_size_grows_with_the_rows(model):
     sizes = [
-        model._make_schedule(n_rows, False, None, False).batch_size
+        make_schedule(model, None, n_rows, None, False, False).batch_size
         for n_rows in (500, 10_000, 100_000, 1_000_000, 10_000_000)
     ]
     assert sizes == sorted(sizes)

@@ -1,12 +1,10 @@
 """Compare ways to train on rare clicks, by probabilities of the full stream.
 
-    python examples/benchmarks/imbalanced.py --seeds 0 1 2
+    python examples/benchmarks/bench.py imbalanced --seeds 0 1 2
 
 `make_clicks` with a base rate of 3 %: 30,000 rows to train on, of which the sampled fits see every
 click and a tenth of the others; 10,000 further rows, not sampled, for calibration; 20,000 to test.
 """
-
-import argparse
 
 import numpy as np
 from sklearn.calibration import CalibratedClassifierCV
@@ -79,11 +77,13 @@ def fit_all(seed):
     )
 
 
-def main():
-    parser = argparse.ArgumentParser()
+def add_arguments(parser):
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+
+
+def run(arguments):
     results = {}
-    for seed in parser.parse_args().seeds:
+    for seed in arguments.seeds:
         for name, model, test in fit_all(seed):
             results.setdefault(name, []).append(evaluate(model, *test))
     print("| training | " + " | ".join(MEASURES) + " |")
@@ -91,7 +91,3 @@ def main():
     for name, rows in results.items():
         cells = " | ".join(f"{value:.4f}" for value in np.mean(rows, axis=0))
         print(f"| {name} | {cells} |")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """Time predictions of a single row: from a DataFrame, and by `compile_predictor`.
 
-    python examples/benchmarks/one_row.py
+    python examples/benchmarks/bench.py one_row
 
 Flights, 50,000 training rows. Microseconds of one processor (not of the clock), the median of 30
 blocks of 100 calls with rows that differ. A tenth of the values are unknown.
@@ -39,7 +39,11 @@ def microseconds(function, arguments, n_blocks=30, n_calls=100):
     return np.median(times[1:])
 
 
-def main():
+def add_arguments(parser):
+    """Add nothing: there is one measurement."""
+
+
+def run(arguments):
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     X, y = load_flights(return_X_y=True)
@@ -60,7 +64,3 @@ def main():
             f"{microseconds(predict, rows):6.0f} {microseconds(predict, tuples):6.0f}",
             flush=True,
         )
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,126 @@
+"""How long a fit trains, which rows stop it, and how good a net is on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from torch import nn
+
+from sparsectr.encoding.parameters import field_position
+from sparsectr.encoding.ranks import rank_times
+from sparsectr.rows.labelled import PIECE_ROWS, LabelledRows
+from sparsectr.shared_parameters import SharedParameters
+from sparsectr.targets.holdout import split_groups, split_last
+from sparsectr.targets.labels import as_labels
+from sparsectr.targets.target import Array, Target
+from sparsectr.training.loop import Schedule
+from sparsectr.training.prediction import predict_logits
+
+# Rows and a source of random numbers to row numbers: those to train on, and the others.
+Split = Callable[[LabelledRows, np.random.RandomState], tuple[Array, Array]]
+# Fewer rows than this leave too few for validation: "auto" then trains all epochs.
+EARLY_STOPPING_ROWS = 500
+
+
+def stops_early(parameters: SharedParameters, n_rows: int, validation: LabelledRows | None) -> bool:
+    """Tell whether a fit of so many rows stops early, with the validation rows that are given."""
+    if parameters.early_stopping == "auto":
+        return validation is not None or n_rows >= EARLY_STOPPING_ROWS
+    return bool(parameters.early_stopping)
+
+
+def make_schedule(
+    parameters: SharedParameters,
+    target: Target,
+    n_rows: int,
+    validation: LabelledRows | None,
+    stopping: bool,
+    one_epoch: bool,
+) -> Schedule:
+    """Return the schedule of a fit of so many training rows, with what "auto" stands for.
+
+    Parameters
+    ----------
+    parameters : SharedParameters
+        An estimator.
+    target : Target
+        Says which metric can be watched.
+    n_rows : int
+        Number of training rows.
+    validation : LabelledRows or None
+        Validation rows.
+    stopping : bool
+        Whether the validation rows stop training.
+    one_epoch : bool
+        Whether one epoch is all, as in `partial_fit`.
+    """
+    batch_size = parameters.batch_size
+    if batch_size == "auto":
+        # About 400 steps per epoch, where crosses were found soonest per second of training.
+        batch_size = 2 ** int(np.clip(np.round(np.log2(n_rows / 400)), 5, 12))
+    monitor = parameters.monitor
+    if validation is not None:
+        monitor = target.choose_monitor(monitor, validation.target_values())
+    return Schedule(
+        batch_size=int(batch_size),
+        max_epochs=1 if one_epoch else parameters.max_epochs,
+        patience=parameters.n_iter_no_change if stopping else None,
+        monitor=monitor,
+    )
+
+
+def choose_split(
+    parameters: SharedParameters, target: Target, table: Any, groups: ArrayLike | None
+) -> Split:
+    """Return what splits rows of a table into training and validation.
+
+    Parameters
+    ----------
+    parameters : SharedParameters
+        An estimator that knows the names of its columns.
+    target : Target
+        Splits at random, where neither groups nor time are asked for.
+    table : DataFrame or ndarray of shape (n_rows, n_fields)
+        The rows of `fit`.
+    groups : array-like of shape (n_rows,) or None
+        Groups whose rows stay together.
+
+    Raises
+    ------
+    ValueError
+        If groups are given where the last rows are to be set apart, or there is no such column of
+        times.
+    """
+    fraction = parameters.validation_fraction
+    if groups is not None:
+        if parameters.validation == "last":
+            raise ValueError(
+                "validation_groups must be None where validation='last' sets the last rows "
+                "apart; pass X_val and y_val for groups of the last rows."
+            )
+        labels = as_labels(groups, name="validation_groups", n_rows=table.shape[0])
+        numbers = np.unique(labels, return_inverse=True)[1]
+        return lambda rows, rng: split_groups(_entries(numbers, rows), fraction, rng)
+    if parameters.validation == "last":
+        column = parameters.time_column
+        if column is not None:
+            names = [f"x{j}" for j in range(parameters.n_features_in_)]
+            names = list(getattr(parameters, "feature_names_in_", names))
+            column = field_position(column, names, "time_column")
+        ranks = rank_times(table, column)
+        return lambda rows, rng: split_last(_entries(ranks, rows), fraction)
+    return lambda rows, rng: target.split(rows.target_values(), fraction, rng)
+
+
+def measure_net(target: Target, net: nn.Module, rows: LabelledRows) -> dict[str, float]:
+    """Measure a net on validation rows; see `Target.measure`."""
+    logits = [predict_logits(net, piece.codes) for piece in rows.pieces(PIECE_ROWS)]
+    return target.measure(rows.target_values(), np.concatenate(logits), rows.weights.cpu().numpy())
+
+
+def _entries(of_all: NDArray[np.int64], rows: LabelledRows) -> NDArray[np.int64]:
+    """Return the entries of rows, of an array with one for every row of their source."""
+    return of_all if rows.numbers is None else of_all[rows.numbers.cpu().numpy()]

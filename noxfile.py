@@ -1,5 +1,9 @@
 """Everything that is run while developing: ``python -m nox -s SESSION``."""
 
+import hashlib
+import shutil
+from pathlib import Path
+
 import nox
 
 nox.needs_version = ">=2025.2.9"
@@ -129,11 +133,47 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Build sdist and wheel, and use the wheel away from this folder."""
+    """Build sdist and wheel twice, compare, list what they depend on, and use the wheel elsewhere.
+
+    `SOURCE_DATE_EPOCH` is the time of the last commit, so that the same commit gives the same bytes
+    on every machine. "dist" holds both archives and the bill of materials, in CycloneDX.
+    """
     install(session, "build", package=False)
-    dist = session.create_tmp()
-    session.run("python", "-m", "build", "--outdir", dist)
-    session.run("twine", "check", "--strict", f"{dist}/*")
-    session.install("--no-deps", "--no-index", "--find-links", dist, "sparsectr")
-    session.chdir(dist)
-    session.run("python", "-c", "from sparsectr.datasets import load_flights; load_flights()")
+    commit_time = session.run("git", "log", "-1", "--format=%ct", external=True, silent=True)
+    session.env["SOURCE_DATE_EPOCH"] = commit_time.strip()
+    folders = [Path("dist"), Path(session.create_tmp())]
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+        session.run("python", "-m", "build", "--outdir", str(folder))
+    digests = [
+        {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+        for folder in folders
+    ]
+    if digests[0] != digests[1]:
+        session.error(f"two builds differ: {digests}")
+    session.run("twine", "check", "--strict", *map(str, folders[0].iterdir()))
+    session.install("--no-deps", "--no-index", "--find-links", "dist", "sparsectr")
+    session.run("cyclonedx-py", "environment", "--output-file", "dist/sbom.json")
+    script = Path("tools/try_wheel.py").resolve()
+    session.chdir(session.create_tmp())
+    session.run("python", str(script))
+
+
+@nox.session(python=["3.11", "3.12", "3.13"])
+@nox.parametrize("group", ["oldest", "latest"])
+def wheel(session: nox.Session, group: str) -> None:
+    """Use the wheel of "dist" with the oldest and with the latest dependencies, and no extras."""
+    if group == "oldest" and session.python != "3.11":
+        session.skip("the oldest dependencies have no wheels for later versions of Python")
+    install(session, group, package=False)
+    session.install("--no-deps", "--no-index", "--find-links", "dist", "sparsectr")
+    script = Path("tools/try_wheel.py").resolve()
+    session.chdir(session.create_tmp())
+    session.run("python", "-W", "ignore", str(script))
+
+
+@nox.session
+def audit(session: nox.Session) -> None:
+    """Ask whether the pinned dependencies have known vulnerabilities. Needs the network."""
+    install(session, "audit", package=False)
+    session.run("pip-audit", "--strict", "--local", *session.posargs)

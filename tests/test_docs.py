@@ -1,6 +1,7 @@
 """The Python blocks of README and of the documentation run, page by page, on few rows."""
 
 import re
+import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -67,6 +68,19 @@ def test_the_blocks_of_a_page_run_in_its_order(page, few_rows):
             # Blank lines in front, so that a traceback tells the line of the page.
             source = "\n" * (line - 1) + LARGE.sub(str(N_ROWS), code)
             exec(compile(source, page.name, "exec"), names)
+
+
+def test_the_page_of_dependencies_lists_all_with_their_bounds():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    page = (ROOT / "docs" / "dependencies.md").read_text("utf-8")
+    listed = set(re.findall(r"^\| ([a-z-]+) \| ([\d.]+) \|", page, re.M))
+    assert listed == {tuple(line.split(">=")) for line in project["dependencies"]}
+    extras = set(re.findall(r"^\| `([a-z]+)` \| ([a-z]+) ([\d.]+) \|", page, re.M))
+    assert extras == {
+        (extra, *line.split(">="))
+        for extra, lines in project["optional-dependencies"].items()
+        for line in lines
+    }
 
 
 def test_blocks_are_found_with_their_lines_and_reasons():

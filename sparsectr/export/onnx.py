@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from sparsectr.export.columns import type_of, write_field
+from sparsectr.export.features import write_features
 from sparsectr.export.graph import OnnxGraph
+from sparsectr.nn.graph import take
 
 # Protocol buffers hold at most 2 GB: larger constants lie in a file beside the model.
 MOST_BYTES = 2**31 - 2**20
@@ -22,11 +24,12 @@ LABELS = dict(zip("OUiubf", ["string", "string", "int64", "int64", "bool", "floa
 
 
 def to_onnx(estimator: Any, path: Any = None, inputs: str = "columns") -> Any:
-    """Export a fitted classifier to ONNX, from raw columns to probabilities.
+    """Export a fitted estimator to ONNX, from raw columns to probabilities or statistics.
 
     The graph has one input of shape (n_rows, 1) per field, named as the field: strings, int64, or
     float64 for numeric fields. The outputs are "label" of shape (n_rows,) and "probabilities" of
-    shape (n_rows, n_classes), float32, as skl2onnx names them. Any number of rows can be sent.
+    shape (n_rows, n_classes), float32, as skl2onnx names them; of `InteractionFeatures` there is
+    one, "variable" of shape (n_rows, n_columns), float64. Any number of rows can be sent.
 
     ============================  ========  ====================
     values of the field           input     missing value
@@ -43,14 +46,14 @@ def to_onnx(estimator: Any, path: Any = None, inputs: str = "columns") -> Any:
 
     Parameters
     ----------
-    estimator : DynIntClassifier, OptFeatureClassifier or ProfitClassifier
-        A fitted one.
+    estimator : DynIntClassifier, OptFeatureClassifier, ProfitClassifier or InteractionFeatures
+        A fitted one; `InteractionFeatures` with the encoders "target", "count" and "codes".
     path : str or Path, default=None
         Where to write the model. Constants of more than 2 GB are put into a file beside it, with
         ".data" behind its name.
     inputs : str, default="columns"
         "columns": see above. "codes": one input "codes" of shape (n_rows, n_columns), int32, what
-        ``estimator.encoder_.transform`` returns.
+        ``estimator.encoder_.transform`` returns, or ``estimator.field_encoder_.transform``.
 
     Returns
     -------
@@ -77,17 +80,24 @@ def to_onnx(estimator: Any, path: Any = None, inputs: str = "columns") -> Any:
     if inputs not in ("columns", "codes"):
         raise ValueError(f"inputs must be 'columns' or 'codes', got {inputs!r}.")
     check_is_fitted(estimator)
-    if not hasattr(estimator, "classes_") or not hasattr(estimator, "_fitted_net"):
+    encoder = getattr(estimator, "field_encoder_", getattr(estimator, "encoder_", None))
+    if encoder is None:
         raise TypeError(
-            "estimator must be a classifier of this package, got a "
+            "estimator must be a classifier of this package or InteractionFeatures, got a "
             f"{type(estimator).__name__}; pipelines convert by skl2onnx after register_onnx()."
         )
     graph = OnnxGraph()
-    write_inputs = _write_columns if inputs == "columns" else _write_codes
-    codes = write_inputs(graph, estimator)
-    probabilities = write_classifier(graph, estimator, codes)
-    write_outputs(graph, estimator.classes_, probabilities)
-    model = graph.make_model(_metadata(estimator, inputs), version("sparsectr"))
+    codes = (_write_columns if inputs == "columns" else _write_codes)(graph, encoder)
+    metadata = _metadata(estimator, encoder, inputs)
+    if hasattr(estimator, "field_encoder_"):
+        variable = write_features(graph, estimator, take(graph, codes, encoder._main_columns))
+        names = [str(name) for name in estimator.get_feature_names_out()]
+        graph.add_output("variable", variable, "float64", ["rows", len(names)])
+        metadata["columns"] = json.dumps(names)
+    else:
+        write_outputs(graph, estimator.classes_, write_classifier(graph, estimator, codes))
+        metadata["classes"] = json.dumps(estimator.classes_.tolist(), default=str)
+    model = graph.make_model(metadata, version("sparsectr"))
     if path is not None:
         _save(graph.onnx, model, Path(path))
     return model
@@ -123,23 +133,21 @@ def write_outputs(graph: OnnxGraph, classes: NDArray[Any], probabilities: str) -
     graph.add_output("probabilities", as_floats, "float32", ["rows", len(classes)])
 
 
-def _write_columns(graph: OnnxGraph, estimator: Any) -> str:
-    encoder = estimator.encoder_
+def _write_columns(graph: OnnxGraph, encoder: Any) -> str:
     codes: list[str] = []
     for name, field in zip(encoder._field_names(), encoder._fields, strict=True):
         codes += write_field(graph, name, field, type_of(name, field))
     return graph.add("Concat", *codes, axis=1)
 
 
-def _write_codes(graph: OnnxGraph, estimator: Any) -> str:
-    n_columns = len(estimator.encoder_.code_fields_)
+def _write_codes(graph: OnnxGraph, encoder: Any) -> str:
+    n_columns = len(encoder.code_fields_)
     codes = graph.add_input("codes", "int32", ["rows", n_columns])
     return graph.add("Cast", codes, to=7)
 
 
-def _metadata(estimator: Any, inputs: str) -> dict[str, str]:
+def _metadata(estimator: Any, encoder: Any, inputs: str) -> dict[str, str]:
     """Describe a model; all values are strings, lists are JSON."""
-    encoder = estimator.encoder_
     fields = []
     for name, field in zip(encoder._field_names(), encoder._fields, strict=True):
         described: dict[str, Any] = {"name": name, "sizes": [column.size for column in field]}
@@ -151,7 +159,6 @@ def _metadata(estimator: Any, inputs: str) -> dict[str, str]:
     return {
         "estimator": type(estimator).__name__,
         "sparsectr_version": version("sparsectr"),
-        "classes": json.dumps(estimator.classes_.tolist(), default=str),
         "fields": json.dumps(fields),
     }
 

@@ -176,7 +176,7 @@ class BaseInteractionEstimator(
             told=told,
         )
 
-    # Whoever calls may have switched gradients off: torch.no_grad, torch.inference_mode.
+    # The caller may have switched gradients off: torch.no_grad, torch.inference_mode.
     @torch.inference_mode(False)
     @torch.enable_grad()
     @with_one_torch_thread(False)
@@ -260,7 +260,7 @@ class BaseInteractionEstimator(
                 stacklevel=2,
             )
         if one_epoch:
-            # Chunks come one after another, and nobody looks between them.
+            # Between two chunks, crosses are seldom asked for.
             seed = task.new_generator().initial_seed()
             self._measure_later(net, task.train, task.new_generator(), seed)
         else:

@@ -146,7 +146,7 @@ def make_plain_descent(tables, others, *args, **kwargs):
 @pytest.mark.parametrize("class_weight", [None, "balanced", {0: 1.0, 1: 3.0}])
 def test_integer_weights_are_repeated_rows(class_weight, monkeypatch):
     # Adam turns the rounding of a gradient near zero into a step of full length.
-    monkeypatch.setattr("sparsectr.methods.dynint.classifier.make_optimizers", make_plain_descent)
+    monkeypatch.setattr("sparsectr.methods.dynint.estimator.make_optimizers", make_plain_descent)
     counts = np.random.default_rng(0).integers(0, 4, size=240)
     counts[:60] = 1  # every value keeps a row
     rows = np.repeat(np.arange(240), counts)

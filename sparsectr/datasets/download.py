@@ -34,7 +34,7 @@ def data_folder(name: str, data_home: str | PathLike[str] | None) -> Path:
 
 
 def download(url: str, path: Path, *, md5: str | None = None, allowed: bool = True) -> Path:
-    """Bring a file to `path` unless it lies there, going on where an earlier attempt broke off.
+    """Download a file to `path` unless it is there, resuming where an earlier attempt broke off.
 
     What has come so far is kept in ``<path>.part``, over retries and over processes. The file gets
     its name once it is complete and has the right checksum.

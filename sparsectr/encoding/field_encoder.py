@@ -168,7 +168,7 @@ class FieldEncoder(StoredStateMixin, OneToOneFeatureMixin, TransformerMixin, Bas
         ----------
         X : DataFrame, ndarray or list of rows, shape (n_rows, n_fields)
             The table.
-        y : None
+        y : array-like of shape (n_rows,), default=None
             Ignored.
 
         Returns
@@ -194,7 +194,7 @@ class FieldEncoder(StoredStateMixin, OneToOneFeatureMixin, TransformerMixin, Bas
         ----------
         X : DataFrame, ndarray or list of rows, shape (n_rows, n_fields)
             The table.
-        y : None
+        y : array-like of shape (n_rows,), default=None
             Ignored.
 
         Returns
@@ -218,7 +218,7 @@ class FieldEncoder(StoredStateMixin, OneToOneFeatureMixin, TransformerMixin, Bas
         ----------
         X : DataFrame, ndarray or list of rows, shape (n_rows, n_fields)
             The next rows.
-        y : None
+        y : array-like of shape (n_rows,), default=None
             Ignored.
 
         Returns
@@ -298,7 +298,7 @@ class FieldEncoder(StoredStateMixin, OneToOneFeatureMixin, TransformerMixin, Bas
 
         Parameters
         ----------
-        input_features : array-like of str or None, default=None
+        input_features : array-like of str, shape (n_fields,), or None, default=None
             Names of the fields, if the training table had none; otherwise only checked.
 
         Returns

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from sparsectr.encoding.vocabulary import MISSING, N_RESERVED
 from sparsectr.exceptions import warn_caller
 
-# Rows that are looked at, and the fewest fields of one category: two may be yes and no.
+# Maximum number of rows that are checked, and the fewest fields of one category: two may be yes
+# and no.
 N_ROWS = 1_000
 FEWEST_FIELDS = 3
 
@@ -20,7 +21,7 @@ def find_one_hot(
 ) -> list[tuple[int, ...]]:
     """Find neighbouring fields of two values of which exactly one is high in every row.
 
-    Flags that are not made of one category hardly ever are so in all of many rows.
+    Other flags are seldom so in all of many rows.
 
     Parameters
     ----------
@@ -65,7 +66,7 @@ def warn_of_one_hot(
     Parameters
     ----------
     codes : ndarray of int32, shape (n_rows, n_fields)
-        The training table; its first rows are looked at.
+        The training table; its first rows are checked.
     vocabularies : sequence of ndarray of shape (n_values,) or None
         See `find_one_hot`.
     names : sequence of str

@@ -113,7 +113,7 @@ def write_classifier(graph: OnnxGraph, estimator: Any, codes: str) -> str:
 
 
 def label_type(classes: NDArray[Any]) -> str:
-    """Return the type of the labels in a graph; ValueError if there is none for them."""
+    """Return the type of labels, of classes (n_classes,), in a graph; ValueError if it has none."""
     kind = LABELS.get(classes.dtype.kind)
     if kind is None:
         raise ValueError(

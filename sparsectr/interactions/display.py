@@ -23,7 +23,7 @@ from sparsectr.parameters import check_choice, check_integer, describe
 if TYPE_CHECKING:  # matplotlib is optional
     from matplotlib.axes import Axes
 
-# Crosses that a picture shows if nobody says how many.
+# Default number of crosses in a picture.
 MOST_CROSSES = {"bar": 20, "matrix": 100, "graph": 40, "stability": 20}
 # What their tables have.
 COLUMNS: dict[str, list[str]] = {

@@ -246,7 +246,7 @@ class InteractionFeatures(StoredStateMixin, MetaEstimatorMixin, TransformerMixin
 
         Parameters
         ----------
-        input_features : array-like of str or None, default=None
+        input_features : array-like of str, shape (n_fields,), or None, default=None
             Only checked against the fields of `fit`.
 
         Returns

@@ -64,6 +64,6 @@ class TensorViews:
 def _array_over(tensor: Tensor) -> NDArray[Any]:
     """Return an array over the same memory; a copy would soon be out of date."""
     if not tensor.is_contiguous():
-        raise ValueError("tensors must be contiguous to be looked at as arrays.")
+        raise ValueError("tensors must be contiguous to be read as arrays.")
     array: NDArray[Any] = tensor.detach().numpy()
     return array

@@ -75,7 +75,7 @@ def group_ftrl_rows_(
     table, linear, accumulator : Tensor of shape (V, D)
         The weights, z and n, changed in place.
     rows : Tensor of shape (N,)
-        Row numbers of the lookups, repeated at will.
+        Row numbers of the lookups; a row may come several times.
     values : Tensor of shape (N, D)
         Gradient of every lookup.
     lr, beta, l1, l2, gradient_scale : float

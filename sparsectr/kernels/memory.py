@@ -37,8 +37,8 @@ def reused_memory() -> Iterator[None]:
 def empty(*shape: int) -> Tensor:
     """Return a tensor of float32 with arbitrary content.
 
-    Within `reused_memory` its memory may be that of an earlier result that nobody holds any more,
-    directly or through a view.
+    Within `reused_memory` its memory may be that of an earlier result to which no reference is
+    left, be it direct or through a view.
     """
     blocks: list[Any] | None = getattr(_kept, "blocks", None)
     n = prod(shape)

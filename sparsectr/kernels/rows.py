@@ -146,7 +146,7 @@ def sum_rows(rows: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
     Parameters
     ----------
     rows : Tensor of shape (N,)
-        Row numbers in [0, 2**31), any integer type, repeated at will.
+        Row numbers in [0, 2**31), any integer type; a row may come several times.
     values : Tensor of shape (N, D)
         What to add up.
 

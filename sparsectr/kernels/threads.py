@@ -32,8 +32,8 @@ def run_parts(function: Callable[..., None], n_parts: int, *arguments: Any) -> N
     """Call ``function(part, *arguments)`` once for every part, in threads of this process.
 
     The calling thread takes parts like the others; with one thread, or one part, it does all
-    by itself. Whoever is free takes the next part, so that a thread that the machine keeps
-    waiting holds nobody up. A result must depend on the part, never on the thread.
+    by itself. The next free thread takes the next part, so that a thread that has to wait for a
+    core delays no other. A result must depend on the part, never on the thread.
 
     Parameters
     ----------

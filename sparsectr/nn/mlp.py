@@ -122,10 +122,10 @@ class MLP(nn.Module):
         """Return the outputs (..., n_outputs), given those of the first layer, x (..., n_units).
 
         Inputs that change in one place change the first layer's output by one column of its
-        weight: whoever tries many such changes needs only the rest of the network.
+        weight: many such changes need only the rest of the network.
         """
         for layer in self.layers[1:]:
-            # In training nobody else needs what the layer before returned.
+            # In training the result of the layer before is not used again.
             x = layer(self.dropout(functional.relu(x, inplace=self.training)))
         return x
 

@@ -48,10 +48,10 @@ def add_embedding_prior(
     Notes
     -----
     Weight decay per step or per touch would shrink a value seen ten thousand times as often
-    as it is seen, and one seen twice hardly at all: the wrong way round.
+    as it is seen, and one seen twice hardly at all. A prior does the opposite.
 
     The penalty is no part of the loss: its gradient, ``l2 n / (B c_v) e_v``, needs nothing but the
-    row, which the optimizer has in its hands anyway.
+    row, which the optimizer reads in any case.
     """
     if not l2:
         return

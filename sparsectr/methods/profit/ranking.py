@@ -1,4 +1,4 @@
-"""The best sets of an order by a score: all of them looked at, or a beam."""
+"""The best sets of an order by a score: exhaustive, or a beam search."""
 
 from __future__ import annotations
 

@@ -183,7 +183,7 @@ def _split(x: Tensor) -> tuple[Tensor, ...]:
 
 
 def _flatten(block: Tensor) -> Tensor:
-    """Bring embeddings (B, F, D) to (F, B * D)."""
+    """Transpose embeddings (B, F, D) to (F, B * D)."""
     return block.transpose(0, 1).flatten(1)
 
 

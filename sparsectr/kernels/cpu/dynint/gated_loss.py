@@ -281,7 +281,7 @@ def _factor_backward(
     of_x0: Any,
     of_values: Any,
 ) -> None:
-    """Bring the gradient of A of layer k back to all that it is made of."""
+    """Compute the gradients of all that A of layer k depends on from that of A."""
     kind, rank, n, dim = sizes
     x0, values, terms, instances = state
     weight, of_weight = layers[0][k], of_factors[0]

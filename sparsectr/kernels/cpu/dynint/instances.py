@@ -101,7 +101,7 @@ def instance_backward(
     of_left: Any,
     of_right: Any,
 ) -> None:
-    """Bring the gradient of A back to W, X_0, u and v; to the first two it is added."""
+    """Compute the gradients of W, X_0, u and v from that of A; the first two are added up."""
     weight, left, right, of_factor = inputs
     u, v, sums = scratch[1], scratch[2], scratch[5]
     matrix, row, product = scratch[6], scratch[7], scratch[8]

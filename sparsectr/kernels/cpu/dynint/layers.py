@@ -38,7 +38,7 @@ def scaled_factor(
 def scaled_backward(
     inputs: Any, of_term: Any, n: int, dim: int, of_weight: Any, of_x0: Any, of_values: Any
 ) -> None:
-    """Bring the gradient of A back to u, W and X_0."""
+    """Compute the gradients of u, W and X_0 from that of A."""
     values, terms, x0, transposed, of_factor = inputs
     for p in range(len(terms)):
         scale_back(of_factor, terms[p], values, p * n, n, dim, of_term, of_values)
@@ -75,7 +75,7 @@ def generated_backward(
     of_x0: Any,
     of_values: Any,
 ) -> None:
-    """Bring the gradient of A back to s, U, V and X_0."""
+    """Compute the gradients of s, U, V and X_0 from that of A."""
     turned_left, right, x0, values, mixed, of_factor = inputs
     scaled, of_scaled, of_mixed = scratch
     scale(mixed, values, 0, rank, dim, scaled)

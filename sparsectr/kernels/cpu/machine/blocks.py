@@ -256,7 +256,7 @@ def grow(x: Any, factor: Any, result: Any) -> None:
 
 @compiled
 def step_back(x: Any, factor: Any, of_x: Any, of_factor: Any) -> None:
-    """Bring the gradient of x * (1 + factor), in of_x, to x, in place, and to the factor."""
+    """Compute the gradients of x, in place, and factor from that of x * (1 + factor) in of_x."""
     for i in range(x.shape[0]):
         for c in range(x.shape[1]):
             of_factor[i, c] = of_x[i, c] * x[i, c]
@@ -293,7 +293,7 @@ def add_scaled(x: Any, values: Any, place: int, n: int, dim: int, result: Any) -
 def scale_back(
     gradient: Any, x: Any, values: Any, place: int, n: int, dim: int, of_x: Any, of_values: Any
 ) -> None:
-    """Bring the gradient of x * values to x and to the values; see `scale`."""
+    """Compute the gradients of x and values from that of x * values; see `scale`."""
     flat, other, target = gradient.ravel(), x.ravel(), of_x.ravel()
     for i in range(n):
         for r in range(len(values)):

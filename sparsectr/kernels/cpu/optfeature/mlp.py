@@ -238,7 +238,7 @@ def go_down(
     of_weights: Any,
     of_vectors: Any,
 ) -> None:
-    """Bring the gradient by the inputs of the last layer down to those of the first.
+    """Propagate the gradient from the inputs of the last layer back to those of the first.
 
     Gradients of the layers are added to ``of_vectors`` and, unless it is empty, to ``of_weights``.
     ``rows`` holds the inputs of the first layer row by row; it gets those of the others.

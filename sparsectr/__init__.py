@@ -15,8 +15,11 @@ from sparsectr.interactions.interaction import Interaction
 from sparsectr.interactions.listed import ListedInteractions
 from sparsectr.interactions.stability import interaction_stability
 from sparsectr.methods.dynint.classifier import DynIntClassifier
+from sparsectr.methods.dynint.regressor import DynIntRegressor
 from sparsectr.methods.optfeature.classifier import OptFeatureClassifier
+from sparsectr.methods.optfeature.regressor import OptFeatureRegressor
 from sparsectr.methods.profit.classifier import ProfitClassifier
+from sparsectr.methods.profit.regressor import ProfitRegressor
 from sparsectr.screening import screen_interactions
 from sparsectr.stored_state import trusted_types as trusted_types
 
@@ -26,6 +29,9 @@ __all__ = [
     "DynIntClassifier",
     "OptFeatureClassifier",
     "ProfitClassifier",
+    "DynIntRegressor",
+    "OptFeatureRegressor",
+    "ProfitRegressor",
     "CrossEnsembleClassifier",
     "CrossStatistics",
     "FieldEncoder",

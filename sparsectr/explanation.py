@@ -198,7 +198,8 @@ class ExplanationMixin(EvidenceMixin):
         kept = at_work[: self.n_interactions]
         if not kept:
             return nothing | {"idle": idle}
-        crosses = [Interaction(named[p], len(listed[p]), strengths[p]) for p in kept]
+        unit = self._fitted_target().unit
+        crosses = [Interaction(named[p], len(listed[p]), unit * strengths[p]) for p in kept]
         numbers = count_remembered(len(kept), sum(weight.numel() for weight in net.parameters()))
         values = [
             value_effects(codes[:, list(listed[place])], effects[place], n_most)
@@ -210,7 +211,7 @@ class ExplanationMixin(EvidenceMixin):
             "shares_with": find_shared(effects[kept]),
             "evidence": nothing["evidence"],
             "active_share": found.active_shares[kept].cpu().numpy(),
-            "strength_error": found.errors[kept].cpu().numpy(),
+            "strength_error": unit * found.errors[kept].cpu().numpy(),
             "values": pack_combinations(
                 [part.codes.cpu().numpy() for part in values],
                 [part.counts.cpu().numpy() for part in values],
@@ -461,13 +462,13 @@ class ExplanationMixin(EvidenceMixin):
             effects = effects_of(cast(CrossNet, net), codes, crosses)
             contributions = target.to_scores(effects.double().cpu().numpy(), outputs)
         columns = [pd.Series(cells).tolist() for cells in iterate_columns(table)]
-        found = _rank(contributions, len(crosses) if top is None else top)
+        found = _rank(contributions, len(crosses) if top is None else top, target.unit)
         parts = [_make_entries(*found, crosses, columns, names)]
         if complete:
             mains = target.to_scores(_main_effects(net, codes), outputs)
             fields = [(field,) for field in range(len(mains))]
             parts.append(_make_entries(*_list_all(mains), fields, columns, names))
-            rest = target.to_scores(logits[None], outputs)[0] - mains.sum(0)
+            rest = target.to_scores(logits[None], outputs)[0] + target.offset - mains.sum(0)
             np.subtract.at(rest, found[0], found[3])
             parts.append(_make_entries(*_list_all(rest[None]), [()], columns, names))
         return pd.concat(parts).sort_values("row", kind="stable", ignore_index=True)
@@ -480,13 +481,13 @@ def _main_effects(net: Any, codes: Tensor) -> Array:
     return np.asarray(torch.cat(parts, 1).double().cpu().numpy())
 
 
-def _rank(contributions: Array, top: int) -> tuple[Array, Array, Array, Array]:
+def _rank(contributions: Array, top: int, unit: float) -> tuple[Array, Array, Array, Array]:
     """Return rows, ranks, places and values of the largest contributions (P, n) of every row."""
     order = np.argsort(-np.abs(contributions), axis=0, kind="stable")[:top]
     positions: Array = np.indices(order.shape)
     ranks, rows = positions
     values = np.take_along_axis(contributions, order, axis=0)
-    kept = (np.abs(values) > ROUNDING).T
+    kept = (np.abs(values) > unit * ROUNDING).T
     return rows.T[kept], ranks.T[kept] + 1, order.T[kept], values.T[kept]
 
 

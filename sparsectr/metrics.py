@@ -1,4 +1,4 @@
-"""Measures of probabilities. No torch."""
+"""Measures of predictions on validation rows. No torch."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.special import xlogy
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import roc_auc_score
 from sklearn.utils import check_consistent_length, column_or_1d
@@ -312,6 +313,42 @@ def validation_values(
             else roc_auc_score(numbers, probabilities, sample_weight=weights, multi_class="ovr")
         )
     return {name: float(value) for name, value in values.items()}
+
+
+def number_values(
+    true: npt.NDArray[np.float64],
+    predicted: npt.NDArray[np.float64],
+    weights: npt.NDArray[Any],
+    *,
+    counts: bool = False,
+) -> dict[str, float]:
+    """Measure predicted numbers against the true ones.
+
+    Parameters
+    ----------
+    true, predicted : ndarray of shape (n_rows,)
+        Numbers; of counts, predicted ones are above zero.
+    weights : ndarray of shape (n_rows,)
+        Weight of every row.
+    counts : bool, default=False
+        Whether the numbers are counts or rates.
+
+    Returns
+    -------
+    dict of str to float
+        ``validation_squared_error``, of counts ``validation_poisson_deviance`` instead, and
+        ``validation_absolute_error``; means over rows.
+    """
+    absolute = float(np.average(np.abs(true - predicted), weights=weights))
+    if counts:
+        losses = 2 * (xlogy(true, true / predicted) - true + predicted)
+    else:
+        losses = np.square(true - predicted)
+    name = "poisson_deviance" if counts else "squared_error"
+    return {
+        f"validation_{name}": float(np.average(losses, weights=weights)),
+        "validation_absolute_error": absolute,
+    }
 
 
 def _roc_auc(

@@ -127,12 +127,14 @@ LAYERS = {
         "targets",
         "training",
     },
+    "regression": {"base", "drafts", "encoding", "kernels", "parameters", "targets"},
     # What other packages are told about the estimators.
     "conversion": {"export", "methods"},
     # encoding: an estimator names FieldEncoder in its signature. kernels: as explanation.
     "methods": {
         "base",
         "classification",
+        "regression",
         "drafts",
         "encoding",
         "interactions",
@@ -162,7 +164,7 @@ FUSED = {
 TORCH_ONLY = {"kernels", "losses", "nn", "rows", "training"}
 # In the folder of a method, what alone knows scikit-learn, pandas and the estimator contract. The
 # rest is torch, and imports what a net and its training are made of.
-ESTIMATORS = {"estimator", "classifier"}
+ESTIMATORS = {"estimator", "classifier", "regressor"}
 BELOW_ESTIMATORS = {"nn", "training", "kernels", "rows"}
 WITHOUT_TORCH = {
     "encoding",

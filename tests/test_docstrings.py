@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from numpydoc.docscrape import get_doc_object
 from numpydoc.validate import Validator, validate
-from public import CLASSIFIERS
+from public import CLASSIFIERS, REGRESSORS
 from sklearn.base import BaseEstimator
 
 from sparsectr import ProfitClassifier
 from sparsectr.classification import BaseInteractionClassifier
 from sparsectr.datasets import make_clicks
+from sparsectr.regression import BaseInteractionRegressor
 from sparsectr.shared_parameters import SharedParameters
 
 PUBLIC_MODULES = ["sparsectr", "sparsectr.datasets", "sparsectr.metrics"]
@@ -36,6 +37,7 @@ POSITIONAL: dict[str, tuple[Any, ...]] = {
 # Fits that together set every attribute there is; one with the defaults where none is named.
 SETTINGS: dict[str, list[dict[str, Any]]] = {
     "DynIntClassifier": [{"max_epochs": 1}, {"max_epochs": 1, "optimizer": "ftrl"}],
+    "DynIntRegressor": [{"max_epochs": 1}, {"max_epochs": 1, "optimizer": "ftrl"}],
 }
 
 
@@ -157,19 +159,22 @@ def descriptions(cls: type) -> dict[str, str]:
 
 
 SHARED = descriptions(SharedParameters)
-SHARED_BY_CLASSIFIERS = descriptions(BaseInteractionClassifier)
+BY_TARGET = {
+    base: descriptions(base) for base in (BaseInteractionClassifier, BaseInteractionRegressor)
+}
 
 
 def test_what_all_estimators_share_is_documented_once():
     assert SHARED.keys() == coded_defaults(SharedParameters).keys()
     assert documented_defaults(SharedParameters) == coded_defaults(SharedParameters)
-    assert not SHARED.keys() & SHARED_BY_CLASSIFIERS.keys()
+    assert not any(SHARED.keys() & texts.keys() for texts in BY_TARGET.values())
 
 
-@pytest.mark.parametrize("cls", CLASSIFIERS)
+@pytest.mark.parametrize("cls", [*CLASSIFIERS, *REGRESSORS])
 def test_shared_parameters_are_worded_as_in_the_base(cls):
     own = descriptions(cls)
-    for name, text in (SHARED | SHARED_BY_CLASSIFIERS).items():
+    (of_target,) = (texts for base, texts in BY_TARGET.items() if issubclass(cls, base))
+    for name, text in (SHARED | of_target).items():
         # A method may add what is special about it.
         assert own[name] == text or own[name].startswith(text + " "), name
 

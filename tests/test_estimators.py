@@ -1,6 +1,6 @@
 """scikit-learn's own checks for every public estimator."""
 
-from public import CLASSIFIERS, ESTIMATORS
+from public import CLASSIFIERS, ESTIMATORS, REGRESSORS
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sparsectr import (
@@ -13,6 +13,7 @@ from sparsectr import (
     ProfitClassifier,
 )
 
+LEARNERS = [*CLASSIFIERS, *REGRESSORS]
 MINIBATCHES = "repeating a row changes the minibatches; see test_base for the full-batch identity"
 FOLDS = "repeating a row, or leaving one out, deals other folds"
 EXPECTED_FAILURES = {
@@ -23,7 +24,7 @@ EXPECTED_FAILURES = {
         "check_sample_weight_equivalence_on_dense_data": FOLDS,
     },
     ListedInteractions: {"check_complex_data": "reads names, no values"},
-    **{cls: {"check_sample_weight_equivalence_on_dense_data": MINIBATCHES} for cls in CLASSIFIERS},
+    **{cls: {"check_sample_weight_equivalence_on_dense_data": MINIBATCHES} for cls in LEARNERS},
 }
 # What is checked of a class; of any other one, an object with its defaults.
 SETTINGS = {
@@ -41,7 +42,7 @@ SETTINGS = {
     CrossEnsembleClassifier: [
         CrossEnsembleClassifier(net=DynIntClassifier(max_epochs=5), n_folds=2, random_state=0)
     ],
-    **{cls: [cls(random_state=0)] for cls in CLASSIFIERS},
+    **{cls: [cls(random_state=0)] for cls in LEARNERS},
 }
 
 

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from public import CLASSIFIERS
+from public import CLASSIFIERS, REGRESSORS
 
 pytest.importorskip("mypy")
 
@@ -28,7 +28,7 @@ X, y = np.zeros((4, 2)), np.zeros(4)
 def test_fit_returns_the_estimator_itself(tmp_path):
     calls = [
         call
-        for cls in CLASSIFIERS
+        for cls in [*CLASSIFIERS, *REGRESSORS]
         for call in (
             f"sparsectr.{cls.__name__}().fit(X, y, X_val=X, y_val=y)",
             f"sparsectr.{cls.__name__}().partial_fit(X, y)",

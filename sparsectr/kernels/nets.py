@@ -1,9 +1,9 @@
 """What fused losses and logits read of a net: kernels import no net, they describe it.
 
 A fused loss takes a net and a `Batch` and returns the mean loss, shape (), which knows its
-gradients (`sparsectr.kernels.one_pass`). Fused logits take a net and codes (B, F) and return an
-array (B, K), every row computed by itself. Both have a reference beside the net, see
-`sparsectr.kernels.fused`.
+gradients (`sparsectr.kernels.one_pass`), or NotImplemented for a loss that it does not know. Fused
+logits take a net and codes (B, F) and return an array (B, K), every row computed by itself. Both
+have a reference beside the net, see `sparsectr.kernels.fused`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 
+class NamedLoss(Protocol):
+    """Have the name by which kernels know a loss."""
+
+    @property
+    def name(self) -> str: ...
+
+
 class Batch(Protocol):
-    """Hold B rows: codes (B, F), targets (B,), weights (B,)."""
+    """Hold B rows: codes (B, F), targets (B,), weights (B,), and what compares them with logits."""
 
     @property
     def codes(self) -> Tensor: ...
@@ -25,6 +32,8 @@ class Batch(Protocol):
     def targets(self) -> Tensor: ...
     @property
     def weights(self) -> Tensor: ...
+    @property
+    def loss(self) -> NamedLoss: ...
 
 
 class Table(Protocol):

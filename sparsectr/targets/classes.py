@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 import numpy.typing as npt
 
@@ -29,7 +27,7 @@ class ClassTarget(Target):
     """
 
     loss = LOG_LOSS
-    score: ClassVar[str] = "log-odds"
+    score = "log-odds"
 
     def __init__(self, classes: Array, factors: npt.NDArray[np.float64] | None = None) -> None:
         self.classes = classes

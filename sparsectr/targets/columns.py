@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -50,3 +52,15 @@ def check_shape(column: Array, name: str, noun: str, n_rows: int | None) -> None
 def count_missing(column: Array) -> int:
     """Count the missing entries of a column (n_rows,)."""
     return int(pd.isna(column).sum()) if column.dtype.kind in "OTfcMm" else 0
+
+
+def as_floats(column: Array, name: str) -> npt.NDArray[np.float64]:
+    """Return real numbers of any kind (n,) as float64; ValueError for all else."""
+    types = set(map(type, column)) if column.dtype == object else {column.dtype.type}
+    # NumPy's booleans are no numbers to Python, and time spans are integers to NumPy.
+    strangers = {t for t in types if not issubclass(t, Real | Decimal | np.bool_)}
+    if strangers := strangers | (types & {np.timedelta64}):
+        names = sorted(kind.__name__.rstrip("_") for kind in strangers)
+        raise ValueError(f"{name} must hold real numbers, got {', '.join(names)}.")
+    with np.errstate(over="ignore"):
+        return column.astype(np.float64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -41,12 +41,18 @@ class Target(ABC):
     n_outputs : int
         Number K of logits.
     score : str
-        What users call a logit, such as "log-odds".
+        What users see a logit as, such as "log-odds".
+    unit : float
+        What a logit of 1 is as a score.
+    offset : float
+        Score of a logit of zero.
     """
 
     loss: Loss
     n_outputs: int
-    score: ClassVar[str]
+    score: str
+    unit: float = 1.0
+    offset: float = 0.0
 
     @abstractmethod
     def read(
@@ -115,4 +121,7 @@ class Target(ABC):
 
     @abstractmethod
     def to_scores(self, logits: Floats, outputs: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        """Turn logits (P, n, K) into what users see of the chosen outputs (1,) or (n,): (P, n)."""
+        """Turn logits (P, n, K) into what users see of the chosen outputs (1,) or (n,): (P, n).
+
+        Without the offset: also effects, which are differences of logits, are turned into scores.
+        """

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
-from numbers import Number, Real
+from numbers import Number
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sparsectr.parameters import check_real, describe
-from sparsectr.targets.columns import as_column, check_shape, count_missing
+from sparsectr.targets.columns import as_column, as_floats, check_shape, count_missing
 
 Array = npt.NDArray[np.generic]
 
@@ -52,7 +51,12 @@ def check_weights(
     column = as_column(sample_weight, name, "weight")
     column = np.full(n_rows, column) if column.ndim == 0 else column
     check_shape(column, name, "weight", n_rows)
-    weights = _as_floats(column, name)
+    if missing := count_missing(column):
+        raise ValueError(
+            f"{name} must have a weight in every row, got {missing} missing (None, NaN, NaT or NA);"
+            " 0 leaves a row out."
+        )
+    weights = as_floats(column, name)
     if not np.isfinite(weights).all() or (weights < 0).any():
         wrong = weights[~np.isfinite(weights) | (weights < 0)]
         raise ValueError(
@@ -62,22 +66,6 @@ def check_weights(
     if not weights.any():
         raise ValueError(f"{name} must not be zero for every row, got only zeros.")
     return _within_range(weights)
-
-
-def _as_floats(column: Array, name: str) -> npt.NDArray[np.float64]:
-    types = set(map(type, column)) if column.dtype == object else {column.dtype.type}
-    if missing := count_missing(column):
-        raise ValueError(
-            f"{name} must have a weight in every row, got {missing} missing (None, NaN, NaT or NA);"
-            " 0 leaves a row out."
-        )
-    # NumPy's booleans are no numbers to Python, and time spans are integers to NumPy.
-    strangers = {t for t in types if not issubclass(t, Real | Decimal | np.bool_)}
-    if strangers := strangers | (types & {np.timedelta64}):
-        names = sorted(kind.__name__.rstrip("_") for kind in strangers)
-        raise ValueError(f"{name} must hold real numbers, got {', '.join(names)}.")
-    with np.errstate(over="ignore"):
-        return column.astype(np.float64)
 
 
 def _within_range(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

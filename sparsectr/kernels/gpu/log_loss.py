@@ -12,6 +12,8 @@ from sparsectr.kernels.gpu.launch import count_warps
 
 # Rows of one program.
 ROWS = 512
+# Names of the losses that are built here.
+LOSSES = ("log_loss", "squared_error", "poisson")
 
 
 def binary_log_loss(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
@@ -55,6 +57,20 @@ def log_losses(logits, targets):
     positive = tl.where(logits >= 0, larger, smaller)
     negative = tl.where(logits >= 0, smaller, larger)
     return losses, (1 - targets) * positive - targets * negative
+
+
+@triton.jit
+def losses_of(logits, targets, loss: tl.constexpr):
+    """Return the losses of a name of `LOSSES`, and their slopes."""
+    if loss == "squared_error":
+        slopes = logits - targets
+        losses = slopes * slopes / 2
+    elif loss == "poisson":
+        means = tl.exp(logits)
+        losses, slopes = means - targets * logits, means - targets
+    else:
+        losses, slopes = log_losses(logits, targets)
+    return losses, slopes
 
 
 # Batches have sizes of their own; no version of a kernel is compiled for one.

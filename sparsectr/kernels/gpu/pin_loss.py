@@ -14,7 +14,7 @@ import triton.language as tl
 from torch import Tensor
 
 from sparsectr.kernels.gpu.launch import MOST_WARPS, count_programs
-from sparsectr.kernels.gpu.log_loss import log_losses
+from sparsectr.kernels.gpu.log_loss import LOSSES, losses_of
 from sparsectr.kernels.nets import Batch, PolynomialNet
 from sparsectr.kernels.one_pass import one_pass_loss
 from sparsectr.kernels.rows import lookup_gradient
@@ -26,9 +26,10 @@ PROGRAMS = 4
 
 
 def polynomial_loss(net: PolynomialNet, batch: Batch) -> Tensor:
-    """Compute the mean log loss of a batch and all gradients.
+    """Compute the mean loss of a batch and all gradients.
 
-    NotImplemented for several subspaces and for long embeddings of many fields.
+    NotImplemented for several subspaces, for long embeddings of many fields, without layers and for
+    losses not built here.
 
     Parameters
     ----------
@@ -48,7 +49,8 @@ def polynomial_loss(net: PolynomialNet, batch: Batch) -> Tensor:
     (n_rows, n_fields), dim, n_layers = codes.shape, table.shape[1], len(weights)
     padded_fields, padded_dim = triton.next_power_of_2(n_fields), triton.next_power_of_2(dim)
     numbers = padded_fields * padded_dim
-    if net.n_subspaces > 1 or numbers > MOST_NUMBERS or n_rows == 0:
+    built = batch.loss.name in LOSSES and n_layers > 0
+    if not built or net.n_subspaces > 1 or numbers > MOST_NUMBERS or n_rows == 0:
         return NotImplemented
     tile_rows = max(1, TILE_NUMBERS // numbers)
     n_tiles = triton.cdiv(n_rows, tile_rows)
@@ -83,6 +85,7 @@ def polynomial_loss(net: PolynomialNet, batch: Batch) -> Tensor:
         n_programs,
         **shape,
         n_layers=n_layers,
+        loss=batch.loss.name,
         num_warps=MOST_WARPS,
     )
     of_products = products  # in their place
@@ -148,6 +151,7 @@ def _descend(
     padded_dim: tl.constexpr,
     tile_rows: tl.constexpr,
     n_layers: tl.constexpr,
+    loss: tl.constexpr,
 ):
     """Put the gradients of the products in their place, and those of x along the layers to of_x."""
     fields = tl.arange(0, padded_fields)
@@ -178,7 +182,7 @@ def _descend(
         logits = tl.sum(sums * slope[None, :], 1) + intercept
         target = tl.load(targets + numbers, mask=inside, other=0.0)
         share = tl.load(row_weights + numbers, mask=inside, other=0.0) / n_rows
-        losses, slopes = log_losses(logits, target)
+        losses, slopes = losses_of(logits, target, loss)
         total += tl.sum(losses * share, 0)
         of_logits = slopes * share
         of_intercept += tl.sum(of_logits, 0)

@@ -27,7 +27,7 @@ class DynIntClassifier(BaseInteractionClassifier, BaseDynInt):
         "da"), the singular values of the weights (dynamic generated parameters, "dgp"), or a
         low-rank factor on the weights (dynamic weighted parameters, "dwp").
     n_layers : int, default=2
-        Number L of interaction layers.
+        Number L of interaction layers. 0: a linear model of the embeddings, without crosses.
     n_subspaces : int, default=1
         Number of parts that every embedding is cut into; crosses then run between parts. A
         divisor of ``embedding_dim``.

@@ -68,7 +68,7 @@ class BaseDynInt(BaseInteractionEstimator):
         super()._check_parameters()
         check = ParameterCheck(self)
         check.choice("variant", VARIANTS)
-        check.integer("n_layers", 1, MOST_LAYERS)
+        check.integer("n_layers", 0, MOST_LAYERS)
         check.integer("n_subspaces", 1)
         if self.embedding_dim % self.n_subspaces:
             raise ValueError(

@@ -223,6 +223,8 @@ def sum_fields(
     -------
     Tensor of shape (B, F)
     """
+    if not len(layers):
+        return embeddings.sum(2)
     if isinstance(layers[0], GeneratedLayer):
         x0 = split_subspaces(embeddings, n_subspaces)
         x = x0

@@ -230,6 +230,8 @@ class DynIntNet(nn.Module):
 
     def penalty(self, gates: Sequence[Tensor | None]) -> Tensor:
         """Return the orthogonality penalty, summed over layers; shape ()."""
+        if not len(self.layers):
+            return self.output.weight.new_zeros(())
         layers = cast("Iterable[PinLayer | GeneratedLayer]", self.layers)
         return torch.stack(
             [layer.penalty(gate) for layer, gate in zip(layers, gates, strict=True)]
@@ -282,18 +284,17 @@ class DynIntNet(nn.Module):
         return self.cross_effects(codes, [(field,) for field in range(self.n_fields)])
 
 
-def _has_log_odds(net: DynIntNet, batch: Batch, *_: object) -> bool:
-    one_logit = len(net.output.bias) == 1
-    return one_logit and batch.loss.name == "log_loss" and net.embedding.sparse
+def _has_one_logit(net: DynIntNet, *_: object) -> bool:
+    return len(net.output.bias) == 1 and net.embedding.sparse and len(net.layers) > 0
 
 
-@fused(cpu="dynint.pin_loss", gpu="pin_loss", numbers=table_of, covers=_has_log_odds)
+@fused(cpu="dynint.pin_loss", gpu="pin_loss", numbers=table_of, covers=_has_one_logit)
 def polynomial_loss(net: DynIntNet, batch: Batch) -> Tensor:
     """Return the loss of a net without gates, shape ()."""
     return batch.mean_loss(net(batch.codes))
 
 
-@fused(cpu="dynint.gated_loss", numbers=table_of, covers=_has_log_odds)
+@fused(cpu="dynint.gated_loss", numbers=table_of, covers=_has_one_logit)
 def gated_loss(net: DynIntNet, batch: Batch, penalty: float) -> Tensor:
     """Return the loss of a net with gates plus ``penalty`` times the penalty of gates, ()."""
     embeddings = net.embedding(batch.codes)
@@ -302,13 +303,17 @@ def gated_loss(net: DynIntNet, batch: Batch, penalty: float) -> Tensor:
     return loss + penalty * net.penalty(gates) if penalty else loss
 
 
-@fused(cpu="dynint.pin", numbers=table_of)
+def _has_layers(net: DynIntNet, *_: object) -> bool:
+    return len(net.layers) > 0
+
+
+@fused(cpu="dynint.pin", numbers=table_of, covers=_has_layers)
 def polynomial_logits(net: DynIntNet, codes: Tensor) -> NDArray[np.float32]:
     """Return the logits (B, K) of a net without gates for codes (B, F)."""
     return logits_in_batches(net, codes)
 
 
-@fused(cpu="dynint.gated_logits", numbers=table_of)
+@fused(cpu="dynint.gated_logits", numbers=table_of, covers=_has_layers)
 def gated_logits(net: DynIntNet, codes: Tensor) -> NDArray[np.float32]:
     """Return the logits (B, K) of a net with gates for codes (B, F)."""
     return logits_in_batches(net, codes)

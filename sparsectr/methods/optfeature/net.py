@@ -389,12 +389,12 @@ class OptFeatureNet(nn.Module):
         return net
 
 
-def _adds_pairs(net: OptFeatureNet, batch: Batch, *_: object, **__: object) -> bool:
-    """Tell whether there are inner products of pairs alone, log-odds, and no dropout."""
-    has_log_odds = net.arguments["n_outputs"] == 1 and batch.loss.name == "log_loss"
+def _adds_pairs(net: OptFeatureNet, *_: object, **__: object) -> bool:
+    """Tell whether there are inner products of pairs alone, one logit, and no dropout."""
+    has_one_logit = net.arguments["n_outputs"] == 1
     return (
         net.pairs is not None
-        and has_log_odds
+        and has_one_logit
         and net.embedding.sparse
         and net.mlp.dropout.rate == 0
     )

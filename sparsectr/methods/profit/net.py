@@ -215,12 +215,11 @@ class ProfitNet(nn.Module):
         return effects if self.config.predictor == "linear" else effects[:0]
 
 
-def _has_log_odds(net: ProfitNet, batch: Batch) -> bool:
-    one_logit = len(net.linear.bias) == 1
-    return one_logit and batch.loss.name == "log_loss" and net.views is not None
+def _has_one_logit(net: ProfitNet, *_: object) -> bool:
+    return net.views is not None and len(net.linear.bias) == 1
 
 
-@fused(cpu="profit.crosses_loss", numbers=table_of, covers=_has_log_odds)
+@fused(cpu="profit.crosses_loss", numbers=table_of, covers=_has_one_logit)
 def crosses_loss(net: ProfitNet, batch: Batch) -> Tensor:
     """Return the loss of a batch, shape ()."""
     return batch.mean_loss(net(batch.codes))

@@ -186,15 +186,11 @@ class CrossSearchNet(nn.Module):
         return self.linear.table.weight + of_rows * self.readout(self.embedding.weight)
 
 
-def _has_betas(net: CrossSearchNet, *_: object) -> bool:
+def _has_betas(net: CrossSearchNet, *_: object, **__: object) -> bool:
     return len(net.linear.bias) == 1 and net.space.is_symmetric
 
 
-def _has_log_odds(net: CrossSearchNet, batch: Batch, **_: object) -> bool:
-    return batch.loss.name == "log_loss" and _has_betas(net)
-
-
-@fused(cpu="profit.symmetric_loss", numbers=table_of, covers=_has_log_odds)
+@fused(cpu="profit.symmetric_loss", numbers=table_of, covers=_has_betas)
 def symmetric_loss(net: CrossSearchNet, batch: Batch, *, of_space: bool) -> Tensor:
     """Return the loss of a batch, shape (), with gradients for the space or for the rest."""
     with torch.no_grad() if of_space else nullcontext():

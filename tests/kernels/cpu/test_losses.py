@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from sparsectr.kernels.fused import KERNELS, fused_kernels
-from sparsectr.losses import log_loss
+from sparsectr.losses import LOG_LOSS, POISSON, SQUARED_ERROR, log_loss
 from sparsectr.methods.dynint.net import VARIANTS, DynIntConfig, DynIntNet
 from sparsectr.methods.profit.net import ProfitConfig, ProfitNet
 from sparsectr.methods.profit.search_net import CrossSearchNet
@@ -33,7 +33,7 @@ def draw_batch(generator, sizes, n_rows):
 def assert_exact(net, rows, find_loss=None, floor=1e-9, **options):
     """Compare loss and gradients of ``net.loss`` with those of autograd."""
     exact = copy.deepcopy(net).double()
-    doubled = Batch(rows.codes, rows.targets.double(), rows.weights.double())
+    doubled = Batch(rows.codes, rows.targets.double(), rows.weights.double(), rows.loss)
     expected = (find_loss or plain_loss)(exact, doubled)
     loss = net.loss(rows, **options)
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
@@ -214,17 +214,50 @@ def make_nets(n_outputs=1):
     ]
 
 
-def is_fused(net, options):
+def is_fused(net, options, loss=LOG_LOSS):
     """Whether the loss of a net would be computed by a fused version."""
     codes, ones = torch.zeros(2, 2, dtype=torch.int32), torch.ones(2)
     name = {ProfitNet: "crosses_loss", CrossSearchNet: "symmetric_loss"}.get(type(net))
     if name is None:
         name, options = ("polynomial_loss", {}) if net.variant == "pin" else ("gated_loss", options)
-    return KERNELS[name].fused_version(net, Batch(codes, ones, ones), **options) is not None
+    return KERNELS[name].fused_version(net, Batch(codes, ones, ones, loss), **options) is not None
 
 
 def test_the_losses_of_these_nets_are_fused():
     assert all(is_fused(*case) for case in make_nets())
+
+
+@pytest.mark.parametrize("loss", [SQUARED_ERROR, POISSON], ids=lambda loss: loss.name)
+@pytest.mark.parametrize("place", range(6))
+def test_losses_of_numbers_are_fused_and_exact(place, loss):
+    net, options = make_nets()[place]
+    generator = torch.Generator().manual_seed(place)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.copy_(0.4 * torch.randn(parameter.shape, generator=generator))
+    codes = torch.randint(1, 4, (40, 2), generator=generator, dtype=torch.int32)
+    numbers, weights = 3 * torch.rand(2, 40, generator=generator)
+    assert is_fused(net, options, loss)
+    assert_exact(net, Batch(codes, numbers, weights, loss), mean_loss, **options)
+
+
+def mean_loss(net, rows):
+    return rows.mean_loss(net(rows.codes))
+
+
+def test_a_loss_that_is_not_built_is_that_of_the_reference():
+    class Doubled(type(SQUARED_ERROR)):
+        def mean(self, logits, targets, weights):
+            return 2 * super().mean(logits, targets, weights)
+
+    codes, ones = torch.ones(3, 2, dtype=torch.int32), torch.ones(3)
+    for net, options in make_nets():
+        net.requires_grad_(False)
+        for parameter in net.parameters():
+            parameter.fill_(0.1)
+        known = net.loss(Batch(codes, ones, ones, SQUARED_ERROR), **options)
+        unknown = net.loss(Batch(codes, ones, ones, Doubled("doubled")), **options)
+        assert unknown.item() == pytest.approx(2 * known.item(), rel=1e-6)
 
 
 def test_losses_of_several_logits_are_not_fused():

@@ -47,6 +47,7 @@ from sparsectr.kernels.cpu.machine.jit import compiled
 from sparsectr.kernels.cpu.machine.losses import (
     descend_sums,
     empty_rows,
+    find_loss,
     split_readout,
 )
 from sparsectr.kernels.cpu.machine.matrix import add_up
@@ -60,7 +61,7 @@ from sparsectr.kernels.threads import run_parts
 
 
 def gated_loss(net: PolynomialNet, batch: Batch, penalty: float) -> Tensor:
-    """Compute the mean log loss of a batch, a penalty, and all gradients in one pass.
+    """Compute the mean loss of a batch, a penalty, and all gradients in one pass.
 
     Parameters
     ----------
@@ -75,6 +76,9 @@ def gated_loss(net: PolynomialNet, batch: Batch, penalty: float) -> Tensor:
     -------
     Tensor of shape ()
     """
+    loss_kind = find_loss(batch)
+    if loss_kind is None:
+        return NotImplemented
     codes, targets, row_weights = batch.codes, batch.targets, batch.weights
     offsets, table = net.embedding.offsets, net.embedding.weight
     readout, bias = net.output.weight, net.output.bias
@@ -101,7 +105,7 @@ def gated_loss(net: PolynomialNet, batch: Batch, penalty: float) -> Tensor:
     run_parts(
         _loss_part,
         n_parts,
-        tuple(as_array(t) for t in (codes, targets, row_weights)),
+        (*(as_array(t) for t in (codes, targets, row_weights)), loss_kind),
         (as_array(offsets), as_array(table)),
         (kind, rank, n_subspaces, penalty / n_rows),
         packed_layers,
@@ -227,7 +231,7 @@ def _run_layers(
     lookups: Any,
 ) -> float:
     """Take a group of rows, whose gates are known, through all layers and back."""
-    (codes, targets, row_weights), group, end = place
+    (codes, targets, row_weights, loss_kind), group, end = place
     x, factors, terms, gradients, spare, of_sums, first_sums, second_sums, instances = scratch
     of_x, of_x0, of_factor = gradients[0], gradients[1], gradients[2]
     dim, n_layers, total = sizes[3], len(factors), 0.0
@@ -246,6 +250,7 @@ def _run_layers(
         of_fields = of_sums[: last - first]
         sum_fields(x[n_layers], dim, of_fields)
         total += descend_sums(
+            loss_kind,
             of_fields,
             output[0],
             output[1],

@@ -1,4 +1,4 @@
-"""The log loss of a polynomial net, and its gradients, in one pass from codes on."""
+"""The loss of a polynomial net, and its gradients, in one pass from codes on."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from sparsectr.kernels.cpu.machine.jit import compiled
 from sparsectr.kernels.cpu.machine.losses import (
     descend_sums,
     empty_rows,
+    find_loss,
     split_readout,
 )
 from sparsectr.kernels.cpu.machine.matrix import add_outer, add_up, gemm, gemm_add
@@ -40,7 +41,7 @@ from sparsectr.kernels.threads import run_parts
 
 
 def polynomial_loss(net: PolynomialNet, batch: Batch) -> Tensor:
-    """Compute the mean log loss of a batch and all gradients in one pass.
+    """Compute the mean loss of a batch and all gradients in one pass.
 
     Parameters
     ----------
@@ -53,6 +54,9 @@ def polynomial_loss(net: PolynomialNet, batch: Batch) -> Tensor:
     -------
     Tensor of shape ()
     """
+    kind = find_loss(batch)
+    if kind is None:
+        return NotImplemented
     codes, targets, row_weights = batch.codes, batch.targets, batch.weights
     offsets, table = net.embedding.offsets, net.embedding.weight
     weights = [weight for (weight,) in net.layer_weights()]
@@ -66,6 +70,7 @@ def polynomial_loss(net: PolynomialNet, batch: Batch) -> Tensor:
     run_parts(
         _loss_part,
         n_parts,
+        kind,
         *(as_array(t) for t in (codes, targets, row_weights, offsets, table)),
         net.n_subspaces,
         filled,
@@ -90,6 +95,7 @@ def polynomial_loss(net: PolynomialNet, batch: Batch) -> Tensor:
 @compiled
 def _loss_part(
     part: int,
+    kind: int,
     codes: Any,
     targets: Any,
     row_weights: Any,
@@ -127,6 +133,7 @@ def _loss_part(
             grow(x[layer], factors[layer], x[layer + 1])
         sum_fields(x[n_layers], dim, sums[:n])
         losses[part] += descend_sums(
+            kind,
             sums[:n],
             readout,
             bias,

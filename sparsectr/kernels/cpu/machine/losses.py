@@ -10,6 +10,11 @@ import torch
 from torch import Tensor
 
 from sparsectr.kernels.cpu.machine.jit import compiled
+from sparsectr.kernels.nets import Batch
+
+# Losses by the name that rows know them by.
+LOG_LOSS, SQUARED_ERROR, POISSON = range(3)
+LOSSES = {"log_loss": LOG_LOSS, "squared_error": SQUARED_ERROR, "poisson": POISSON}
 
 
 @compiled
@@ -26,14 +31,30 @@ def log_loss(logit: Any, target: Any) -> Any:
 
 
 @compiled
-def weighted_log_loss(logit: Any, target: Any, weight: Any, n_rows: int) -> Any:
-    """Return what a row adds to the mean log loss of a batch, and the slope by its logit."""
-    loss, slope = log_loss(logit, target)
+def weighted_loss(kind: int, logit: Any, target: Any, weight: Any, n_rows: int) -> Any:
+    """Return what a row adds to the mean loss of a batch, and the slope by its logit.
+
+    ``kind`` is a number of `LOSSES`.
+    """
+    if kind == SQUARED_ERROR:
+        slope = logit - target
+        loss = slope * slope / np.float32(2)
+    elif kind == POISSON:
+        mean = math.exp(logit)
+        loss, slope = mean - target * logit, mean - target
+    else:
+        loss, slope = log_loss(logit, target)
     return loss * weight / n_rows, slope * (weight / np.float32(n_rows))
+
+
+def find_loss(batch: Batch) -> int | None:
+    """Return the number of the loss of a batch in `LOSSES`, None if it is not built here."""
+    return LOSSES.get(batch.loss.name)
 
 
 @compiled
 def descend_sums(
+    kind: int,
     sums: Any,
     readout: Any,
     bias: Any,
@@ -44,15 +65,15 @@ def descend_sums(
 ) -> Any:
     """Compute what rows with these sums (R, F) of their fields add to the loss of a batch.
 
-    The sums become the gradient by the sums; that of the readout (1, F) and, behind it, of the
-    bias is added to ``of_readout``.
+    ``kind`` is a number of `LOSSES`. The sums become the gradient by the sums; that of the
+    readout (1, F) and, behind it, of the bias is added to ``of_readout``.
     """
     total, n_fields = 0.0, sums.shape[1]
     for r in range(sums.shape[0]):
         logit = bias[0]
         for f in range(n_fields):
             logit += readout[0, f] * sums[r, f]
-        loss, slope = weighted_log_loss(logit, targets[r], row_weights[r], n_rows)
+        loss, slope = weighted_loss(kind, logit, targets[r], row_weights[r], n_rows)
         total += loss
         of_readout[n_fields] += slope
         for f in range(n_fields):

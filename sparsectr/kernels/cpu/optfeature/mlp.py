@@ -18,7 +18,7 @@ from torch import Tensor
 from sparsectr.kernels.arrays import as_array
 from sparsectr.kernels.cpu.machine.blocks import clear
 from sparsectr.kernels.cpu.machine.jit import compiled
-from sparsectr.kernels.cpu.machine.losses import weighted_log_loss
+from sparsectr.kernels.cpu.machine.losses import weighted_loss
 from sparsectr.kernels.cpu.machine.matrix import (
     TILE_ROWS,
     fill_columns,
@@ -195,6 +195,7 @@ def go_up(columns: Any, widths: Any, weights: Any, vectors: Any, n_rows: int) ->
 def descend_outputs(
     last: Any,
     vectors: Any,
+    kind: int,
     targets: Any,
     row_weights: Any,
     first: int,
@@ -216,7 +217,7 @@ def descend_outputs(
     total = 0.0
     for r in range(n_rows):
         b = first + r
-        loss, slopes[r] = weighted_log_loss(logits[r], targets[b], row_weights[b], n_batch_rows)
+        loss, slopes[r] = weighted_loss(kind, logits[r], targets[b], row_weights[b], n_batch_rows)
         total += loss
     # Of missing rows nothing is wanted.
     fill_segment(slopes, n_rows, np.float32(0), n_columns - n_rows)

@@ -15,7 +15,7 @@ from torch import Tensor
 from sparsectr.kernels.arrays import as_array
 from sparsectr.kernels.cpu.machine.blocks import prefetch_rows, store_rows
 from sparsectr.kernels.cpu.machine.jit import compiled
-from sparsectr.kernels.cpu.machine.losses import empty_rows
+from sparsectr.kernels.cpu.machine.losses import empty_rows, find_loss
 from sparsectr.kernels.cpu.machine.segments import copy_segment, fill_segment
 from sparsectr.kernels.cpu.optfeature.mlp import (
     BLOCK_ROWS,
@@ -47,9 +47,9 @@ NO_SCALES = np.empty((0, 0), np.float32)
 def mlp_loss(
     net: PairsNet, batch: Batch, gates: Tensor | None, *, of_gates: bool = False
 ) -> Tensor:
-    """Compute the mean log loss of a batch and gradients in one pass.
+    """Compute the mean loss of a batch and gradients in one pass.
 
-    NotImplemented for MLPs of more than `MOST_WEIGHTS` weights.
+    NotImplemented for MLPs of more than `MOST_WEIGHTS` weights, and for losses not built here.
 
     Parameters
     ----------
@@ -66,8 +66,8 @@ def mlp_loss(
     -------
     Tensor of shape ()
     """
-    layers = net.mlp_layers()
-    if sum(weight.numel() for weight, _ in layers) > MOST_WEIGHTS:
+    layers, kind = net.mlp_layers(), find_loss(batch)
+    if kind is None or sum(weight.numel() for weight, _ in layers) > MOST_WEIGHTS:
         return NotImplemented
     codes, targets, row_weights = batch.codes, batch.targets, batch.weights
     offsets, table = net.embedding.offsets, net.embedding.weight
@@ -88,6 +88,7 @@ def mlp_loss(
         _loss_part,
         n_parts,
         n_parts,
+        kind,
         *(as_array(t) for t in (codes, targets, row_weights, offsets, table)),
         dim,
         pairs,
@@ -118,6 +119,7 @@ def mlp_loss(
 def _loss_part(
     part: int,
     n_parts: int,
+    kind: int,
     codes: Any,
     targets: Any,
     row_weights: Any,
@@ -160,6 +162,7 @@ def _loss_part(
         losses[part] += descend_outputs(
             open_columns(columns, widths, last, n),
             vectors,
+            kind,
             targets,
             row_weights,
             first,

@@ -23,7 +23,8 @@ from sparsectr.kernels.cpu.machine.blocks import (
 from sparsectr.kernels.cpu.machine.jit import compiled
 from sparsectr.kernels.cpu.machine.losses import (
     empty_rows,
-    weighted_log_loss,
+    find_loss,
+    weighted_loss,
 )
 from sparsectr.kernels.cpu.machine.segments import empty_aligned, fill_segment, sum_segment
 from sparsectr.kernels.cpu.profit.crosses import (
@@ -42,7 +43,7 @@ from sparsectr.kernels.threads import run_parts
 
 
 def crosses_loss(net: KeptCrossesNet, batch: Batch) -> Tensor:
-    """Compute the mean log loss of a batch and all gradients in one pass.
+    """Compute the mean loss of a batch and all gradients in one pass.
 
     The logit of a row is its linear term and the sum of `sum_crosses` over the coordinates.
 
@@ -57,6 +58,9 @@ def crosses_loss(net: KeptCrossesNet, batch: Batch) -> Tensor:
     -------
     Tensor of shape ()
     """
+    kind = find_loss(batch)
+    if kind is None:
+        return NotImplemented
     codes, targets, row_weights = batch.codes, batch.targets, batch.weights
     offsets, table = net.embedding.offsets, net.embedding.weight
     linear, bias = net.linear.table.weight, net.linear.bias
@@ -69,6 +73,7 @@ def crosses_loss(net: KeptCrossesNet, batch: Batch) -> Tensor:
     run_parts(
         _loss_part,
         n_parts,
+        kind,
         *(as_array(t) for t in (codes, targets, row_weights, offsets, table)),
         as_array(linear).ravel(),
         *(as_array(t) for t in (weights, fields, starts, bias)),
@@ -91,6 +96,7 @@ def crosses_loss(net: KeptCrossesNet, batch: Batch) -> Tensor:
 @compiled
 def _loss_part(
     part: int,
+    kind: int,
     codes: Any,
     targets: Any,
     row_weights: Any,
@@ -126,7 +132,7 @@ def _loss_part(
             logit = bias[0] + sum_segment(total, r * dim, dim)
             logit += sum_linear(codes[first + r], offsets, linear)
             target, weight = targets[first + r], row_weights[first + r]
-            loss, slope = weighted_log_loss(logit, target, weight, len(codes))
+            loss, slope = weighted_loss(kind, logit, target, weight, len(codes))
             losses[part] += loss
             of_bias[part] += slope
             fill_segment(direction, r * dim, slope, dim)

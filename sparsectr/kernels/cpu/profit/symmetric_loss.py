@@ -21,7 +21,8 @@ from sparsectr.kernels.cpu.machine.blocks import (
 from sparsectr.kernels.cpu.machine.jit import compiled
 from sparsectr.kernels.cpu.machine.losses import (
     empty_rows,
-    weighted_log_loss,
+    find_loss,
+    weighted_loss,
 )
 from sparsectr.kernels.cpu.machine.segments import (
     empty_aligned,
@@ -82,7 +83,7 @@ def symmetric_logits(net: AllCrossesNet, codes: Tensor) -> Any:
 
 
 def symmetric_loss(net: AllCrossesNet, batch: Batch, *, of_space: bool) -> Tensor:
-    """Compute the mean log loss of a batch and gradients in one pass.
+    """Compute the mean loss of a batch and gradients in one pass.
 
     Parameters
     ----------
@@ -97,6 +98,9 @@ def symmetric_loss(net: AllCrossesNet, batch: Batch, *, of_space: bool) -> Tenso
     -------
     Tensor of shape ()
     """
+    kind = find_loss(batch)
+    if kind is None:
+        return NotImplemented
     codes, targets, row_weights = batch.codes, batch.targets, batch.weights
     offsets, table = net.embedding.offsets, net.embedding.weight
     linear, bias, betas = net.linear.table.weight, net.linear.bias, net.betas()
@@ -110,6 +114,7 @@ def symmetric_loss(net: AllCrossesNet, batch: Batch, *, of_space: bool) -> Tenso
     run_parts(
         _loss_part,
         n_parts,
+        kind,
         *(as_array(t) for t in (codes, targets, row_weights, offsets, table)),
         as_array(linear).ravel(),
         as_array(bias),
@@ -163,6 +168,7 @@ def _logits_part(
 @compiled
 def _loss_part(
     part: int,
+    kind: int,
     codes: Any,
     targets: Any,
     row_weights: Any,
@@ -197,7 +203,7 @@ def _loss_part(
         for b in range(first, last):
             logit = bias[0] + sum_segment(total, (b - first) * dim, dim)
             logit += sum_linear(codes[b], offsets, linear)
-            loss, slope = weighted_log_loss(logit, targets[b], row_weights[b], len(codes))
+            loss, slope = weighted_loss(kind, logit, targets[b], row_weights[b], len(codes))
             losses[part] += loss
             fill_segment(direction, (b - first) * dim, slope, dim)
             of_bias[part] += slope

@@ -1,0 +1,59 @@
+"""The negative log-likelihood of Poisson counts, or of rates with exposure as weight."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sparsectr.losses.number_loss import NumberLoss
+
+Array = NDArray[np.float64]
+
+# Where no row counts anything, the logarithm of the mean would not be finite.
+SMALLEST_MEAN = 1e-6
+
+
+@dataclass(frozen=True)
+class Poisson(NumberLoss):
+    """Compare the exponential of one logit per row with a number that is not negative.
+
+        loss = exp(logit) - target * logit
+
+    Attributes
+    ----------
+    name : str
+        What kernels know it by.
+    """
+
+    name: str = "poisson"
+
+    def mean(self, logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+        """Return the sum of the weighted losses over the number of rows, shape ()."""
+        return (weights * (logits[:, 0].exp() - targets * logits[:, 0])).mean()
+
+    def residuals(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return target minus prediction, (n, 1)."""
+        return targets[:, None] - logits.exp()
+
+    def prior_logits(self, targets: Tensor, weights: Tensor, n_outputs: int) -> Tensor:
+        """Return the logarithm of the weighted mean of the targets, (1,)."""
+        weights = weights.double()
+        mean = weights @ targets.double() / weights.sum()
+        return mean.clamp(min=SMALLEST_MEAN).log()[None].float()
+
+    def best_shift(self, logits: Array, targets: NDArray[Any], weights: Array) -> Array:
+        """Return the logarithm of the sum of the targets over that of the predictions, (1,)."""
+        if not np.isfinite(logits).all():
+            return np.zeros(1)
+        # The largest is taken out, so that nothing overflows.
+        largest = logits.max()
+        predicted = np.average(np.exp(logits[:, 0] - largest), weights=weights)
+        mean = max(float(np.average(targets, weights=weights)), SMALLEST_MEAN)
+        return np.array([np.log(mean) - np.log(predicted) - largest])
+
+
+POISSON = Poisson()

@@ -1,0 +1,285 @@
+"""PROFIT for numbers: crosses of every order, found by a progressive search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from sparsectr.encoding.field_encoder import FieldEncoder
+from sparsectr.methods.profit.estimator import BaseProfit
+from sparsectr.regression import BaseInteractionRegressor
+
+
+class ProfitRegressor(BaseInteractionRegressor, BaseProfit):
+    """Find the best crosses of every order, then train a light model that uses only those.
+
+    A search net adds up all crosses of a table, weighted by a tensor per order that is distilled
+    to ``rank`` vectors: the weight of a set c of fields is ``A_c = sum_r prod_{m in c}
+    beta_r[m]``. It is searched order by order, in alternating steps on the betas (on rows of
+    their own) and on the embeddings. The strongest crosses of every order are kept, and a net
+    with only these is trained on all rows.
+
+    Parameters
+    ----------
+    loss : {"squared_error", "poisson"}, default="squared_error"
+        What is minimised. "squared_error": half the squared error of the target, standardised.
+        "poisson": the negative log-likelihood of counts, of which the logarithm of the mean is
+        modelled. For rates, pass count / exposure as y and the exposure as ``sample_weight``.
+    max_order : int or "auto", default="auto"
+        Largest number of fields in a cross, at most the number of fields. "auto": the largest order
+        that a dict of ``n_crosses`` names; without one 3, or 2 if there are two fields.
+    n_crosses : int, dict or "auto", default="auto"
+        Crosses kept per order: one number for all orders from 2 on (all sets of a higher order
+        that has fewer), or a dict from every order to a number. "auto" keeps
+        ``min(2 F, 15 % of the sets)`` of order 2 and F of each higher order, with F fields.
+    rank : int, default=4
+        Number of components of the distilled space (R in eq. 6).
+    space : {"auto", "cp", "full"}, default="auto"
+        "cp" is the distilled space, "full" has one free weight for every set. "auto" takes
+        "full" up to 200 sets.
+    coupling : {"symmetric", "stacked"}, default="symmetric"
+        Whether order o has betas of its own for all its factors, or multiplies those of the lower
+        orders by one new beta.
+    repeats : bool, default=False
+        Whether a field may occur in a product more than once during the search ("cp" only).
+    search : {"progressive", "one_step", "random"}, default="progressive"
+        Order by order; or, for comparison, all orders at once, or random architectures on shared
+        weights, of which the best of 20 is kept.
+    screening : {"residual", None}, default="residual"
+        "residual" starts every order of the progressive search at up to ``rank`` sets whose joint
+        values explain the residuals of the lower orders. None starts it at random, as in the
+        paper: crosses without traces in lower orders are then often missed.
+    search_epochs : int, default=8
+        Most epochs per order in the search (``max_epochs``, if smaller).
+    search_patience : int, default=2
+        Epochs without improvement after which the search of an order ends.
+    search_fraction : float, default=0.2
+        Share of the training rows, in (0, 1), that the search uses for the betas. Each step takes
+        as large a share of a batch of them, but no fewer than 512 rows if batches have so many.
+    architecture_learning_rate : float, default=1e-2
+        Learning rate of the betas.
+    ranking : {"contribution", "weight"}, default="contribution"
+        Rank crosses by ``|A_c|`` times the standard deviation over rows of the product of their
+        embeddings, or by ``|A_c|``, which depends on how embeddings and betas share their scale.
+    predictor : {"linear", "mlp"}, default="linear"
+        Whether the kept crosses are added up or enter an MLP together with the embeddings.
+    hidden_units : tuple of int, default=(64, 32)
+        Hidden layers of the "mlp" predictor.
+    dropout : float, default=0.0
+        Share of its hidden units dropped in training, in [0, 1).
+    retrain_weights : {"learn", "fixed", "ones"}, default="learn"
+        Weights of the kept crosses: trained from the searched values, kept at them, or 1.
+    retrain_from : {"auto", "search", "scratch"}, default="auto"
+        Where the kept net starts: at the searched embeddings or at random. "auto": at random with
+        "adagrad", at the searched ones with "adam".
+    optimizer : {"adagrad", "adam"}, default="adagrad"
+        What trains the embeddings of the kept net: Adagrad with one step length per row, or Adam
+        on touched rows. All else follows Adam. Where training goes on with trained embeddings, by
+        ``retrain_from="search"``, ``partial_fit`` or ``warm_start``, "adagrad" gives way to "adam".
+    embedding_dim : int or "auto", default="auto"
+        Length D of an embedding. "auto": 32 for the linear predictor where a value has 100 rows or
+        more on average, 16 otherwise.
+    embedding_l2 : float, default=1e-4
+        Weight of ``|e|^2 / 2``, summed over all values, beside the mean loss.
+    learning_rate : float, default=5e-3
+        Step size of the optimizers. The betas have one of their own. Under "adagrad" the kept net
+        takes steps half as long, and its embeddings steps 15 times as long.
+    weight_decay : float, default=1e-6
+        L2 penalty per step of the optimizers.
+    batch_size : int or "auto", default="auto"
+        Rows per step. "auto": the power of two that gives about 400 steps per epoch, from 32 to
+        4,096.
+    max_epochs : int, default=30
+        Maximum number of passes over the training rows. It holds for every phase.
+    early_stopping : bool or "auto", default="auto"
+        Whether training stops when the validation metric stops improving; the weights of the best
+        epoch are restored. "auto": if there are at least 500 rows, or validation rows are passed to
+        `fit`.
+    monitor : {"auto", "squared_error", "poisson_deviance", "absolute_error"}, default="auto"
+        The validation metric that early stopping watches. "auto": the one of the loss; that of the
+        other loss is not measured.
+    validation_fraction : float, default=0.1
+        Share of the rows set apart for early stopping, if no ``X_val`` is passed to `fit`.
+    validation : {"random", "last"}, default="random"
+        Which rows are set apart for early stopping, if no ``X_val`` is passed to `fit`: random
+        ones, of whole groups where `fit` is told ``validation_groups``, or the last ones in time.
+    time_column : str, int or None, default=None
+        Name or position of the column that says when a row was, for ``validation="last"``. None:
+        the rows are in the order of time.
+    n_iter_no_change : int, default=3
+        Number of epochs in a row without improvement before training stops. From the second of them
+        on, each lowers the learning rate to a tenth, and the next epoch starts from the weights of
+        the best one.
+    n_members : int, default=1
+        Number of fits whose logits are averaged. They share the encoder, and differ in random
+        numbers and in the random rows set apart for early stopping. Means predict better, most of
+        all where fits of the same rows differ, and take as many times as long.
+    n_interactions : int, default=50
+        Maximum number of crosses in ``selected_interactions_``.
+    encoder : FieldEncoder, FrozenEstimator or "auto", default="auto"
+        Turns columns into codes; "auto" is ``FieldEncoder()``. A given encoder is cloned and fitted
+        anew, a fitted one too; ``FrozenEstimator(fitted)`` keeps its vocabularies.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the fitted net, with the same vocabularies. Parameters that shape
+        the net must not have changed. The kept net is trained further; nothing is searched again.
+    device : str, default="auto"
+        Where to train: "cpu", "cuda", ...; "auto" takes a GPU if there is one.
+    random_state : int, RandomState or None, default=None
+        Source of all random numbers: validation split, initial weights, order of the rows.
+    verbose : int, default=0
+        Whether to print one line per epoch (1) or nothing (0).
+
+    Attributes
+    ----------
+    target_mean_ : float
+        What is subtracted from the target before training; 0 with ``loss="poisson"``.
+    target_scale_ : float
+        What the target is divided by: its standard deviation or, with ``loss="poisson"``, its
+        dispersion: the mean of ``(y - m)^2 / m`` with m the mean of y.
+    encoder_ : FieldEncoder
+        The fitted encoder.
+    selected_interactions_ : list of Interaction
+        Kept crosses of all orders that have an effect, the strongest first. Strengths are in units
+        of the target or, with ``loss="poisson"``, of the logarithm of its mean.
+    crosses_ : list of dict
+        The kept crosses by order and rank, see `interaction_table`.
+    architecture_ : list of ndarray
+        Searched betas (rank, F) of the orders 1, 2, ..., or free weights of all sets.
+    search_history_ : list of dict
+        One record per epoch of the search.
+    history_ : list of dict
+        One record per epoch of all phases, "search" and "retrain".
+    epoch_seconds_ : ndarray of float64, shape (n_epochs,)
+        Seconds that every epoch took; NaN for those before the estimator was copied or read from
+        a file. Files and copies hold none.
+    n_parameters_ : dict of str to int
+        Numbers of weights: "embedding", "architecture" (the kept crosses), "predictor".
+    n_iter_ : int
+        Number of epochs over all phases.
+    embedding_dim_ : int
+        The length of an embedding.
+    batch_size_ : int
+        Rows per step.
+    early_stopping_ : bool
+        Whether validation could end a phase.
+    device_ : str
+        Device of training.
+    n_features_in_ : int
+        Number of fields.
+    feature_names_in_ : ndarray of shape (n_fields,)
+        Names of the fields, if they are strings.
+    param_distributions : dict
+        A space of settings for a random search, the same for all objects of the class: lists, and
+        log-uniform distributions of scipy. Without ``max_epochs``, which may be the resource of a
+        successive halving, and without ``n_crosses``, whose range depends on the table.
+
+    Notes
+    -----
+    Source: C. Gao, Y. Li, Q. Yao, D. Jin and Y. Li, "Progressive feature interaction
+    search for deep sparse network", NeurIPS 2021, equations 4 and 6, algorithm 1. Differences:
+
+    * sets hold distinct fields (``repeats=False``), and a set counts once, not in all its orders;
+    * crosses are ranked by a contribution that does not change when an embedding is scaled and
+      its beta scaled back; the paper's weight is ``ranking="weight"``;
+    * before every order, sets are screened by residuals (``screening``);
+    * batches of the architecture are shuffled, epochs are chosen on rows of their own;
+    * the betas have no weight decay;
+    * Adagrad's sums for the linear term start at the size of a lookup's gradient, not at 0;
+    * at the end of `fit` the intercept alone goes to the minimum of the training loss, where the
+      mean prediction is the mean of the target.
+
+    Examples
+    --------
+    >>> from sparsectr import ProfitRegressor
+    >>> from sparsectr.datasets import make_clicks
+    >>> clicks = make_clicks(5_000, n_fields=5, cardinality=10, random_state=0)
+    >>> reg = ProfitRegressor(n_crosses=1, random_state=0).fit(clicks.X, clicks.log_odds)
+    >>> sorted(cross.fields for cross in reg.selected_interactions_)  # the planted ones
+    [('f0', 'f1'), ('f2', 'f3', 'f4')]
+    """
+
+    def __init__(
+        self,
+        *,
+        loss: str = "squared_error",
+        max_order: int | str = "auto",
+        n_crosses: int | Mapping[int, int] | str = "auto",
+        rank: int = 4,
+        space: str = "auto",
+        coupling: str = "symmetric",
+        repeats: bool = False,
+        search: str = "progressive",
+        screening: str | None = "residual",
+        search_epochs: int = 8,
+        search_patience: int = 2,
+        search_fraction: float = 0.2,
+        architecture_learning_rate: float = 1e-2,
+        ranking: str = "contribution",
+        predictor: str = "linear",
+        hidden_units: Sequence[int] = (64, 32),
+        dropout: float = 0.0,
+        retrain_weights: str = "learn",
+        retrain_from: str = "auto",
+        optimizer: str = "adagrad",
+        embedding_dim: int | str = "auto",
+        embedding_l2: float = 1e-4,
+        learning_rate: float = 5e-3,
+        weight_decay: float = 1e-6,
+        batch_size: int | str = "auto",
+        max_epochs: int = 30,
+        early_stopping: bool | str = "auto",
+        monitor: str = "auto",
+        validation_fraction: float = 0.1,
+        validation: str = "random",
+        time_column: str | int | None = None,
+        n_iter_no_change: int = 3,
+        n_members: int = 1,
+        n_interactions: int = 50,
+        encoder: FieldEncoder | str = "auto",
+        warm_start: bool = False,
+        device: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
+        super().__init__(
+            embedding_dim=embedding_dim,
+            embedding_l2=embedding_l2,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            batch_size=batch_size,
+            max_epochs=max_epochs,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            validation=validation,
+            time_column=time_column,
+            n_iter_no_change=n_iter_no_change,
+            n_members=n_members,
+            n_interactions=n_interactions,
+            encoder=encoder,
+            warm_start=warm_start,
+            device=device,
+            random_state=random_state,
+            verbose=verbose,
+        )
+        self.loss = loss
+        self.monitor = monitor
+        self.max_order = max_order
+        self.n_crosses = n_crosses
+        self.rank = rank
+        self.space = space
+        self.coupling = coupling
+        self.repeats = repeats
+        self.search = search
+        self.screening = screening
+        self.search_epochs = search_epochs
+        self.search_patience = search_patience
+        self.search_fraction = search_fraction
+        self.architecture_learning_rate = architecture_learning_rate
+        self.ranking = ranking
+        self.predictor = predictor
+        self.hidden_units = hidden_units
+        self.dropout = dropout
+        self.retrain_weights = retrain_weights
+        self.retrain_from = retrain_from
+        self.optimizer = optimizer

@@ -1,6 +1,7 @@
 """How surely the data hold crosses."""
 
 from collections.abc import Iterable, Sequence
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -90,12 +91,13 @@ def significant_fields(estimator: Any, fdr: float) -> set[tuple[str, ...]]:
     ValueError
         If the estimator knows of no evidence.
     """
-    if not hasattr(estimator, "interaction_table"):
+    tell = getattr(estimator, "interaction_table", None)
+    if tell is None or "fdr" not in signature(tell).parameters:
         raise ValueError(
             "fdr needs an estimator that tells the evidence for its crosses, such as "
             f"DynIntClassifier, got {describe(estimator)}. Set fdr=None."
         )
-    table = estimator.interaction_table(fdr=fdr)
+    table = tell(fdr=fdr)
     if len(table) and table["evidence"].isna().all():
         raise ValueError(
             "fdr needs evidence, and partial_fit gives none: fit the estimator on all rows, or set "

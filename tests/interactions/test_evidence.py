@@ -1,10 +1,11 @@
 """Evidence of crosses: the rate of false discoveries, by the definition of the procedure."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import norm
 
-from sparsectr.interactions.evidence import CrossEvidence
+from sparsectr.interactions.evidence import CrossEvidence, significant_fields
 
 PAIRS = np.array([[0, 1], [0, 2], [1, 2], [1, 3]])
 TRIPLES = np.array([[0, 1, 2], [0, 2, 3]])
@@ -51,3 +52,27 @@ def test_what_was_not_tested_has_no_evidence():
     nothing = CrossEvidence([PAIRS[:0]], [DEVIATES[:0]], [0])
     assert nothing.significant(0.5) == []
     assert CrossEvidence([], [], []).significant(0.5) == []
+
+
+class Telling:
+    def interaction_table(self, *, fdr):
+        return pd.DataFrame(
+            {
+                "fields": [("a", "b"), ("a", "c")],
+                "evidence": [5.0, 1.0],
+                "significant": [fdr > 0.01, False],
+            }
+        )
+
+
+class Silent:
+    def interaction_table(self):
+        return pd.DataFrame({"fields": [("a", "b")]})
+
+
+def test_only_who_tells_evidence_can_be_asked():
+    assert significant_fields(Telling(), 0.05) == {("a", "b")}
+    assert significant_fields(Telling(), 0.001) == set()
+    for other in (Silent(), object()):
+        with pytest.raises(ValueError, match="fdr needs an estimator that tells the evidence"):
+            significant_fields(other, 0.05)

@@ -75,7 +75,7 @@ def _fit_output(
     if not binary:  # the limits of the variances are on the scale of log-odds
         target, mean = (target - mean) / spread, mean.new_zeros(())
     fitted = torch.full_like(target, float(mean.logit() if binary else mean))
-    rest, noise = (target - mean) * weights, 1.0
+    rest, noise, moved = (target - mean) * weights, 1.0, torch.empty_like(target)
     for _ in range(NEWTON_STEPS):
         if binary:
             probability = fitted.sigmoid()
@@ -88,16 +88,16 @@ def _fit_output(
         total = curvature.sum()
         for _ in range(SWEEPS):
             step = rest.sum() / total
-            rest -= step * curvature
+            rest.addcmul_(step, curvature, value=-1)
             fitted += step
             for k, group in enumerate(groups):
                 precision = noise / variances[k]
                 pull = _sum_by(group, rest, sizes[k])
                 moves = (pull - precision * effects[k]) / (held[k] + precision)
                 effects[k] += moves
-                moved = moves[group]
+                torch.index_select(moves, 0, group, out=moved)
                 fitted += moved
-                rest -= moved.mul_(curvature)
+                rest.addcmul_(moved, curvature, value=-1)
         for k, effect in enumerate(effects):
             determined = float((held[k] / (held[k] + noise / variances[k])).sum())
             variance = float(effect.square().sum()) / max(determined, TINY)

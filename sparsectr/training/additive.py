@@ -7,9 +7,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-# Newton steps, and passes over all groups in each.
-NEWTON_STEPS = 6
+# Most Newton steps, and passes over all groups in each.
+NEWTON_STEPS = 20
 SWEEPS = 2
+# They end when a pass moves the log-odds of rows by less than this, as a mean square. Variances
+# that are still on their way up are too small, which is a false alarm among dependent fields.
+LEAST_MOVE = 1e-5
 # Variance of the effects of a group at the start, and its limits. Where a field follows from a
 # set, too small a variance is a false alarm, and one too large only a loss of power.
 START_VARIANCE = 0.1
@@ -87,6 +90,7 @@ def _fit_output(
         held = [_sum_by(group, curvature, size) for group, size in zip(groups, sizes, strict=True)]
         total = curvature.sum()
         for _ in range(SWEEPS):
+            square = 0.0
             step = rest.sum() / total
             rest.addcmul_(step, curvature, value=-1)
             fitted += step
@@ -95,9 +99,12 @@ def _fit_output(
                 pull = _sum_by(group, rest, sizes[k])
                 moves = (pull - precision * effects[k]) / (held[k] + precision)
                 effects[k] += moves
+                square += float(held[k] @ moves.square())
                 torch.index_select(moves, 0, group, out=moved)
                 fitted += moved
                 rest.addcmul_(moved, curvature, value=-1)
+        if square < LEAST_MOVE * float(total):
+            break
         for k, effect in enumerate(effects):
             determined = float((held[k] / (held[k] + noise / variances[k])).sum())
             variance = float(effect.square().sum()) / max(determined, TINY)

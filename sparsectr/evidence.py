@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from sparsectr.drafts import on_one_fit
 from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.interactions.evidence import CrossEvidence
 from sparsectr.interactions.interaction import Interaction
+from sparsectr.nn.effects import Columns
 from sparsectr.parameters import check_real
 from sparsectr.persistence import NetStorageMixin
 from sparsectr.rows.labelled import Batch
@@ -33,11 +34,15 @@ class EvidenceMixin(NetStorageMixin):
 
     def _field_names(self) -> list[str]:
         """Return the names of the fields in column order."""
-        return [str(name) for name in self.encoder_.get_feature_names_out()]
+        return self.encoder_._field_names()
 
-    def _field_columns(self) -> Sequence[Sequence[int]]:
+    def _field_columns(self) -> Columns:
         """Return the columns of codes of every field."""
-        return [(field,) for field in range(len(self._field_names()))]
+        owners = self.encoder_.code_fields_
+        return [
+            tuple(np.flatnonzero(owners == field).tolist())
+            for field in range(self.encoder_.n_features_in_)
+        ]
 
     def _test_crosses(self, rows: Batch, listed: Iterable[Interaction]) -> CrossEvidence:
         """Test sets of fields.

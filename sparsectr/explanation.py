@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from itertools import chain
 from typing import Any, cast
@@ -35,15 +35,15 @@ from sparsectr.training.prediction import predict_logits
 from sparsectr.training.sharing import find_shared
 from sparsectr.training.strengths import (
     ROUNDING,
-    CrossNet,
+    EffectNet,
     affordable_rows,
     effects_of,
-    in_parts,
     measure_strengths,
     value_effects,
 )
 
 Array = npt.NDArray[Any]
+FieldNames = tuple[str, ...]
 MEASURES = ["strength", "active_share", "strength_error"]
 # Most training rows on which crosses are measured.
 STRENGTH_ROWS = 100_000
@@ -81,10 +81,9 @@ class _Unmeasured:
 class ExplanationMixin(EvidenceMixin):
     """Measure the crosses of a net after training, and report them.
 
-    Everything here comes from one function of the net, ``cross_effects(codes, crosses)``: what
-    crosses add to the logits of rows. Nets that add up fields and crosses tell by
-    ``main_effects(codes)`` what single fields add. What is measured is kept in ``_measures``: a
-    dict, or an object that measures when it is asked.
+    Everything here comes from one function of the net, ``effects(codes, sets, columns)``: what
+    sets of fields do to the logits of rows, all other fields unknown; see `sparsectr.nn.effects`.
+    What is measured is kept in ``_measures``: a dict, or an object that measures when it is asked.
     """
 
     _private_state = (*EvidenceMixin._private_state, "_measures")
@@ -186,11 +185,12 @@ class ExplanationMixin(EvidenceMixin):
         nothing |= {key: [] for key in MEASURES[1:]} | {"evidence": CrossEvidence([], [], [])}
         if not listed:
             return nothing
-        codes = codes[: affordable_rows(len(listed))]
-        effects = effects_of(cast(CrossNet, net), codes, listed)
+        known = cast(EffectNet, net)
+        codes = codes[: affordable_rows(known, listed)]
+        effects = effects_of(known, codes, listed, self._field_columns())
         found = measure_strengths(effects, generator)
         strengths = found.strengths.tolist()
-        names = self._field_names()
+        names, columns = self._field_names(), self._field_columns()
         named = [tuple(names[field] for field in fields) for fields in listed]
         at_work = [place for place, strength in enumerate(strengths) if strength > ROUNDING]
         idle = [named[place] for place in sorted(set(range(len(listed))) - set(at_work))]
@@ -202,7 +202,9 @@ class ExplanationMixin(EvidenceMixin):
         crosses = [Interaction(named[p], len(listed[p]), unit * strengths[p]) for p in kept]
         numbers = count_remembered(len(kept), sum(weight.numel() for weight in net.parameters()))
         values = [
-            value_effects(codes[:, list(listed[place])], effects[place], n_most)
+            value_effects(
+                codes[:, [columns[field][0] for field in listed[place]]], effects[place], n_most
+            )
             for place, n_most in zip(kept, numbers, strict=True)
         ]
         return {
@@ -284,7 +286,7 @@ class ExplanationMixin(EvidenceMixin):
         fdr: float,
         crosses: pd.DataFrame | None = None,
         *,
-        inactive: Array | None = None,
+        inactive: Collection[FieldNames] = (),
     ) -> pd.DataFrame:
         """Put the measures of the listed crosses beside what a method knows about all its crosses.
 
@@ -293,21 +295,24 @@ class ExplanationMixin(EvidenceMixin):
         fdr : float
             Rate of false discoveries.
         crosses : DataFrame, optional
-            A column "fields" that holds all listed crosses and maybe more, and further columns.
-        inactive : ndarray of bool, optional
-            Rows of ``crosses`` that are known to do nothing.
+            A column "fields", and further columns.
+        inactive : set of tuples of str, optional
+            Fields of crosses that are known to do nothing.
         """
         table = pd.DataFrame(self.selected_interactions_, columns=list(Interaction._fields))
         for name in MEASURES[1:]:
             table[name] = self._measured(name)
         if crosses is not None:
             own = crosses.columns.drop("fields")
-            table = crosses.merge(table, on="fields", how="left")
+            known = dict.fromkeys([*crosses["fields"], *table["fields"]])
+            every = pd.DataFrame({"fields": list(known)})
+            table = every.merge(crosses, on="fields", how="left").merge(
+                table, on="fields", how="left"
+            )
             table = table[[*Interaction._fields, *MEASURES[1:], *own]]
         table["order"] = [len(fields) for fields in table["fields"]]
         table = table.astype(dict.fromkeys(MEASURES, np.float64) | {"order": np.int64})
-        idle = table["fields"].isin(self._measured("idle")).to_numpy()
-        table.loc[idle if inactive is None else idle | inactive, MEASURES] = 0.0
+        table.loc[table["fields"].isin({*self._measured("idle"), *inactive}), MEASURES] = 0.0
         self._add_evidence(table, fdr)
         return table.sort_values("strength", ascending=False, kind="stable", ignore_index=True)
 
@@ -382,7 +387,7 @@ class ExplanationMixin(EvidenceMixin):
 
         The name of a column that a field has, too, gets underscores.
         """
-        places = self._places(fields)
+        places = self._main_columns(fields)
         shown = [self.encoder_._show(j, part) for j, part in zip(places, codes.T, strict=True)]
         table = pd.concat(shown, axis=1, keys=list(fields))
         for field in fields:
@@ -396,10 +401,15 @@ class ExplanationMixin(EvidenceMixin):
         return table
 
     def _widen(self, fields: Sequence[str], codes: Array) -> Array:
-        """Make whole rows (M, F) of codes (M, o) of some fields; the other fields are unknown."""
-        full = np.zeros((len(codes), len(self._field_names())), dtype=np.int32)
-        full[:, self._places(fields)] = codes
+        """Make whole rows (M, C) of codes (M, o) of some fields; the other columns are unknown."""
+        full = np.zeros((len(codes), len(self.encoder_.code_fields_)), dtype=np.int32)
+        full[:, self._main_columns(fields)] = codes
         return full
+
+    def _main_columns(self, fields: Sequence[str]) -> list[int]:
+        """Return for some fields the columns of codes that stand for them."""
+        columns = self._field_columns()
+        return [columns[field][0] for field in self._places(fields)]
 
     # Single rows ------------------------------------------------------------------------
 
@@ -410,12 +420,11 @@ class ExplanationMixin(EvidenceMixin):
     ) -> pd.DataFrame:
         """List for every row the crosses that moved its log-odds most.
 
-        Where a model adds up its crosses (`DynIntClassifier`; `ProfitClassifier` with the linear
-        predictor), a contribution is what the cross adds. Where crosses go through an MLP
-        (`OptFeatureClassifier`; `ProfitClassifier` with the "mlp" predictor), it is what the values
-        of the cross do together beyond what fewer of them do, by the whole net and compared with
-        unknown values: of two fields, F - F(first unknown) - F(second unknown) + F(both unknown),
-        with F the log-odds. Such contributions need not add up.
+        A contribution is the effect of the values of a cross in the whole net: what they do
+        together beyond what fewer of them do, with all other fields unknown. With F the log-odds of
+        a row of which only some fields are known, that of two fields is F(both) - F(first) -
+        F(second) + F(none). Anybody can compute it from `predict_proba` of rows whose other values
+        were never seen.
 
         Parameters
         ----------
@@ -428,9 +437,9 @@ class ExplanationMixin(EvidenceMixin):
             more classes, the predicted class of each row. The log-odds of one of several
             classes are the log of its probability, less the mean of that over all classes.
         complete : bool, default=False
-            Whether to add, with rank 0, the effect of every single field (of models that add up)
-            and one entry without fields, ``()``, for the intercept and all that is not listed.
-            The contributions of a row then sum to its log-odds.
+            Whether to add, with rank 0, the effect of every single field, F(field) - F(none), and
+            one entry without fields, ``()``, for F(none) and the effects of all crosses that are
+            not listed. The contributions of a row then sum to its log-odds.
 
         Returns
         -------
@@ -457,28 +466,21 @@ class ExplanationMixin(EvidenceMixin):
         crosses = [
             tuple(names.index(f) for f in cross.fields) for cross in self.selected_interactions_
         ]
-        contributions = np.zeros((0, len(codes)))
-        if crosses:
-            effects = effects_of(cast(CrossNet, net), codes, crosses)
-            contributions = target.to_scores(effects.double().cpu().numpy(), outputs)
+        fields = [(field,) for field in range(len(names))] if complete else []
+        effects = np.zeros((0, len(codes)))
+        if sets := fields + crosses:
+            of_logits = effects_of(cast(EffectNet, net), codes, sets, self._field_columns())
+            effects = target.to_scores(of_logits.double().cpu().numpy(), outputs)
+        mains, contributions = effects[: len(fields)], effects[len(fields) :]
         columns = [pd.Series(cells).tolist() for cells in iterate_columns(table)]
         found = _rank(contributions, len(crosses) if top is None else top, target.unit)
         parts = [_make_entries(*found, crosses, columns, names)]
         if complete:
-            mains = target.to_scores(_main_effects(net, codes), outputs)
-            fields = [(field,) for field in range(len(mains))]
             parts.append(_make_entries(*_list_all(mains), fields, columns, names))
             rest = target.to_scores(logits[None], outputs)[0] + target.offset - mains.sum(0)
             np.subtract.at(rest, found[0], found[3])
             parts.append(_make_entries(*_list_all(rest[None]), [()], columns, names))
         return pd.concat(parts).sort_values("row", kind="stable", ignore_index=True)
-
-
-@torch.inference_mode()
-def _main_effects(net: Any, codes: Tensor) -> Array:
-    """Return what single fields add to the logits, (F, n, K) or (0, n, K)."""
-    parts = [net.main_effects(rows) for rows in in_parts(codes)]
-    return np.asarray(torch.cat(parts, 1).double().cpu().numpy())
 
 
 def _rank(contributions: Array, top: int, unit: float) -> tuple[Array, Array, Array, Array]:

@@ -69,6 +69,7 @@ LAYERS = {
         "drafts",
         "encoding",
         "interactions",
+        "nn",
         "parameters",
         "persistence",
         "rows",

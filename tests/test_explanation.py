@@ -1,12 +1,14 @@
 """What a classifier tells about its crosses adds up."""
 
 import copy
+import math
 import pickle
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from functools import cache
+from itertools import combinations
 
 import joblib
 import numpy as np
@@ -28,6 +30,8 @@ from sparsectr import (
 from sparsectr.datasets import make_clicks
 from sparsectr.explanation import ExplanationMixin
 
+# Of log-odds up to 1: predictions are sums in single precision.
+TOLERANCE = 1e-6
 SHARED = ["fields", "order", "strength", "evidence", "significant"]
 SHARED += ["active_share", "strength_error", "shares_with"]
 QUICK = {"max_epochs": 2, "embedding_dim": 4, "learning_rate": 0.03, "random_state": 0}
@@ -125,7 +129,7 @@ def test_the_error_of_a_strength_is_a_share_of_what_other_rows_would_change(fitt
     table = clf.interaction_table().dropna().query("strength > 0")
     crosses = [tuple(int(field[1]) for field in fields) for fields in table["fields"]]
     with torch.inference_mode():
-        effects = net.cross_effects(codes, crosses)[:, :, 0].double().numpy()
+        effects = net.effects(codes, crosses, clf._field_columns())[:, :, 0].double().numpy()
     ratio = np.abs(effects.std(axis=1) - table["strength"]) / table["strength_error"]
     assert (ratio < 4).all()
 
@@ -142,50 +146,33 @@ def test_contributions_sum_to_the_log_odds(fitted, n_classes):
         np.testing.assert_allclose(sums, log_odds(clf, rows)[:, number], rtol=0, atol=2e-5)
 
 
+@pytest.mark.filterwarnings("ignore::sparsectr.exceptions.UnknownValuesWarning")  # on purpose
 @pytest.mark.parametrize("n_classes", LABELS)
-@pytest.mark.parametrize("name", ["dynint", "profit"])
-def test_of_an_additive_model_nothing_but_the_intercept_is_left(name, n_classes):
-    clf = fit(name, n_classes)
-    label = clf.classes_[-1]
-    parts = clf.explain(X[:50], top=None, class_label=label, complete=True)
-    rest = parts.loc[parts["fields"] == (), "contribution"]
-    net = clf._fitted_net()
-    bias = (net.output.bias if name == "dynint" else net.predictor.linear.bias).detach().numpy()
-    expected = bias[0] if n_classes == 2 else bias[-1] - bias.mean()
-    np.testing.assert_allclose(rest, expected, rtol=0, atol=1e-5)
+def test_contributions_are_what_anybody_finds_with_values_that_were_never_seen(name, n_classes):
+    """Unknown is code 0: with all fields but some unknown, predictions tell the effect of these."""
+    clf, rows = fit(name, n_classes), X[:200].drop(columns="f3")
+    label = clf.classes_[0]
+    number = "f3"  # a field of numbers knows all numbers, and no texts
+    parts = clf.explain(rows.assign(f3=X["f3"]), top=None, class_label=label, complete=True)
 
+    @cache
+    def known(fields):
+        unknown = {f: "never seen" for f in rows if f not in fields}
+        return log_odds(clf, rows.assign(**unknown, f3=math.nan))[:, 0]
 
-@pytest.mark.parametrize("n_classes", LABELS)
-def test_a_contribution_is_by_how_much_the_log_odds_fall_without_the_cross(n_classes):
-    clf, rows = fit("profit", n_classes), X[:30]
-    parts = clf.explain(rows, top=None, class_label=clf.classes_[0])
-    whole = log_odds(clf, rows)[:, 0]
-    for place, cross in enumerate(clf._fitted_net().config.crosses):
-        other = pickle.loads(pickle.dumps(clf))
-        with torch.no_grad():
-            other._fitted_net().architecture.weight[place] = 0
-        change = pd.Series(whole - log_odds(other, rows)[:, 0])
-        fields = tuple(f"f{f}" for f in cross)
-        np.testing.assert_allclose(contributions(parts, fields, 30), change, rtol=0, atol=2e-5)
-
-
-@pytest.mark.parametrize("n_classes", LABELS)
-@pytest.mark.parametrize("name", ["profit mlp", "optfeature"])
-def test_through_a_perceptron_a_contribution_is_what_the_values_do_together(name, n_classes):
-    """As anybody can measure it who has the model and a value that it does not know."""
-    clf, rows = fit(name, n_classes), X[:30]
-    parts = clf.explain(rows, top=None, class_label=clf.classes_[0])
-
-    def without(*fields):
-        return log_odds(clf, rows.assign(**dict.fromkeys(fields, "never seen")))[:, 0]
-
-    crosses = [cross.fields for cross in clf.selected_interactions_ if cross.order == 2]
-    pairs = [fields for fields in crosses if "f3" not in fields]  # a number cannot be unknown
-    assert pairs
-    for first, second in pairs:
-        together = without() - without(first) - without(second) + without(first, second)
-        found = contributions(parts, (first, second), 30)
-        np.testing.assert_allclose(found, together, rtol=0, atol=2e-5)
+    crosses = [cross.fields for cross in clf.selected_interactions_]
+    checked = [(f,) for f in rows] + [fields for fields in crosses if number not in fields]
+    assert len(checked) > 3
+    largest = max(1, np.abs(log_odds(clf, rows.assign(f3=X["f3"]))).max())
+    for fields in checked:
+        sizes = range(len(fields) + 1)
+        effect = sum(
+            (-1) ** (len(fields) - size) * known(part)
+            for size in sizes
+            for part in combinations(fields, size)
+        )
+        found = contributions(parts, fields, 200)
+        np.testing.assert_allclose(found, effect, rtol=0, atol=TOLERANCE * largest)
 
 
 def test_the_largest_contributions_come_first(fitted):
@@ -481,3 +468,38 @@ def test_bins_are_shown_as_intervals():
     shown = [label.get_text() for label in display.ax_[0].get_xticklabels()]
     assert shown == list(sizes.index)
     plt.close("all")
+
+
+# Planted truth ---------------------------------------------------------------------------
+
+PURE_TRIPLE = {"n_samples": 20_000, "n_fields": 6, "cardinality": 6, "crosses": [(0, 1, 2)]}
+TWO_TRIPLES = {
+    "n_samples": 60_000,
+    "n_fields": 8,
+    "cardinality": 6,
+    "crosses": [(0, 1, 2), (3, 4, 5), (6, 7)],
+}
+
+
+@pytest.mark.parametrize(
+    ("clf", "table"),
+    [
+        (DynIntClassifier(random_state=0), PURE_TRIPLE),
+        (DynIntClassifier(random_state=0), TWO_TRIPLES),
+        (OptFeatureClassifier(search_epochs=2, random_state=0), PURE_TRIPLE),
+        (ProfitClassifier(search_epochs=4, random_state=0), PURE_TRIPLE),
+        (
+            ProfitClassifier(search_epochs=2, max_epochs=8, predictor="mlp", random_state=0),
+            PURE_TRIPLE,
+        ),
+    ],
+    ids=["dynint", "dynint two", "optfeature", "profit", "profit mlp"],
+)
+def test_a_triple_is_listed_as_what_it_is_and_not_as_its_pairs(clf, table):
+    clicks = make_clicks(**table, cross_effect=1.5, random_state=0)
+    clf.fit(clicks.X, clicks.y)
+    found = {cross.fields: cross.strength for cross in clf.selected_interactions_}
+    planted = [found.pop(fields) for fields in clicks.crosses]
+    # The net learns a part of the planted effect, of standard deviation 1.5.
+    assert all(1.0 < strength < 1.6 for strength in planted)
+    assert max(found.values()) < 0.4 * min(planted)

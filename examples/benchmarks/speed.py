@@ -101,7 +101,7 @@ class Ours:
             # The loop times its epochs by the wall clock; with one thread it is to be the CPU's.
             patch("sparsectr.training.loop.time.perf_counter", clock),
             # After the last epoch, and no part of it.
-            patch("sparsectr.methods.dynint.classifier.strongest_crosses", return_value=[]),
+            patch("sparsectr.methods.dynint.estimator.strongest_sets", return_value=[]),
         ):
             self.model.fit(data.codes, data.labels, X_val=data.val_codes, y_val=data.val_labels)
         return fastest_epochs(self.model)

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 
+from sparsectr.nn.effects import Columns, FieldSet
 from sparsectr.nn.graph import Graph
 
 
@@ -35,13 +36,14 @@ class MeanNet(nn.Module):
         """Turn codes (B, C) into logits (B, K)."""
         return self._mean(lambda member: member(codes))
 
-    def cross_effects(self, codes: Tensor, crosses: Sequence[tuple[int, ...]]) -> Tensor:
-        """Return what P crosses add to the logits of rows, (P, B, K)."""
-        return self._mean(lambda member: member.cross_effects(codes, crosses))
+    @property
+    def takes_passes(self) -> bool:
+        """Whether effects take passes of the members."""
+        return any(cast(Any, member).takes_passes for member in self.members)
 
-    def main_effects(self, codes: Tensor) -> Tensor:
-        """Return what single fields add to the logits of rows, (F, B, K)."""
-        return self._mean(lambda member: member.main_effects(codes))
+    def effects(self, codes: Tensor, sets: Sequence[FieldSet], columns: Columns) -> Tensor:
+        """Return what P sets of fields do to the logits, (P, B, K); see `sparsectr.nn.effects`."""
+        return self._mean(lambda member: member.effects(codes, sets, columns))
 
     def write(self, graph: Graph, codes: str) -> str:
         """Add the nets and their mean to a graph: codes (B, C), int64, to logits (B, K)."""

@@ -72,6 +72,11 @@ def predict_row(net: nn.Module, codes: Tensor) -> npt.NDArray[np.float64]:
         _alone.reset(before)
 
 
+def logits_of(net: nn.Module, codes: Tensor) -> Tensor:
+    """Return `predict_logits` as a tensor (n_rows, K), float64, on the device of the codes."""
+    return torch.from_numpy(predict_logits(net, codes)).to(codes.device)
+
+
 def logits_in_batches(net: nn.Module, codes: Tensor) -> npt.NDArray[np.float32]:
     """Compute logits (n_rows, K) of codes (n_rows, F) in batches of one size."""
     if codes.device.type != "cpu":

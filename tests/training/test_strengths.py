@@ -1,15 +1,19 @@
 """Strengths are standard deviations of effects, and the bootstrap knows how sure they are."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 import torch
 
+from sparsectr.training import strengths
 from sparsectr.training.strengths import (
     affordable_rows,
     effects_of,
     in_parts,
     measure_strengths,
-    screen_crosses,
+    strengths_of,
+    strongest_sets,
     value_effects,
 )
 
@@ -93,65 +97,102 @@ def test_effects_of_many_rows_are_those_of_their_parts():
         def eval(self):
             self.evaluated = True
 
-        def cross_effects(self, codes, crosses):
-            parts = [codes[:, list(cross)].double().prod(1) for cross in crosses]
+        def effects(self, codes, sets, columns):
+            parts = [codes[:, [columns[f][0] for f in s]].double().prod(1) for s in sets]
             return torch.stack(parts)[:, :, None]
 
     net, codes = Net(), torch.arange(2_500 * 3).reshape(-1, 3)
-    found = effects_of(net, codes, [(0, 1), (2,)])
+    found = effects_of(net, codes, [(0, 1), (2,)], [(1,), (0,), (2,)])
     assert net.evaluated
-    assert torch.equal(found[:, :, 0], torch.stack([codes[:, 0] * codes[:, 1], codes[:, 2]]))
+    assert torch.equal(found[:, :, 0], torch.stack([codes[:, 1] * codes[:, 0], codes[:, 2]]))
 
 
-class Scales:
-    """The effect of cross (k,) is scales[k] times the first column of the codes."""
-
-    def __init__(self, n):
-        self.scales = torch.rand(n, generator=torch.Generator().manual_seed(0)) + 0.1
-        self.most_rows = 0
-
-    def eval(self):
-        pass
-
-    def cross_effects(self, codes, crosses):
-        self.most_rows = max(self.most_rows, len(codes))
-        return torch.stack([self.scales[k] * codes[:, 0] for (k,) in crosses])[:, :, None]
-
-
-@pytest.mark.parametrize("n_best", [1, 7, 40])
-def test_screened_are_the_strongest_in_their_order(n_best):
-    net, codes = Scales(40), torch.randn(500, 1, generator=torch.Generator().manual_seed(1))
-    crosses = [(k,) for k in range(40)]
-    best = net.scales.argsort(descending=True)[:n_best].sort().values
-    found = screen_crosses(net, codes, crosses, n_best)
-    assert found == [crosses[k] for k in best.tolist()]
-
-
-def test_screening_asks_for_all_crosses_at_once():
-    """What a net computes of single fields is computed once."""
-    net, asked = Scales(40), []
-    original = net.cross_effects
-
-    def cross_effects(codes, crosses):
-        asked.append(len(crosses))
-        return original(codes, crosses)
-
-    net.cross_effects = cross_effects
-    screen_crosses(net, torch.zeros(100, 1), [(k,) for k in range(40)], 3)
-    assert asked == [40]
-
-
-@pytest.mark.parametrize(("n_fields", "n_at_once"), [(1, 256), (300, 256), (1000, 33)])
+@pytest.mark.parametrize(("n_fields", "n_at_once"), [(1, 1024), (300, 186), (1000, 16)])
 def test_the_more_fields_the_fewer_rows_at_once(n_fields, n_at_once):
-    assert [len(part) for part in in_parts(torch.zeros(2 * n_at_once, n_fields))] == [n_at_once] * 2
+    sizes = []
+
+    def effects(rows, sets):
+        sizes.append(len(rows))
+        return torch.zeros(len(sets), len(rows), 1)
+
+    assert in_parts(effects, torch.zeros(2 * n_at_once, n_fields), [(0,)]).shape[1] == 2 * n_at_once
+    assert sizes == [n_at_once] * 2
 
 
-def test_few_crosses_are_not_screened():
-    net = Scales(3)
-    assert screen_crosses(net, torch.zeros(9, 1), [(2,), (0,)], 2) == [(2,), (0,)]
-    assert net.most_rows == 0
+F = 5
+SETS = [s for order in (1, 2, 3) for s in combinations(range(F), order)]
 
 
-@pytest.mark.parametrize(("n", "rows"), [(0, 1_000_000), (50, 20_000), (10**6, 1_000)])
-def test_the_more_crosses_the_fewer_rows(n, rows):
-    assert affordable_rows(n) == rows
+class Products:
+    """The effect of a set is a weight times the product of the codes of its fields."""
+
+    def __init__(self):
+        drawn = torch.rand(len(SETS), generator=generator()) + 0.1
+        self.weights = dict(zip(SETS, drawn.tolist(), strict=True))
+        self.asked = []
+
+    def __call__(self, codes, sets):
+        self.asked.append((len(codes), sets))
+        parts = [self.weights[s] * codes[:, list(s)].double().prod(1) for s in sets]
+        return torch.stack(parts)[:, :, None]
+
+
+@pytest.fixture
+def signs():
+    """Rows on which the strength of a set is its weight, but for chance."""
+    return 2 * torch.randint(2, (4_000, F), generator=generator(1)) - 1
+
+
+@pytest.mark.parametrize("n_best", [1, 4, 20])
+def test_the_strongest_of_each_order_come_first(signs, n_best):
+    products = Products()
+    found = list(strongest_sets(products, signs, F, {2: n_best, 3: 2}))
+    for order, n in ((2, n_best), (3, 2)):
+        sets = [s for s in SETS if len(s) == order]
+        strengths = strengths_of(products(signs, sets)).tolist()
+        ranking = [s for _, s in sorted(zip(strengths, sets, strict=True), reverse=True)]
+        assert [s for s in found if len(s) == order] == ranking[:n]
+
+
+def test_many_sets_are_compared_on_few_rows_and_some_at_a_time(signs, monkeypatch):
+    monkeypatch.setattr(strengths, "COMPARED_AT_ONCE", 400)
+    products = Products()
+    list(strongest_sets(products, signs, F, {2: 1}, budget=1_000, fewest_rows=30))
+    assert [(n_rows, len(sets)) for n_rows, sets in products.asked] == [
+        (100, 4),
+        (100, 4),
+        (100, 2),
+    ]
+
+
+def test_of_many_fields_those_of_strong_smaller_sets_are_combined(signs):
+    products = Products()
+    products.weights |= {(0, 1): 9.0, (1, 3): 8.0, (3, 4): 7.0, (0, 3, 4): 5.0}
+    found = strongest_sets(products, signs, F, {2: 1, 3: 1}, most_compared=4)  # one field goes
+    assert list(found) == [(0, 1), (0, 3, 4)]
+    assert products.asked[-1][1] == [(0, 1, 3), (0, 1, 4), (0, 3, 4), (1, 3, 4)]
+
+
+def test_one_field_has_no_crosses(signs):
+    assert list(strongest_sets(Products(), signs, 1, {2: 4, 3: 4})) == []
+
+
+class Passing:
+    takes_passes = True
+
+
+class Summing:
+    takes_passes = False
+
+
+@pytest.mark.parametrize(
+    ("net", "sets", "rows"),
+    [
+        (Summing, [], 1_000_000),
+        (Summing, [(0, 1), (0, 1, 2)], 500_000),
+        (Passing, [(0, 1), (0, 1, 2)], 250_000),  # three pairs and a triple
+        (Summing, [(0, 1)] * 5_000, 1_000),
+    ],
+)
+def test_the_more_sets_the_fewer_rows(net, sets, rows):
+    assert affordable_rows(net, sets) == rows

@@ -114,10 +114,10 @@ class DynIntClassifier(BaseInteractionClassifier, BaseDynInt):
     Attributes
     ----------
     selected_interactions_ : list of Interaction
-        The strongest crosses of two and three fields, strongest first. Strength is the standard
-        deviation, over training rows, of what all monomials of exactly these fields add to
-        the log-odds, with the gates of each row. For more than two classes: root mean square over
-        the classes' logits.
+        The strongest crosses of two to four fields, as far as the layers reach, strongest first.
+        Strength is the standard deviation, over training rows, of the effect on the log-odds: what
+        exactly these fields do together, all others being unknown; see `explain`. For more than
+        two classes: root mean square over the classes' logits.
     classes_ : ndarray of shape (n_classes,)
         The class labels.
     encoder_ : FieldEncoder

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Literal
 
 from scipy.stats import loguniform
@@ -14,7 +14,7 @@ from sparsectr.methods.dynint.net import (
     DynIntConfig,
     DynIntNet,
 )
-from sparsectr.nn.contributions import strongest_crosses
+from sparsectr.nn.effects import FieldSet
 from sparsectr.parameters import ParameterCheck
 from sparsectr.training.descent import descend
 from sparsectr.training.loop import EpochRecord
@@ -25,10 +25,11 @@ from sparsectr.training.optimizers import (
     zero_row_share,
 )
 from sparsectr.training.prior import add_embedding_prior
+from sparsectr.training.strengths import strongest_sets
 from sparsectr.training.task import TrainingTask
 
 # Crosses of higher orders exist in deeper nets, but are too many to list.
-LARGEST_LISTED_ORDER = 3
+LARGEST_LISTED_ORDER = 4
 # The paper has at most 4; thousands would take minutes to build and more to train.
 MOST_LAYERS = 100
 
@@ -135,6 +136,12 @@ class BaseDynInt(BaseInteractionEstimator):
         net.reset_parameters(task.new_generator(), task.prior_logits())
         return net
 
-    def _list_crosses(self, net: DynIntNet, codes: Tensor) -> Iterable[tuple[int, ...]]:
-        max_order = min(self.n_layers + 1, LARGEST_LISTED_ORDER)
-        return strongest_crosses(net.restricted_logits, codes, max_order, self.n_interactions)
+    def _list_crosses(self, net: DynIntNet, codes: Tensor) -> Iterable[FieldSet]:
+        columns = self._field_columns()
+        highest = min(self.n_layers + 1, LARGEST_LISTED_ORDER)
+
+        def effects(rows: Tensor, sets: Sequence[FieldSet]) -> Tensor:
+            return net.rough_effects(rows, sets, columns)
+
+        n_best = dict.fromkeys(range(2, highest + 1), self.n_interactions)
+        return strongest_sets(effects, codes, len(columns), n_best)

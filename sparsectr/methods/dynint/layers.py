@@ -1,9 +1,7 @@
 """Polynomial interaction layers, with static and with instance-dependent weights.
 
 All layers work on embeddings transposed: ``x`` has shape (..., d, n), n interaction
-rows with d coordinates each, so that a layer is one matrix product over the last axis. With
-``rows`` (P, r), a layer is restricted to P sets of r of its rows; ``x`` is then (P, B, d, r).
-That is how the contribution of single crosses is computed.
+rows with d coordinates each, so that a layer is one matrix product over the last axis.
 """
 
 from __future__ import annotations
@@ -48,9 +46,13 @@ class PinLayer(nn.Module):
         mean = self.weight.shape[0] ** -0.5
         self.weight.normal_(mean, INITIAL_SPREAD * mean, generator=generator)
 
-    def forward(self, x: Tensor, gate: Tensor | None, rows: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, gate: Tensor | None) -> Tensor:
         """Return the factor A, of the shape of x."""
-        return _mix(x, _block(self.weight, rows))
+        return functional.linear(x, self.weight)
+
+    def matrix(self, gate: Tensor | None) -> Tensor:
+        """Return the matrix (n, n) with which ``A = matrix x`` for the one row of a gate (1, g)."""
+        return self.weight
 
     def vectors(self, gate: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
         """Return the vectors u and v around W as `polynomial_sums` takes them; None for ones."""
@@ -75,15 +77,19 @@ class DynamicActivationLayer(PinLayer):
         super().__init__(n_rows)
         self.gate_size = n_rows
 
-    def forward(self, x: Tensor, gate: Tensor | None, rows: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, gate: Tensor | None) -> Tensor:
         """Return the factor A, of the shape of x."""
         # NOTE[DIFF] one gate per row, broadcast over the coordinates; the equation's
         # element-wise product leaves that open.
-        return 2 * torch.sigmoid(_columns(gate, rows)) * super().forward(x, None, rows)
+        return 2 * torch.sigmoid(_columns(gate)) * super().forward(x, None)
+
+    def matrix(self, gate: Tensor | None) -> Tensor:
+        """Return the matrix (n, n) of the one row of a gate (1, n)."""
+        return 2 * torch.sigmoid(_columns(gate))[0].T * self.weight
 
     def vectors(self, gate: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
         """Return the gates (B, 1, n) as u, and no v."""
-        return 2 * torch.sigmoid(_columns(gate, None)), None
+        return 2 * torch.sigmoid(_columns(gate)), None
 
     def write(self, graph: Graph, x: str, gate: str | None) -> str:
         """Add the layer to a graph: x (B, d, n) and the gate (B, n) to the factor A."""
@@ -116,14 +122,15 @@ class GeneratedLayer(nn.Module):
         for factor in (self.left, self.right):
             factor.normal_(mean, INITIAL_SPREAD * mean, generator=generator)
 
-    def forward(self, x: Tensor, gate: Tensor | None, rows: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, gate: Tensor | None) -> Tensor:
         """Return the factor A, of the shape of x."""
         # NOTE[DIFF] s = 1 + network, so that the layer starts as a static one.
-        values = 1 + _columns(gate, None if rows is None else slice(None))
-        left, right = (
-            (self.left, self.right) if rows is None else (self.left[rows], self.right[rows])
-        )
-        return _mix(_mix(x, right.mT) * values, left)
+        values = 1 + _columns(gate)
+        return functional.linear(functional.linear(x, self.right.T) * values, self.left)
+
+    def matrix(self, gate: Tensor | None) -> Tensor:
+        """Return the matrix (n, n) of the one row of a gate (1, K)."""
+        return (self.left * (1 + _columns(gate)[0])) @ self.right.T
 
     def write(self, graph: Graph, x: str, gate: str | None) -> str:
         """Add the layer to a graph: x (B, d, n) and the gate (B, K) to the factor A."""
@@ -152,15 +159,19 @@ class WeightedLayer(PinLayer):
         self.rank = rank
         self.gate_size = 2 * rank * n_rows
 
-    def forward(self, x: Tensor, gate: Tensor | None, rows: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, gate: Tensor | None) -> Tensor:
         """Return the factor A, of the shape of x."""
         u, v = self.vectors(gate)
-        weight = _block(self.weight, rows)
         terms = [
-            _columns(u[:, p], rows) * _mix(_columns(v[:, p], rows) * x, weight)
+            _columns(u[:, p]) * functional.linear(_columns(v[:, p]) * x, self.weight)
             for p in range(self.rank)
         ]
         return torch.stack(terms).sum(0) if self.rank > 1 else terms[0]
+
+    def matrix(self, gate: Tensor | None) -> Tensor:
+        """Return the matrix (n, n) of the one row of a gate (1, 2 K n)."""
+        u, v = self.vectors(gate)
+        return (u[0].T @ v[0]) * self.weight
 
     def write(self, graph: Graph, x: str, gate: str | None) -> str:
         """Add the layer to a graph: x (B, d, n) and the gate (B, 2 K n) to the factor A."""
@@ -291,25 +302,8 @@ def _named(gate: str | None) -> str:
     return gate
 
 
-def _mix(x: Tensor, weight: Tensor) -> Tensor:
-    """Multiply the last axis of x by weight: one matrix (m, n), or one per set (P, m, n)."""
-    if weight.dim() == 2:
-        return functional.linear(x, weight)
-    # The set's own axis is short, so it comes first: (P, m, n) times (P, n, B * d).
-    return torch.bmm(weight, x.flatten(1, 2).mT).mT.unflatten(1, x.shape[1:3])
-
-
-def _block(weight: Tensor, rows: Tensor | None) -> Tensor:
-    """Return weight (n, n), or its blocks (P, r, r) at the given rows."""
-    return weight if rows is None else weight[rows[:, :, None], rows[:, None, :]]
-
-
-def _columns(gate: Tensor | None, rows: Tensor | slice | None) -> Tensor:
-    """Bring a gate (B, n) to (B, 1, n), or to (P, B, 1, r) at the given rows."""
+def _columns(gate: Tensor | None) -> Tensor:
+    """Bring a gate (B, n) to (B, 1, n)."""
     if gate is None:
         raise ValueError("this layer needs the output of its gate network, got None.")
-    if rows is None:
-        return gate[:, None]
-    if isinstance(rows, slice):
-        return gate[None, :, None]
-    return gate[:, rows].transpose(0, 1)[:, :, None]
+    return gate[:, None]

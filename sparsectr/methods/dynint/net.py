@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -14,26 +15,28 @@ from torch import Tensor, nn
 from sparsectr.kernels.arrays import TensorViews
 from sparsectr.kernels.fused import fused
 from sparsectr.kernels.nets import table_of
+from sparsectr.methods.dynint.effects import AnchoredPolynomial
 from sparsectr.methods.dynint.layers import (
     DynamicActivationLayer,
     GateNetwork,
     GeneratedLayer,
     PinLayer,
     WeightedLayer,
-    split_subspaces,
     sum_fields,
 )
-from sparsectr.nn.contributions import contributions_of
+from sparsectr.nn.effects import Columns, FieldSet, effects_by_passes
 from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.nn.graph import Graph, affine, reshape, sum_over
 from sparsectr.nn.linear import UndrawnLinear
 from sparsectr.rows.labelled import Batch
-from sparsectr.training.prediction import logits_in_batches
+from sparsectr.training.prediction import logits_in_batches, logits_of
 
 VARIANTS = ("pin", "da", "dgp", "dwp")
 # Standard deviation of a fresh embedding, times sqrt(D); start of the output weights.
 EMBEDDING_SCALE = 0.4
 OUTPUT_START = 0.3
+# Most layers for which `AnchoredPolynomial` leaves nothing out.
+LONGEST_SUMS = 2
 
 
 @dataclass(frozen=True)
@@ -237,51 +240,45 @@ class DynIntNet(nn.Module):
             [layer.penalty(gate) for layer, gate in zip(layers, gates, strict=True)]
         ).sum()
 
-    def restricted_logits(self, codes: Tensor, sets: Tensor) -> Tensor:
-        """Return the logits, without bias, when only the fields of a set have embeddings.
+    def anchored_polynomial(self, columns: Columns) -> AnchoredPolynomial:
+        """Return the polynomial of the net around a row of which nothing is known.
 
-        The gates stay those of the whole row, so that the logits of all sets belong to one
-        polynomial per row.
+        Parameters
+        ----------
+        columns : sequence of tuples of int
+            The code columns of every field.
+        """
+        nothing = torch.zeros(1, self.n_fields, dtype=torch.int64, device=self.output.bias.device)
+        anchor = self.embedding(nothing)
+        gates = self.compute_gates(anchor)
+        layers = cast("Sequence[PinLayer | GeneratedLayer]", self.layers)
+        weights = [layer.matrix(gate) for layer, gate in zip(layers, gates, strict=True)]
+        return AnchoredPolynomial(anchor[0], weights, self.output.weight, columns, self.n_subspaces)
+
+    def rough_effects(self, codes: Tensor, sets: Sequence[FieldSet], columns: Columns) -> Tensor:
+        """Return `effects` with the gates of an unknown row, and without passes of the net."""
+        return self.anchored_polynomial(columns).effects(self.embedding(codes), sets)
+
+    def effects(self, codes: Tensor, sets: Sequence[FieldSet], columns: Columns) -> Tensor:
+        """Return what sets of fields do to the logits, (P, B, K); see `sparsectr.nn.effects`.
 
         Parameters
         ----------
         codes : Tensor of shape (B, F)
             Rows.
-        sets : Tensor of shape (P, o), int64
-            P sets of o distinct fields.
-
-        Returns
-        -------
-        Tensor of shape (P, B, K)
+        sets : sequence of tuples of int
+            P sets of fields, of any orders.
+        columns : sequence of tuples of int
+            The code columns of every field.
         """
-        embeddings = self.embedding(codes)
-        gates = self.compute_gates(embeddings)
-        subspaces = torch.arange(self.n_subspaces, dtype=torch.int64, device=sets.device)
-        firsts = self.n_fields * subspaces[None, :, None]
-        rows = (firsts + sets[:, None, :]).flatten(1)  # (P, h * o)
-        parts = split_subspaces(embeddings, self.n_subspaces)  # (B, d, n)
-        x0 = parts.permute(2, 0, 1).contiguous()[rows].permute(0, 2, 3, 1)  # (P, B, d, h * o)
-        x = x0
-        for layer, gate in zip(self.layers, gates, strict=True):
-            x = torch.addcmul(x, x, layer(x0, gate, rows))
-        field_sums = x.sum(2).unflatten(2, (self.n_subspaces, -1)).sum(2)  # (P, B, o)
-        return field_sums @ self.output.weight.T[sets]
+        if self.takes_passes:
+            return effects_by_passes(partial(logits_of, self), codes, sets, columns)
+        return self.rough_effects(codes, sets, columns)
 
-    def cross_effects(self, codes: Tensor, crosses: Sequence[tuple[int, ...]]) -> Tensor:
-        """Return what the monomials of exactly these fields add to the logits, (Q, B, K).
-
-        Parameters
-        ----------
-        codes : Tensor of shape (B, F)
-            Rows.
-        crosses : sequence of tuples of int
-            Field numbers of Q crosses, of any orders.
-        """
-        return contributions_of(self.restricted_logits, codes, crosses)
-
-    def main_effects(self, codes: Tensor) -> Tensor:
-        """Return what every field adds to the logits by itself, (F, B, K)."""
-        return self.cross_effects(codes, [(field,) for field in range(self.n_fields)])
+    @property
+    def takes_passes(self) -> bool:
+        """Whether effects take passes of the net: only a short polynomial has sums for them."""
+        return self.variant != "pin" or len(self.layers) > LONGEST_SUMS
 
 
 def _has_one_logit(net: DynIntNet, *_: object) -> bool:

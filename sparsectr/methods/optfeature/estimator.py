@@ -22,6 +22,7 @@ from sparsectr.kernels.threads import with_one_torch_thread
 from sparsectr.methods.optfeature.gate_measures import MOST_COMBINATIONS, measure_gates, open_gates
 from sparsectr.methods.optfeature.net import OptFeatureConfig, OptFeatureNet
 from sparsectr.methods.optfeature.search import GateStep, make_selection_optimizers
+from sparsectr.nn.effects import FieldSet, fields_of
 from sparsectr.nn.mean import members_of
 from sparsectr.parameters import ParameterCheck, check_integer
 from sparsectr.training.descent import descend
@@ -30,8 +31,14 @@ from sparsectr.training.memory import check_first_layer
 from sparsectr.training.optimizers import continuing, make_optimizers
 from sparsectr.training.packing import pack_combinations, unpack_combinations
 from sparsectr.training.prior import add_embedding_prior, automatic_l2
-from sparsectr.training.strengths import MOST_MEASURED, MOST_ROWS_BEHIND_MLP, screen_crosses
+from sparsectr.training.strengths import MOST_ROWS_BEHIND_MLP, strongest_sets
 from sparsectr.training.task import TrainingTask
+
+# Sets that are measured of every order, and triples that are compared to choose these.
+MOST_MEASURED = {2: 500, 3: 50}
+MOST_COMPARED = 2_000
+COMPARING_BUDGET = 100_000
+FEWEST_COMPARED_ROWS = 32
 
 
 class BaseOptFeature(BaseInteractionEstimator):
@@ -235,27 +242,30 @@ class BaseOptFeature(BaseInteractionEstimator):
         Returns
         -------
         DataFrame
-            One row per cross, strongest first. The columns of every method: fields (tuple of
-            names), order, strength, evidence, significant, active_share, strength_error and
-            shares_with, as `DynIntClassifier` describes them (the measures are NaN for a cross that
-            is not among the ``n_interactions`` listed ones; 0 for one that was measured and changes
-            no log-odds or all of them alike, and, without hidden units, for one that is never
-            open).
-            And keep_rate (share of training rows with an open gate; where a strong cross has 0,
-            hidden units do its work); granularity ("field" or "value", as chosen); alpha.
+            One row per cross with a gate or in ``selected_interactions_``, strongest first. The
+            columns of every method: fields (tuple of names), order, strength, evidence,
+            significant, active_share, strength_error and shares_with, as `DynIntClassifier`
+            describes them (the measures are NaN for a cross that is not among the
+            ``n_interactions`` listed ones; 0 for one that was measured and changes no log-odds or
+            all of them alike, and, without hidden units, for one that is never open). And keep_rate
+            (share of training rows with an open gate; where a strong cross has 0, hidden units do
+            its work); granularity ("field" or "value", as chosen); alpha. These three are NaN for a
+            cross without a gate, such as a triple of hidden units where ``orders`` is (2,).
         """
         check_is_fitted(self)
         net = self._optfeature_net()
         crosses = pd.DataFrame(
             {
-                "fields": self._crosses(net),
+                "fields": self._gated(net),
                 "keep_rate": self.keep_rate_,
                 "granularity": np.where(net.follows_fields().cpu(), "field", "value"),
                 "alpha": self.alpha_,
             }
         )
-        inactive = (self.keep_rate_ == 0) & (not net.config.hidden_units)
-        return self._tabulate(fdr, crosses, inactive=inactive)
+        # Of a field with several columns of codes, the first one stands for all.
+        crosses = crosses[crosses["fields"].map(len) > 1].drop_duplicates("fields")
+        closed = crosses.loc[crosses["keep_rate"] == 0, "fields"]
+        return self._tabulate(fdr, crosses, inactive=() if net.config.hidden_units else closed)
 
     @on_one_fit
     @with_one_torch_thread()
@@ -274,7 +284,9 @@ class BaseOptFeature(BaseInteractionEstimator):
         DataFrame
             One column per field with the value's name (missing values as None); count, the
             rows with this combination among (up to 100,000) training rows; open; score, the raw
-            score of the gate: open if > 0. Open gates first, most frequent combinations first.
+            score of the gate: open if > 0. Open gates first, most frequent combinations first. A
+            cross without a gate, whose order is not in ``orders``, is always open: hidden units see
+            all fields. Its scores are NaN.
             Where a field has one of these names, an underscore follows ours: ``count_``.
 
         Raises
@@ -288,11 +300,14 @@ class BaseOptFeature(BaseInteractionEstimator):
         place = self._find_cross(fields)
         known = self.selected_interactions_[place].fields
         codes, counts, _ = unpack_combinations(self._measured("combinations"), place)
-        position = self._crosses(net).index(known)
-        rows = torch.from_numpy(self._widen(known, codes)).to(net.kept.device)
-        with torch.inference_mode():
-            scores = net.chosen_scores(net.look_up(rows)[1])[:, position].cpu().numpy()
-        opened = scores > 0
+        gated = self._gated(net)
+        scores, opened = np.full(len(codes), np.nan), np.ones(len(codes), bool)
+        if known in gated:
+            rows = torch.from_numpy(self._widen(known, codes)).to(net.kept.device)
+            with torch.inference_mode():
+                every = net.chosen_scores(net.look_up(rows)[1])
+            scores = every[:, gated.index(known)].cpu().numpy()
+            opened = scores > 0
         order = np.argsort(-counts, kind="stable")
         shown = [order[opened[order] == is_open][:top] for is_open in (True, False)]
         table = self._tabulate_values(known, codes, count=counts, open=opened, score=scores)
@@ -311,13 +326,16 @@ class BaseOptFeature(BaseInteractionEstimator):
         Returns
         -------
         DataFrame of bool, shape (n_rows, n_crosses)
-            The columns are named by the tuples of the crossed fields.
+            The columns are named by the tuples of the crossed fields, or columns of codes where a
+            field has several.
         """
         check_is_fitted(self)
         table = as_table(X)
         validate_data(self, table, reset=False, skip_check_array=True)
         net = self._optfeature_net()
-        columns = pd.Index(self._crosses(net), tupleize_cols=False)
+        names = [str(name) for name in self.encoder_.get_feature_names_out()]
+        crosses = [tuple(names[column] for column in cross) for cross in net.crosses()]
+        columns = pd.Index(crosses, tupleize_cols=False)
         gates = open_gates(net, self._encode(table)).cpu().numpy()
         return pd.DataFrame(gates, columns=columns)
 
@@ -325,21 +343,36 @@ class BaseOptFeature(BaseInteractionEstimator):
         """Return the net whose gates are told about: of several members the first."""
         return cast(OptFeatureNet, members_of(self._fitted_net())[0])
 
-    def _crosses(self, net: OptFeatureNet) -> list[tuple[str, ...]]:
+    def _gated(self, net: OptFeatureNet) -> list[tuple[str, ...]]:
         """Return the names of the fields of all crosses, in the order of the gates."""
-        names = self._field_names()
-        return [tuple(names[field] for field in cross) for cross in net.crosses()]
+        names, columns = self._field_names(), self._field_columns()
+        return [tuple(names[f] for f in fields_of(cross, columns)) for cross in net.crosses()]
 
-    def _list_crosses(self, net: OptFeatureNet, codes: Tensor) -> Iterable[tuple[int, ...]]:
-        # Without hidden units, a cross has no other way to the logits than its gate.
-        crosses = net.crosses() if net.config.hidden_units else net.kept_crosses()
-        yield from screen_crosses(net, codes, crosses, MOST_MEASURED)
+    def _list_crosses(self, net: OptFeatureNet, codes: Tensor) -> Iterable[FieldSet]:
+        columns = self._field_columns()
+        if not net.config.hidden_units:
+            # A cross has no other way to the logits than its gate.
+            kept = (fields_of(cross, columns) for cross in net.kept_crosses())
+            return dict.fromkeys(fields for fields in kept if len(fields) > 1)
+
+        def effects(rows: Tensor, sets: Sequence[FieldSet]) -> Tensor:
+            return net.effects(rows, sets, columns)
+
+        return strongest_sets(
+            effects,
+            codes,
+            len(columns),
+            MOST_MEASURED,
+            budget=COMPARING_BUDGET,
+            fewest_rows=FEWEST_COMPARED_ROWS,
+            most_compared=MOST_COMPARED,
+        )
 
     def _measure_crosses(
         self, net: Any, codes: Tensor, generator: torch.Generator
     ) -> dict[str, Any]:
         measures = super()._measure_crosses(net, codes[:MOST_ROWS_BEHIND_MLP], generator)
-        crosses = [tuple(self._places(cross.fields)) for cross in measures["crosses"]]
+        crosses = [tuple(self._main_columns(cross.fields)) for cross in measures["crosses"]]
         first = cast(OptFeatureNet, members_of(net)[0])
         keep_rate, combinations = measure_gates(first, codes, crosses)
         packed = pack_combinations(*combinations)

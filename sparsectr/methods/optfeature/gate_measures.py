@@ -37,7 +37,8 @@ def measure_gates(
     codes : Tensor of shape (n, F)
         Rows.
     crosses : sequence of tuples of int
-        Field numbers of some crosses.
+        Field numbers of some crosses. One without a gate, of an order that the net has no gates
+        for, is open on all rows.
 
     Returns
     -------
@@ -48,8 +49,9 @@ def measure_gates(
         have them (M,).
     """
     columns = {fields: column for column, fields in enumerate(net.crosses())}
+    gated = [fields for fields in crosses if fields in columns]
     places = torch.tensor(
-        [columns[fields] for fields in crosses], dtype=torch.int64, device=codes.device
+        [columns[fields] for fields in gated], dtype=torch.int64, device=codes.device
     )
     n_open = torch.zeros(net.n_crosses, dtype=torch.int64, device=codes.device)
     parts = []
@@ -58,10 +60,12 @@ def measure_gates(
         gates = open_gates(net, rows)
         n_open += gates.sum(0)
         parts.append(gates[:, places])
+    is_open = dict(zip(gated, torch.cat(parts).unbind(1), strict=True))
+    always = torch.ones(len(codes), dtype=torch.bool, device=codes.device)
     combinations: list[NDArray[np.int32]] = []
     counts: list[NDArray[np.int64]] = []
-    for fields, gates in zip(crosses, torch.cat(parts).unbind(1), strict=True):
-        found, n_rows = count_combinations(codes[:, list(fields)], gates)
+    for fields in crosses:
+        found, n_rows = count_combinations(codes[:, list(fields)], is_open.get(fields, always))
         combinations.append(found.cpu().numpy())
         counts.append(n_rows.cpu().numpy())
     return (n_open.double() / len(codes)).cpu().numpy(), (combinations, counts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from math import comb
 from typing import Any, cast
@@ -23,12 +24,14 @@ from sparsectr.methods.optfeature.crosses import (
     upper_triangle,
     write_inner,
 )
+from sparsectr.methods.optfeature.effects import PairsBehindMLP
 from sparsectr.methods.optfeature.gates import Selection, spread_vectors, start_vectors
+from sparsectr.nn.effects import Columns, FieldSet, effects_by_passes
 from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.nn.graph import Graph, reshape, take
-from sparsectr.nn.interplay import PairsBehindMLP, hide, joint_effects
 from sparsectr.nn.mlp import MLP
 from sparsectr.rows.labelled import Batch
+from sparsectr.training.prediction import logits_of
 
 # Standard deviation of a fresh embedding, times sqrt(D).
 EMBEDDING_SCALE = 0.4
@@ -349,29 +352,30 @@ class OptFeatureNet(nn.Module):
         crosses = self.crosses()
         return [crosses[position] for position in self.kept.tolist()]
 
-    def cross_effects(self, codes: Tensor, crosses: Sequence[tuple[int, ...]]) -> Tensor:
-        """Return what the fields of a cross do to the logits together, (Q, B, K).
+    @property
+    def takes_passes(self) -> bool:
+        """Whether effects take passes of the net; inputs that are pairs can be told apart."""
+        return self.config.orders != (2,) or self.chosen is None
 
-        Gated products and hidden units both count; see `sparsectr.nn.interplay`.
+    def effects(self, codes: Tensor, sets: Sequence[FieldSet], columns: Columns) -> Tensor:
+        """Return what sets of fields do to the logits, (P, B, K); see `sparsectr.nn.effects`.
 
         Parameters
         ----------
         codes : Tensor of shape (B, F)
             Rows.
-        crosses : sequence of tuples of int
-            Rising field numbers of Q crosses, with open gates or not.
+        sets : sequence of tuples of int
+            P sets of fields, of any orders, with open gates or not.
+        columns : sequence of tuples of int
+            The code columns of every field.
         """
-        if self.config.orders != (2,) or self.chosen is None:
-            return joint_effects(lambda fields: self(hide(codes, fields)), crosses)
+        if self.takes_passes:
+            return effects_by_passes(partial(logits_of, self), codes, sets, columns)
         pairs = self.kept_crosses()
         behind = PairsBehindMLP(
             self.mlp, lambda codes: self.look_up(codes)[0], self.pair_inputs, pairs, codes
         )
-        return behind.effects(crosses)
-
-    def main_effects(self, codes: Tensor) -> Tensor:
-        """Return nothing, (0, B, K): through an MLP, fields have no effect of their own."""
-        return self.embedding.weight.new_zeros(0, len(codes), self.arguments["n_outputs"])
+        return behind.effects(sets, columns)
 
     @torch.no_grad()
     def prune(self) -> OptFeatureNet:

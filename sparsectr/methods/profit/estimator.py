@@ -19,6 +19,7 @@ from sparsectr.methods.profit.ranking import RANKING_ROWS, count_crosses, rank_c
 from sparsectr.methods.profit.search import CrossSearch, SearchSettings, make_weight_optimizers
 from sparsectr.methods.profit.search_net import CrossSearchNet
 from sparsectr.methods.profit.search_spaces import make_space
+from sparsectr.nn.effects import FieldSet, fields_of
 from sparsectr.parameters import ParameterCheck, check_integer
 from sparsectr.training.descent import descend
 from sparsectr.training.loop import EpochRecord
@@ -102,7 +103,10 @@ class BaseProfit(BaseInteractionEstimator):
         """
         check_is_fitted(self)
         columns = ["fields", "rank", "weight", "contribution", "phase"]
-        return self._tabulate(fdr, pd.DataFrame(self.crosses_, columns=columns))
+        crosses = pd.DataFrame(self.crosses_, columns=columns)
+        # Of a field with several columns of codes, the best cross stands for all.
+        crosses = crosses[crosses["fields"].map(len) > 1].drop_duplicates("fields")
+        return self._tabulate(fdr, crosses)
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
@@ -211,11 +215,11 @@ class BaseProfit(BaseInteractionEstimator):
         n_per_order = self._count_crosses(len(task.vocabulary_sizes))
         codes = task.train.sample(RANKING_ROWS, task.new_generator()).codes
         ranked = rank_crosses(search.net, codes, n_per_order, by=self.ranking)
-        names = self._field_names()
+        names, columns = self._field_names(), self._field_columns()
         self.crosses_ = [
             cross._asdict()
             | {
-                "fields": tuple(names[f] for f in cross.fields),
+                "fields": tuple(names[f] for f in fields_of(cross.fields, columns)),
                 "order": len(cross.fields),
                 "phase": "screening" if search.has_screened(cross.fields) else "search",
             }
@@ -265,5 +269,7 @@ class BaseProfit(BaseInteractionEstimator):
         n_rows = len(codes) if self.predictor == "linear" else MOST_ROWS_BEHIND_MLP
         return super()._measure_crosses(net, codes[:n_rows], generator)
 
-    def _list_crosses(self, net: ProfitNet, codes: Tensor) -> Iterable[tuple[int, ...]]:
-        return net.config.crosses
+    def _list_crosses(self, net: ProfitNet, codes: Tensor) -> Iterable[FieldSet]:
+        columns = self._field_columns()
+        crosses = (fields_of(cross, columns) for cross in net.config.crosses)
+        return dict.fromkeys(fields for fields in crosses if len(fields) > 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,15 +14,16 @@ from torch import Tensor, nn
 from sparsectr.kernels.arrays import TensorViews
 from sparsectr.kernels.fused import fused
 from sparsectr.kernels.nets import table_of
+from sparsectr.methods.profit.effects import product_effects
 from sparsectr.methods.profit.predictors import LinearPredictor, MLPPredictor
 from sparsectr.methods.profit.search_net import EMBEDDING_STD, CrossSearchNet, FieldLinear
 from sparsectr.nn.cross_products import Cross, CrossProducts, WeightedCrosses
+from sparsectr.nn.effects import Columns, FieldSet, effects_by_passes
 from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.nn.graph import Graph
-from sparsectr.nn.interplay import hide, joint_effects
 from sparsectr.nn.mlp import MLP
 from sparsectr.rows.labelled import Batch
-from sparsectr.training.prediction import logits_in_batches
+from sparsectr.training.prediction import logits_in_batches, logits_of
 
 
 @dataclass(frozen=True)
@@ -188,31 +190,36 @@ class ProfitNet(nn.Module):
         """Return logits (B, K) of codes (B, F), every row by itself."""
         return linear_logits(self, codes)
 
-    def cross_effects(self, codes: Tensor, crosses: Sequence[Cross]) -> Tensor:
-        """Return what crosses do to the logits, (Q, B, K).
+    @property
+    def takes_passes(self) -> bool:
+        """Whether effects take passes of the net: an MLP has no sums for them."""
+        return not isinstance(self.predictor, LinearPredictor)
 
-        With the linear predictor, what each adds. With an MLP, what its fields do together,
-        hidden units included; see `sparsectr.nn.interplay`.
+    def effects(self, codes: Tensor, sets: Sequence[FieldSet], columns: Columns) -> Tensor:
+        """Return what sets of fields do to the logits, (P, B, K); see `sparsectr.nn.effects`.
 
         Parameters
         ----------
         codes : Tensor of shape (B, F)
             Rows.
-        crosses : sequence of tuples of int
-            Field numbers of Q kept crosses.
+        sets : sequence of tuples of int
+            P sets of fields, of any orders.
+        columns : sequence of tuples of int
+            The code columns of every field.
         """
         if not isinstance(self.predictor, LinearPredictor):
-            return joint_effects(lambda fields: self(hide(codes, fields)), crosses)
-        effects: Tensor = self.predictor.readout(self.architecture(self.embedding(codes)))
-        return effects[[self.config.crosses.index(cross) for cross in crosses]]
-
-    def main_effects(self, codes: Tensor) -> Tensor:
-        """Return what every field adds to the logits by itself, (F, B, K).
-
-        Through an MLP, fields have no effect of their own: (0, B, K).
-        """
-        effects: Tensor = self.predictor.linear.table(codes).transpose(0, 1)
-        return effects if self.config.predictor == "linear" else effects[:0]
+            return effects_by_passes(partial(logits_of, self), codes, sets, columns)
+        unknown = torch.zeros_like(codes[:1])
+        crosses = list(zip(self.config.crosses, self.cross_weights, strict=True))
+        products = product_effects(
+            self.embedding(codes), self.embedding(unknown)[0], crosses, sets, columns
+        )
+        effects: Tensor = self.predictor.readout(products)
+        changes = self.linear.table(codes) - self.linear.table(unknown)  # (B, F, K)
+        for place, fields in enumerate(sets):
+            if len(fields) == 1:
+                effects[place] += changes[:, list(columns[fields[0]])].sum(1)
+        return effects
 
 
 def _has_one_logit(net: ProfitNet, *_: object) -> bool:

@@ -179,8 +179,14 @@ def test_the_interaction_table(fitted):
         "fields", "order", "strength", "active_share", "strength_error",
         "keep_rate", "granularity", "alpha",
     ]  # fmt: skip
-    assert set(table["fields"]) == set(itertools.combinations(clicks.X.columns, 2))
+    pairs = set(itertools.combinations(clicks.X.columns, 2))
     strengths = {cross.fields: cross.strength for cross in clf.selected_interactions_}
+    assert set(table["fields"]) == pairs | set(strengths)
+    triples = table[table["order"] == 3]
+    assert len(triples) > 0  # of hidden units: they have no gates
+    assert triples[["keep_rate", "granularity", "alpha"]].isna().all(axis=None)
+    assert triples["fields"].isin(strengths).all()
+    table = table[table["order"] == 2]
     for row in table.itertuples():
         assert row.granularity == ("field" if row.alpha > 0 else "value")
         assert row.strength == strengths.get(row.fields, 0.0)
@@ -230,6 +236,10 @@ def test_selected_values_agree_with_gates_and_counts(fitted):
     gates = clf.gate(clicks.X)
     for cross in clf.selected_interactions_:
         table = clf.selected_values(cross.fields)
+        if cross.order == 3:  # no gate closes it
+            assert table["open"].all()
+            assert table["score"].isna().all()
+            continue
         first, second = cross.fields
         assert table.columns.tolist() == [first, second, "count", "open", "score"]
         assert (table["open"] == (table["score"] > 0)).all()

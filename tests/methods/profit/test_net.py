@@ -1,7 +1,5 @@
 """The kept net: an independent forward pass, and what single crosses do."""
 
-import itertools
-
 import numpy as np
 import pytest
 import torch
@@ -50,45 +48,6 @@ def test_forward_equals_an_independent_pass(predictor, n_outputs, codes):
     net = make_net(predictor, n_outputs)
     expected = numpy_logits(net, codes, net.architecture.weight.detach().numpy())
     np.testing.assert_allclose(net(codes).detach().numpy(), expected, rtol=0, atol=1e-11)
-
-
-@pytest.mark.parametrize("n_outputs", [1, 3])
-def test_an_effect_is_what_closing_a_cross_changes(n_outputs, codes):
-    net = make_net("linear", n_outputs)
-    weights = net.architecture.weight.detach().numpy()
-    whole = numpy_logits(net, codes, weights)
-    crosses = [CROSSES[2], CROSSES[0]]
-    found = net.cross_effects(codes, crosses).detach().numpy()
-    for cross, effect in zip(crosses, found, strict=True):
-        closed = weights.copy()
-        closed[CROSSES.index(cross)] = 0
-        expected = whole - numpy_logits(net, codes, closed)
-        np.testing.assert_allclose(effect, expected, rtol=0, atol=1e-11)
-
-
-@pytest.mark.parametrize("n_outputs", [1, 3])
-def test_through_a_perceptron_an_effect_is_what_the_fields_do_together(n_outputs, codes):
-    net = make_net("mlp", n_outputs)
-    weights = net.architecture.weight.detach().numpy()
-    for cross, effect in zip(CROSSES, net.cross_effects(codes, CROSSES).detach(), strict=True):
-        expected = 0
-        for known in itertools.product([False, True], repeat=len(cross)):
-            partly = codes.clone()
-            partly[:, [f for f, k in zip(cross, known, strict=True) if not k]] = 0
-            expected += (-1) ** known.count(False) * numpy_logits(net, partly, weights)
-        np.testing.assert_allclose(effect, expected, rtol=0, atol=1e-11)
-
-
-@pytest.mark.parametrize("n_outputs", [1, 3])
-def test_fields_crosses_and_bias_sum_to_the_logits(n_outputs, codes):
-    net = make_net("linear", n_outputs)
-    parts = net.main_effects(codes).sum(0) + net.cross_effects(codes, CROSSES).sum(0)
-    total = parts + net.predictor.linear.bias
-    torch.testing.assert_close(total, net(codes), rtol=0, atol=1e-11)
-
-
-def test_through_a_perceptron_fields_have_no_effect_of_their_own(codes):
-    assert make_net("mlp", 3).main_effects(codes).shape == (0, 50, 3)
 
 
 def test_fixed_weights_want_no_gradient():

@@ -338,7 +338,7 @@ class BaseInteractionEstimator(
     def _encode(self, X: TableLike, *, fit: bool = False, warn: bool = True) -> Tensor:
         """Turn checked columns into codes (n, F) on the device."""
         if fit:
-            self.encoder_, codes = encode_training_rows(self.encoder, X)
+            self.encoder_, codes = encode_training_rows(self.encoder, X, several=True)
         else:
             codes = self.encoder_._encode(X, warn=warn)
         return torch.from_numpy(codes).to(usable_device(self.device_))

@@ -98,11 +98,11 @@ class FieldEncoder(StoredStateMixin, OneToOneFeatureMixin, TransformerMixin, Bas
         ``numeric_columns="several"`` and without buckets for all fields, it takes the columns of
         integers, too, and does not warn.
     numeric_columns : {"auto", "one", "several"}, default="auto"
-        How many columns of codes a numeric field gets. "auto" is "one". "one": the bins. "several":
-        the bins; 8 quantile bins, if there are more than 16 different numbers; and the exact
-        numbers, those of at least 3 rows, if there are more than `n_bins`. A column of at most
-        `n_bins` different integers that "auto" has taken keeps them as categories, in the place of
-        the bins.
+        How many columns of codes a numeric field gets. "auto": several if the encoder is the
+        ``encoder`` of a classifier, one by itself. "one": the bins. "several": the bins; 8 quantile
+        bins, if there are more than 16 different numbers; and the exact numbers, those of at least
+        3 rows, if there are more than `n_bins`. A column of at most `n_bins` different integers
+        that "auto" has taken keeps them as categories, in the place of the bins.
     hash_buckets : int, dict or None, default=None
         Number of buckets into which a stable 64-bit hash puts the values of a field, instead of
         storing a vocabulary: codes run from 2 to ``hash_buckets + 1``. An int holds for every

@@ -54,7 +54,8 @@ def encode_training_rows(
     table : DataFrame or ndarray, shape (n_rows, n_fields)
         A result of `as_table`.
     several : bool, default=False
-        Whether ``numeric_columns="auto"`` gives numeric fields several columns of codes.
+        Whether ``numeric_columns="auto"`` gives numeric fields several columns of codes, as nets
+        of our own want it. Other models see a field as one column.
     warn : bool, default=True
         Whether to warn about the columns; see `FieldEncoder` and `warn_of_one_hot`.
 

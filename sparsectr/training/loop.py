@@ -28,6 +28,9 @@ LARGER_IS_BETTER = frozenset({"roc_auc"})
 RATE_DROP = 0.1
 # So many such epochs in a row are put down to noise: they change nothing.
 GRACE_EPOCHS = 1
+# A smaller gain, as a share of the watched value, is kept but counts as none: with small steps an
+# epoch may be better than the last by nearly nothing, again and again.
+SMALLEST_GAIN = 2e-4
 # Rows of a batch up to which torch's threads bring little, and cost much beside other processes.
 SMALL_BATCH = 128
 
@@ -43,8 +46,9 @@ class Schedule:
     max_epochs : int
         Passes over the training rows.
     patience : int or None
-        Stop after this many epochs in a row without a better validation value and go back to
-        the best epoch. None: run all epochs and keep the last.
+        Stop after this many epochs in a row without a better validation value, by
+        `SMALLEST_GAIN` at least, and go back to the best epoch. None: run all epochs and keep
+        the last.
     monitor : str
         The validation value that is watched, such as "log_loss".
     """
@@ -169,8 +173,9 @@ def run_epochs(
         stopped = reporter.end_epoch(net, record | {"seconds": time.perf_counter() - started})
         if schedule.patience is not None:
             best.look_at(net, schedule.cost(record), epoch)
-            stopped = stopped or epoch - best.epoch >= schedule.patience
-            if annealed and not stopped and epoch - best.epoch > GRACE_EPOCHS:
+            n_without = epoch - best.last_gain
+            stopped = stopped or n_without >= schedule.patience
+            if annealed and not stopped and n_without > GRACE_EPOCHS:
                 # With smaller steps from where it was best, not from where larger ones have led.
                 best.restore(net)
                 _start_afresh(annealed)
@@ -183,10 +188,11 @@ def run_epochs(
 
 
 class _BestEpoch:
-    """Keep the weights of the epoch with the lowest cost."""
+    """Keep the weights of the epoch with the lowest cost, and note the last gain that counts."""
 
     def __init__(self) -> None:
         self.cost, self.epoch = math.inf, 0
+        self.last_gain, self._level = 0, math.inf
         self._state: dict[str, Tensor] = {}
 
     def look_at(self, net: nn.Module, cost: float, epoch: int) -> None:
@@ -194,6 +200,8 @@ class _BestEpoch:
         if cost < self.cost:
             self.cost, self.epoch = cost, epoch
             _copy_state(net, self._state)
+        if epoch == 1 or cost < self._level - SMALLEST_GAIN * abs(self._level):
+            self.last_gain, self._level = epoch, cost
 
     def restore(self, net: nn.Module) -> None:
         """Put the kept weights, if there are any, where those of the net are now."""

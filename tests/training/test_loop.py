@@ -63,6 +63,8 @@ def run(costs, *, patience, monitor="log_loss", stop_at=None, n_rows=10, batch_s
         ([5, 6, 4, 6, 5, 3], 2, 5, 3),
         ([5, 6, 4, 6, 5, 3], 3, 6, 6),
         ([1, 2, 3], None, 3, 3),
+        ([1, 0.9999, 0.9998, 0.9997, 0.5], 2, 3, 3),  # tiny gains are kept, and end training
+        ([1, 0.9999, 0.9997, 0.9996, 0.9994], 2, 5, 5),
     ],
 )
 def test_patience_and_the_best_state(costs, patience, n_epochs, best):

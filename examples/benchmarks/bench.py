@@ -57,6 +57,7 @@ MEASUREMENTS = {
     "imbalanced": "ways to train on rare clicks",
     "new_rows": "what training that goes on is worth",
     "defaults": "out-of-fold log loss of settings on the development tables",
+    "regression": "regressors beside boosted trees",
     "variants": "searches, spaces, layers and gates of the methods beside each other",
 }
 

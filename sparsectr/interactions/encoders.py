@@ -8,7 +8,7 @@ import pandas as pd
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.utils import get_tags
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -81,14 +81,14 @@ def encode_out_of_fold(
 
 
 def make_folds(
-    numbers: NDArray[np.intp], n_folds: int, random_state: int | np.random.RandomState | None
+    numbers: NDArray[Any], n_folds: int, random_state: int | np.random.RandomState | None
 ) -> list[Fold]:
-    """Split rows into shuffled folds with equal class shares.
+    """Split rows into shuffled folds, with equal shares of classes.
 
     Parameters
     ----------
-    numbers : ndarray of int, shape (n_rows,)
-        Class number of every row.
+    numbers : ndarray of int or float, shape (n_rows,)
+        Class number of every row, or numbers of type float, which have no classes.
     n_folds : int
         Number of folds; fewer if no class has so many rows.
     random_state : int, RandomState instance or None
@@ -98,6 +98,9 @@ def make_folds(
     -------
     list of (train_rows, test_rows)
     """
+    if numbers.dtype.kind == "f":
+        folds = KFold(min(n_folds, len(numbers)), shuffle=True, random_state=random_state)
+        return list(folds.split(numbers))
     counts = np.bincount(numbers)
     n_folds = min(n_folds, counts.max())
     # A class too small to be in every fold is dealt out together with the largest one.

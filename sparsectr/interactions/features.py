@@ -9,7 +9,7 @@ import pandas as pd
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 from sklearn import get_config
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, TransformerMixin, clone
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, TransformerMixin, clone, is_regressor
 from sklearn.preprocessing import OneHotEncoder, TargetEncoder
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -31,6 +31,7 @@ from sparsectr.interactions.interaction import Interaction, lists_crosses
 from sparsectr.parameters import ParameterCheck, describe
 from sparsectr.stored_state import StoredStateMixin, check_array, damaged
 from sparsectr.targets.labels import as_labels, find_classes, label_numbers
+from sparsectr.targets.numbers import as_numbers
 
 ENCODERS = ["target", "count", "onehot", "codes", "category"]
 
@@ -53,9 +54,9 @@ class InteractionFeatures(StoredStateMixin, MetaEstimatorMixin, TransformerMixin
     Parameters
     ----------
     estimator : estimator
-        A classifier that lists crosses in ``selected_interactions_``; or `ListedInteractions`,
-        which lists all of them. The class of an estimator of your own declares the attribute:
-        ``selected_interactions_: list[Interaction]``.
+        A classifier or regressor that lists crosses in ``selected_interactions_``; or
+        `ListedInteractions`, which lists all of them. The class of an estimator of your own
+        declares the attribute: ``selected_interactions_: list[Interaction]``.
     n_interactions : int or None, default=20
         Number of crosses, the strongest ones; fewer if the estimator finds fewer. None takes all
         that it lists.
@@ -159,7 +160,7 @@ class InteractionFeatures(StoredStateMixin, MetaEstimatorMixin, TransformerMixin
         X : DataFrame or array-like of shape (n_rows, n_fields)
             The columns of the estimator.
         y : array-like of shape (n_rows,)
-            Class labels.
+            Class labels, or numbers where the estimator is a regressor.
         **fit_params : dict
             Passed to the estimator's `fit`, such as ``sample_weight``, ``X_val`` and ``y_val``.
 
@@ -185,7 +186,7 @@ class InteractionFeatures(StoredStateMixin, MetaEstimatorMixin, TransformerMixin
         X : DataFrame or array-like of shape (n_rows, n_fields)
             The columns of the estimator.
         y : array-like of shape (n_rows,)
-            Class labels.
+            Class labels, or numbers where the estimator is a regressor.
         **fit_params : dict
             As in `fit`.
 
@@ -216,7 +217,7 @@ class InteractionFeatures(StoredStateMixin, MetaEstimatorMixin, TransformerMixin
         frame, folds = self._as_frame(columns), make_folds(numbers, self.cv, self.random_state)
         encoder = self._make_encoder()
         return _side_by_side(
-            encode_out_of_fold(encoder, frame, (numbers == target).astype(np.float64), folds)
+            encode_out_of_fold(encoder, frame, _as_target(numbers, target), folds)
             for target in self._targets
         )
 
@@ -267,7 +268,7 @@ class InteractionFeatures(StoredStateMixin, MetaEstimatorMixin, TransformerMixin
                 )
                 for code in codes
             ]
-        elif len(self.encoders_) == 1:
+        elif self._classes is None or len(self.encoders_) == 1:
             names = list(self.encoders_[0].get_feature_names_out())
         else:
             names = [
@@ -317,15 +318,17 @@ class InteractionFeatures(StoredStateMixin, MetaEstimatorMixin, TransformerMixin
 
     def _fit(
         self, X: TableLike, y: ArrayLike, fit_params: dict[str, Any]
-    ) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
-        """Fit everything; return the columns of codes and the class numbers of the rows."""
+    ) -> tuple[NDArray[np.int32], NDArray[Any]]:
+        """Fit everything; return the columns of codes, and class numbers or the numbers of y."""
         self._check_parameters()
         table = as_table(X)
         validate_data(self, table, y, reset=True, skip_check_array=True)
-        labels = as_labels(y, n_rows=table.shape[0])
+        continuous = is_regressor(self.estimator)
+        values = (as_numbers if continuous else as_labels)(y, n_rows=table.shape[0])
         self.estimator_ = self._fit_estimator(X, y, fit_params)
-        self._classes = find_classes(labels, fewest=1)
-        numbers = label_numbers(labels, self._classes)
+        # Numbers have no classes.
+        self._classes = None if continuous else find_classes(values, fewest=1)
+        numbers = values if self._classes is None else label_numbers(values, self._classes)
 
         given, fitted = (getattr(self.estimator_, n, None) for n in ("encoder", "encoder_"))
         is_known = isinstance(fitted, FieldEncoder)
@@ -431,9 +434,9 @@ class InteractionFeatures(StoredStateMixin, MetaEstimatorMixin, TransformerMixin
         if len(set(self._names)) < len(self._names):
             raise ValueError(f"the names of all columns must be different, got {self._names}.")
 
-    def _fit_encoders(self, columns: NDArray[np.int32], numbers: NDArray[np.intp]) -> None:
-        """Fit the encoder once, or to each of `_targets`: the classes to tell from the others."""
-        self._targets: list[int] | None = None
+    def _fit_encoders(self, columns: NDArray[np.int32], numbers: NDArray[Any]) -> None:
+        """Fit the encoder once, or to each of `_targets`: classes, or None for numbers."""
+        self._targets: list[int | None] | None = None
         self.encoders_: list[Any] = []
         encoder = self._make_encoder()
         if encoder is None:
@@ -442,11 +445,10 @@ class InteractionFeatures(StoredStateMixin, MetaEstimatorMixin, TransformerMixin
         if not needs_target(encoder):
             self.encoders_ = [fit_encoder(encoder, frame, None)]
             return
-        n_classes = len(self._classes)
-        self._targets = [1] if n_classes == 2 else list(range(n_classes))
+        n_classes = 0 if self._classes is None else len(self._classes)
+        self._targets = [None] if n_classes == 0 else [1] if n_classes == 2 else [*range(n_classes)]
         self.encoders_ = [
-            fit_encoder(encoder, frame, (numbers == target).astype(np.float64))
-            for target in self._targets
+            fit_encoder(encoder, frame, _as_target(numbers, target)) for target in self._targets
         ]
 
     def _make_encoder(self) -> Any:
@@ -504,6 +506,11 @@ class InteractionFeatures(StoredStateMixin, MetaEstimatorMixin, TransformerMixin
         labels = label_codes(self.field_encoder_)
         crossed = [cross.labels(labels) for cross in self._crosses]
         return labels + crossed if self.keep_original else crossed
+
+
+def _as_target(numbers: NDArray[Any], target: int | None) -> NDArray[np.float64]:
+    """Return 1 for the rows of a class and 0 for others, or numbers as they are; (n_rows,)."""
+    return numbers if target is None else (numbers == target).astype(np.float64)
 
 
 def _side_by_side(blocks: Any) -> Any:

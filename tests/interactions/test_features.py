@@ -38,6 +38,7 @@ from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.exceptions import UnknownValuesWarning
 from sparsectr.interactions.features import InteractionFeatures
 from sparsectr.interactions.interaction import Interaction
+from sparsectr.methods.dynint.regressor import DynIntRegressor
 from sparsectr.methods.profit.classifier import ProfitClassifier
 
 # category-encoders 2.11 with pandas 3.
@@ -485,3 +486,24 @@ def test_a_table_without_names_is_warned_of_once(clicks):
         found = features.transform(clicks.X.to_numpy(dtype=object))
     assert len(caught) == 1
     np.testing.assert_array_equal(found, features.transform(clicks.X))
+
+
+def test_statistics_of_numbers_are_out_of_fold_means():
+    """Where the estimator is a regressor, the target is the number itself."""
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 6, (2_000, 3))
+    X = pd.DataFrame(codes, columns=list("abc")).astype(str)
+    cross = rng.normal(size=(6, 6))
+    y = 10 + cross[codes[:, 0], codes[:, 1]] + 0.1 * rng.normal(size=2_000)
+    reg = DynIntRegressor(max_epochs=10, random_state=0)
+    features = InteractionFeatures(reg, n_interactions=1, random_state=0)
+    train = features.fit_transform(X[:1_500], y[:1_500])
+    test = features.transform(X[1_500:])
+    assert features.interactions_[0].fields == ("a", "b")
+    assert features.get_feature_names_out().tolist() == ["a", "b", "c", "a × b"]
+    for encoded, true in ((train, y[:1_500]), (test, y[1_500:])):
+        assert np.corrcoef(encoded[:, 3], true)[0, 1] > 0.95
+    noise = rng.permutation(y[:1_500])
+    alone = features.fit_transform(X[:1_500].assign(c=np.arange(1_500).astype(str)), noise)
+    # A value of its own knows nothing of its row.
+    assert abs(np.corrcoef(alone[:, 2], noise)[0, 1]) < 0.2

@@ -83,9 +83,9 @@ class DynIntClassifier(BaseInteractionClassifier, BaseDynInt):
         Name or position of the column that says when a row was, for ``validation="last"``. None:
         the rows are in the order of time.
     n_iter_no_change : int, default=3
-        Number of epochs in a row without improvement before training stops. From the second of them
-        on, each lowers the learning rate to a tenth, and the next epoch starts from the weights of
-        the best one.
+        Number of epochs in a row without improvement (of .02 % at least) before training stops.
+        From the second of them on, each lowers the learning rate to a tenth, and the next epoch
+        starts from the weights of the best one.
     n_members : int, default=1
         Number of fits whose logits are averaged. They share the encoder, and differ in random
         numbers and in the random rows set apart for early stopping. Means predict better, most of

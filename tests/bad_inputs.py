@@ -467,6 +467,10 @@ CALLS = [
         "InteractionDisplay.from_stability(X)",
         lambda: lambda: InteractionDisplay.from_stability(table()),
     ),
+    Case(
+        "InteractionDisplay.from_explanation(X)",
+        lambda: lambda: InteractionDisplay.from_explanation(table()),
+    ),
 ]
 
 

@@ -18,6 +18,7 @@ from sparsectr.interactions.drawing import (
     figure_size,
     value_names,
 )
+from sparsectr.interactions.waterfall import draw_waterfall, waterfall_size, waterfall_steps
 from sparsectr.parameters import check_choice, check_integer, describe
 
 if TYPE_CHECKING:  # matplotlib is optional
@@ -32,27 +33,31 @@ COLUMNS: dict[str, list[str]] = {
     "graph": ["fields", "strength"],
     "stability": ["fields", "frequency", "mean_strength", "strength_std"],
     "values": [],
+    "waterfall": ["label", "start", "end"],
 }
+EXPLANATION = ["row", "fields", "values", "contribution"]
 DRAW: dict[str, Callable[[Axes, pd.DataFrame], None]] = {
     "bar": draw_bars,
     "matrix": draw_matrix,
     "graph": draw_graph,
     "stability": draw_stability,
+    "waterfall": draw_waterfall,
 }
 
 
 class InteractionDisplay:
     """Show the crosses that a classifier has found.
 
-    Make one with `from_estimator`, `from_values` or `from_stability`; the constructor takes what
-    they compute. Needs matplotlib, which ``pip install sparsectr[plot]`` brings.
+    Make one with `from_estimator`, `from_values`, `from_explanation` or `from_stability`; the
+    constructor takes what they compute. Needs matplotlib, which ``pip install sparsectr[plot]``
+    brings.
 
     Parameters
     ----------
     table : DataFrame
         What to draw: rows of ``interaction_table()``, of ``value_effects(fields)`` or of
-        `interaction_stability`.
-    kind : {"bar", "matrix", "graph", "values", "stability"}, default="bar"
+        `interaction_stability`; or the columns label, start and end of the steps of a waterfall.
+    kind : {"bar", "matrix", "graph", "values", "stability", "waterfall"}, default="bar"
         How to draw it.
 
     Attributes
@@ -158,6 +163,47 @@ class InteractionDisplay:
         return cls(table[shown], kind="values").plot(ax=ax)
 
     @classmethod
+    def from_explanation(
+        cls, explanation: pd.DataFrame, *, row: int = 0, n_entries: int = 10, ax: Any = None
+    ) -> Self:
+        """Draw how the effects of a row's values add up to its log-odds.
+
+        The first bar is what the model says of a row of which nothing is known, together with the
+        crosses that are not listed. Every further bar is the effect of a field or of a cross, the
+        largest first, and the last one ends at the log-odds of the row.
+
+        Parameters
+        ----------
+        explanation : DataFrame
+            From ``explain(X, top=None, complete=True)`` of a classifier.
+        row : int, default=0
+            The position of the row in X.
+        n_entries : int, default=10
+            Most effects with a bar of their own; the others share one.
+        ax : matplotlib Axes, optional
+            Where to draw.
+
+        Returns
+        -------
+        InteractionDisplay
+            With the drawn axes in ``ax_``.
+
+        Raises
+        ------
+        ValueError
+            If the explanation has no such row, or was not made with ``complete=True``.
+        """
+        _require(explanation, EXPLANATION, "explanation")
+        check_integer("n_entries", n_entries, 1)
+        entries = explanation[explanation["row"] == row]
+        if () not in set(entries["fields"]):
+            raise ValueError(
+                "explanation must come from explain(X, top=None, complete=True) and hold the row "
+                f"{row!r}, got rows {describe(sorted(set(explanation['row'])))}."
+            )
+        return cls(waterfall_steps(entries, n_entries), kind="waterfall").plot(ax=ax)
+
+    @classmethod
     def from_stability(
         cls, stability: pd.DataFrame, *, n_interactions: int | None = None, ax: Axes | None = None
     ) -> Self:
@@ -207,7 +253,8 @@ class InteractionDisplay:
         plt = _import_pyplot()
         n_axes = 2 if self.kind == "values" else 1
         if ax is None:
-            size = figure_size(self.kind, self.table)
+            is_row = self.kind == "waterfall"
+            size = waterfall_size(self.table) if is_row else figure_size(self.kind, self.table)
             _, ax = plt.subplots(1, n_axes, figsize=size, layout="constrained")
         if np.size(ax) != n_axes:
             raise ValueError(f"ax must be {n_axes} matplotlib Axes, got {np.size(ax)}.")
@@ -231,12 +278,15 @@ def _check_classifier(estimator: BaseEstimator) -> None:
 
 def _check_table(table: Any, kind: str) -> None:
     """Check that a table has what a picture of this kind shows."""
-    needed = COLUMNS[kind]
+    _require(table, COLUMNS[kind], f"the table of a picture of kind {kind!r}")
+
+
+def _require(table: Any, needed: list[str], name: str) -> None:
+    """Check that a table has some columns."""
     if not isinstance(table, pd.DataFrame) or not {*needed} <= {*table.columns}:
         columns = f" with the columns {[*table.columns]}" if hasattr(table, "columns") else ""
         raise ValueError(
-            f"the table of a picture of kind {kind!r} must be a DataFrame with the columns "
-            f"{needed}, got {describe(table)}{columns}."
+            f"{name} must be a DataFrame with the columns {needed}, got {describe(table)}{columns}."
         )
 
 

@@ -308,3 +308,50 @@ def test_what_is_no_classifier_or_no_pair():
     for wrong in (1, "ab", ("hour",), None):
         with pytest.raises(ValueError, match="fields must be the names of two fields, got"):
             InteractionDisplay.from_values(Fitted(), wrong)
+
+
+# One row ---------------------------------------------------------------------------------
+
+EXPLANATION = pd.DataFrame(
+    {
+        "row": [0, 1, 1, 1, 1, 1],
+        "rank": [0, 1, 2, 0, 0, 0],
+        "fields": [(), ("a", "b"), ("b", "c"), ("a",), ("b",), ()],
+        "values": [(), ("x", None), (None, "7"), ("x",), (None,), ()],
+        "contribution": [9.0, 0.5, -0.1, 0.2, -1.0, -2.0],
+    }
+)
+
+
+def test_a_waterfall_ends_at_the_log_odds_of_its_row():
+    display = InteractionDisplay.from_explanation(EXPLANATION, row=1)
+    steps = display.table
+    assert steps["label"].tolist() == [
+        "nothing known, and all that is not listed",
+        "b = missing",
+        "a = x × b = missing",
+        "a = x",
+        "b = missing × c = 7",
+    ]
+    np.testing.assert_allclose(steps["end"], [-2.0, -3.0, -2.5, -2.3, -2.4])
+    np.testing.assert_allclose(steps["start"][1:], steps["end"][:-1])
+    bars = display.ax_.patches
+    np.testing.assert_allclose([bar.get_width() for bar in bars], [-1.0, 0.5, 0.2, -0.1])
+    assert "-2.40" in display.ax_.get_title(loc="left")
+
+
+def test_small_effects_of_a_row_share_a_bar():
+    steps = InteractionDisplay.from_explanation(EXPLANATION, row=1, n_entries=2).table
+    assert steps["label"].iloc[-1] == "2 others"
+    assert steps["end"].iloc[-1] - steps["start"].iloc[-1] == pytest.approx(0.1)
+    assert steps["end"].iloc[-1] == pytest.approx(-2.4)
+
+
+def test_a_waterfall_needs_a_complete_explanation():
+    with pytest.raises(ValueError, match=r"complete=True.* hold the row 2, got rows \[0, 1\]"):
+        InteractionDisplay.from_explanation(EXPLANATION, row=2)
+    incomplete = EXPLANATION[EXPLANATION["rank"] > 0]
+    with pytest.raises(ValueError, match="complete=True"):
+        InteractionDisplay.from_explanation(incomplete, row=1)
+    with pytest.raises(ValueError, match=r"explanation must be a DataFrame with the columns"):
+        InteractionDisplay.from_explanation(TABLE)

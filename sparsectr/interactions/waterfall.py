@@ -1,0 +1,104 @@
+"""Draw how effects add up to the log-odds of one row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sparsectr.interactions.drawing import AS_WRITTEN, GRID_COLOR, shorten
+
+UP_COLOR, DOWN_COLOR, REST_COLOR = "#b2432f", "#3b6ea8", "#8a8a8a"
+LONGEST_LABEL = 48
+START, OTHERS = "nothing known, and all that is not listed", "others"
+
+
+def waterfall_steps(entries: pd.DataFrame, n_entries: int) -> pd.DataFrame:
+    """Return the steps from the start to the log-odds of a row.
+
+    Parameters
+    ----------
+    entries : DataFrame
+        Columns fields, values, contribution: those of one row of
+        ``explain(X, top=None, complete=True)``.
+    n_entries : int
+        Most effects with a step of their own; the smaller ones share one.
+
+    Returns
+    -------
+    DataFrame
+        Columns label, start and end; the first step starts at 0, and the last one ends at the
+        log-odds.
+    """
+    is_start = entries["fields"].map(len) == 0
+    effects = entries[~is_start].sort_values(
+        "contribution", key=np.abs, ascending=False, kind="stable"
+    )
+    shown, others = effects.head(n_entries), effects.iloc[n_entries:]
+    pairs = zip(shown["fields"], shown["values"], strict=True)
+    labels = [START, *(_name(fields, values) for fields, values in pairs)]
+    changes = [entries.loc[is_start, "contribution"].sum(), *shown["contribution"]]
+    if len(others):
+        labels.append(f"{len(others)} {OTHERS}")
+        changes.append(others["contribution"].sum())
+    ends = np.cumsum(changes)
+    return pd.DataFrame({"label": labels, "start": np.append(0.0, ends[:-1]), "end": ends})
+
+
+def draw_waterfall(ax: Any, steps: pd.DataFrame) -> None:
+    """Draw one bar per step, the first one on top; of that, where it ends.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        Where to draw.
+    steps : DataFrame
+        From `waterfall_steps`.
+    """
+    places = np.arange(len(steps))
+    changes = (steps["end"] - steps["start"]).to_numpy()
+    colors = np.where(changes > 0, UP_COLOR, DOWN_COLOR)
+    if str(steps["label"].iloc[-1]).endswith(OTHERS):
+        colors[-1] = REST_COLOR
+    ax.barh(places[1:], changes[1:], left=steps["start"][1:], height=0.62, color=colors[1:])
+    ax.plot(steps["end"][:1], [0], marker="o", color=REST_COLOR, markersize=7)
+    for place, (end, change) in enumerate(zip(steps["end"], changes, strict=True)):
+        ax.plot([end, end], [place - 0.31, place + 1.31], color="#555555", linewidth=0.6)
+        right = change >= 0
+        ax.annotate(
+            f"{change:+.2f}" if place else f"{end:.2f}",
+            (end, place),
+            (6 if right else -6, 0),
+            textcoords="offset points",
+            ha="left" if right else "right",
+            va="center",
+            size=8,
+        )
+    last = float(steps["end"].iloc[-1])
+    ax.plot([last], [len(steps) + 0.1], marker="^", color="black", markersize=5, clip_on=False)
+    ax.set_yticks(places, steps["label"], size=9, **AS_WRITTEN)
+    ax.set_ylim(len(steps) + 0.1, -0.6)
+    low, high = steps["end"].min(), steps["end"].max()
+    room = 0.2 * max(high - low, 1e-3)  # for the numbers beside the bars
+    ax.set_xlim(low - room, high + room)
+    ax.grid(axis="x", color=GRID_COLOR)
+    ax.set_axisbelow(True)
+    ax.tick_params(axis="y", length=0)
+    ax.set_xlabel("log-odds")
+    ax.set_title(f"log-odds of the row: {last:.2f}", loc="left", size=10)
+    for side in ("top", "right", "left"):
+        ax.spines[side].set_visible(False)
+
+
+def waterfall_size(steps: pd.DataFrame) -> tuple[float, float]:
+    """Return a width and a height, inches, in which all steps can be read."""
+    return 4.8 + 0.075 * max(map(len, steps["label"])), 1.4 + 0.3 * len(steps)
+
+
+def _name(fields: Sequence[str], values: Sequence[str | None]) -> str:
+    """Write fields with the values that they have in the row."""
+    pairs = zip(fields, values, strict=True)
+    parts = [f"{field} = {'missing' if value is None else value}" for field, value in pairs]
+    return shorten(" × ".join(parts), LONGEST_LABEL)

@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import skops.io
 from public import ESTIMATORS
@@ -61,6 +62,27 @@ def test_trusted_types_are_exactly_what_is_stored():
 
 
 # Versions --------------------------------------------------------------------------------
+
+STORED = sorted((Path(__file__).parent / "data").glob("stored_*.skops"))
+
+
+@pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)
+def test_files_of_every_format_open_for_ever(path):
+    """`tools/store_version.py` has written them; those of a release are never written again."""
+    stored = skops.io.load(path, trusted=trusted_types)
+    frame = pd.DataFrame(stored["table"]).assign(day=lambda f: pd.to_datetime(f["day"]))
+    assert stored["estimators"].keys() == stored["expected"].keys()
+    for name, estimator in stored["estimators"].items():
+        is_classifier = hasattr(estimator, "predict_proba")
+        found = estimator.predict_proba(frame) if is_classifier else estimator.transform(frame)
+        np.testing.assert_allclose(found, stored["expected"][name], atol=1e-5, err_msg=name)
+        if is_classifier:
+            estimator.partial_fit(frame, estimator.predict(frame))
+            assert np.isfinite(estimator.predict_proba(frame)).all()
+
+
+def test_the_current_format_has_a_file():
+    assert f"stored_{stored_state.FORMAT}" in [path.stem for path in STORED]
 
 
 def test_a_newer_minor_version_warns_and_others_do_not(model, monkeypatch):

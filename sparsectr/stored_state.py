@@ -17,6 +17,8 @@ trusted_types = [
     "sparsectr.encoding.field_encoder.FieldEncoder",
     "sparsectr.encoding.hashing.Buckets",
     "sparsectr.encoding.vocabulary.Vocabulary",
+    "sparsectr.ensembles.columns.Columns",
+    "sparsectr.ensembles.cross_statistics.CrossStatistics",
     "sparsectr.interactions.crossing.CrossVocabulary",
     "sparsectr.interactions.evidence.CrossEvidence",
     "sparsectr.interactions.features.InteractionFeatures",

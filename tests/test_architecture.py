@@ -153,6 +153,7 @@ LAYERS = {
         "methods",
         "parameters",
         "screening",
+        "stored_state",
         "targets",
     },
 }

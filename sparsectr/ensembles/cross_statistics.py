@@ -26,6 +26,7 @@ from sparsectr.interactions.crossing import CrossVocabulary
 from sparsectr.interactions.interaction import Interaction
 from sparsectr.interactions.listed import ListedInteractions
 from sparsectr.parameters import ParameterCheck
+from sparsectr.stored_state import StoredStateMixin
 from sparsectr.targets.labels import as_labels, find_classes, label_numbers
 from sparsectr.targets.weights import check_weights
 
@@ -40,7 +41,7 @@ MOST_BINS = 2**16
 MOST_CELLS = 2**20
 
 
-class CrossStatistics(TransformerMixin, BaseEstimator):
+class CrossStatistics(StoredStateMixin, TransformerMixin, BaseEstimator):
     """Make columns of target means and counts, of values and of their combinations.
 
     For every chosen cross, and for every single field of many values, a row gets the shrunk mean of

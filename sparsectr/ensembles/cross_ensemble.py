@@ -27,13 +27,14 @@ from sparsectr.ensembles.trees import LabelledTable
 from sparsectr.interactions.interaction import Interaction, lists_crosses
 from sparsectr.methods.dynint.classifier import DynIntClassifier
 from sparsectr.parameters import ParameterCheck, check_integer, describe
+from sparsectr.stored_state import StoredStateMixin
 from sparsectr.targets.labels import as_labels, find_classes, label_numbers
 from sparsectr.targets.weights import check_weights
 
 MOST_JOBS = 2**15
 
 
-class CrossEnsembleClassifier(ClassifierMixin, BaseEstimator):
+class CrossEnsembleClassifier(StoredStateMixin, ClassifierMixin, BaseEstimator):
     """Blend nets, boosted trees, and boosted trees on statistics of crosses.
 
     The training rows are dealt into folds. For every fold three parts are fitted on the other
@@ -250,7 +251,8 @@ class CrossEnsembleClassifier(ClassifierMixin, BaseEstimator):
         numbers, weights = rows.numbers[held], rows.weights[held]
         self.stack_ = fit_stack(log_odds, numbers, weights)
         self.fold_models_ = [fold.models for fold in folds]
-        self.leaderboard_ = make_leaderboard(folds, self.stack_, log_odds, numbers, weights)
+        table = make_leaderboard(folds, self.stack_, log_odds, numbers, weights)
+        self._leaderboard = table.to_dict("list")  # skops stores no frames
         self.selected_interactions_ = list_interactions(self._nets(), self._weight_of_nets())
         loss = blended_loss(self.stack_.apply(log_odds), numbers, weights)
         self._report(f"log loss {loss:.5f} on held-out rows")
@@ -266,6 +268,11 @@ class CrossEnsembleClassifier(ClassifierMixin, BaseEstimator):
         return float(self.stack_.weights[PARTS.index(NET)])
 
     # Prediction -----------------------------------------------------------------------
+
+    @property
+    def leaderboard_(self) -> pd.DataFrame:
+        """What every part is worth, and the ensemble."""
+        return pd.DataFrame(self._leaderboard)
 
     @on_one_fit
     def predict_proba(self, X: TableLike) -> NDArray[np.float64]:

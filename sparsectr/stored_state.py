@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
 
@@ -64,12 +66,8 @@ class StoredStateMixin:
         state = dict(state)
         stored = str(state.pop("_sparsectr_version", "0.0"))
         check_origin(name, stored, state.pop("_sparsectr_format", FORMAT))
-        try:
+        with reading(name):
             self._check_state(state)
-        except ValueError:
-            raise
-        except Exception as error:  # whatever comes of values of other types
-            raise damaged(name, f"{type(error).__name__}: {error}") from error
         self.__dict__.update(state)
 
     def _check_state(self, state: dict[str, Any]) -> None:
@@ -124,6 +122,17 @@ def damaged(name: str, reason: str) -> ValueError:
     return ValueError(
         f"the stored {name} is damaged or was changed by hand ({reason}); store it again."
     )
+
+
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Turn what comes of missing values, and of values of other types, into ValueError."""
+    try:
+        yield
+    except (ValueError, MemoryError):
+        raise
+    except Exception as error:
+        raise damaged(name, f"{type(error).__name__}: {error}") from error
 
 
 def check_array(

@@ -139,6 +139,7 @@ def main(count, seed):
         try:
             outcome = open_changed(changed, table, expected, is_checked=is_checked)
         except BaseException:
+            signal.setitimer(signal.ITIMER_PROF, 0)
             sys.stderr.write(f"file {number} of seed {seed}\n")
             raise
         signal.setitimer(signal.ITIMER_PROF, 0)

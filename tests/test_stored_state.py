@@ -27,8 +27,10 @@ from sparsectr import (
     trusted_types,
 )
 from sparsectr.encoding.binning import Bins
+from sparsectr.encoding.counts import ValueCounts
 from sparsectr.encoding.hashing import Buckets
 from sparsectr.encoding.vocabulary import Vocabulary
+from sparsectr.interactions.crossing import CrossVocabulary
 
 TABLE = np.random.default_rng(0).integers(0, 6, size=(200, 3))
 X = [[str(a), int(b), c / 7] for a, b, c in TABLE]
@@ -168,6 +170,12 @@ def test_a_net_that_no_fit_makes_is_refused(model, change, message):
         (Vocabulary, {"text": np.frombuffer(b"ab", "u1"), "lengths": np.array([3], "u1")}),
         (Vocabulary, {"text": np.frombuffer(b"ab\xff", "u1"), "lengths": np.array([3], "u1")}),
         (Vocabulary, {"text": np.frombuffer("aé".encode(), "u1"), "lengths": np.array([3], "u1")}),
+        (Vocabulary, None),
+        (Bins, {"rule": "quantile"}),
+        (Bins, None),
+        (CrossVocabulary, {"positions": [0, 1]}),
+        (ValueCounts, {"counts": np.ones(2, np.int64)}),
+        (Buckets, None),
         (Buckets, {"n_buckets": 0}),
         (Buckets, {"n_buckets": 2**40}),
         *(

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsectr.encoding.vocabulary import N_RESERVED, UNKNOWN, as_number, most_frequent
-from sparsectr.stored_state import check_array, damaged
+from sparsectr.stored_state import check_array, damaged, reading
 
 RULES = ("quantile", "log_squared", "log_square")
 
@@ -60,13 +60,14 @@ class Bins:
         return int(self.codes(np.array([value]))[0])
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        cuts = check_array("Bins.cuts", state["cuts"], "f", (None,), finite=False)
-        values = check_array("Bins.values", state["values"], "f", (None,), finite=False)
-        codes = check_array("Bins.codes_of_bins", state["codes_of_bins"], "i", (len(cuts) + 1,))
-        known = state["rule"] in RULES and codes.min() >= 0 and (cuts[1:] > cuts[:-1]).all()
-        if not known or codes.max() >= N_RESERVED + len(values):
-            raise damaged("Bins", "its cuts, codes or its rule are none that a fit makes")
-        self.__init__(state["rule"], cuts, codes, values)  # type: ignore[misc]
+        with reading("Bins"):
+            cuts = check_array("Bins.cuts", state["cuts"], "f", (None,), finite=False)
+            values = check_array("Bins.values", state["values"], "f", (None,), finite=False)
+            codes = check_array("Bins.codes_of_bins", state["codes_of_bins"], "i", (len(cuts) + 1,))
+            known = state["rule"] in RULES and codes.min() >= 0 and (cuts[1:] > cuts[:-1]).all()
+            if not known or codes.max() >= N_RESERVED + len(values):
+                raise damaged("Bins", "its cuts, codes or its rule are none that a fit makes")
+            self.__init__(state["rule"], cuts, codes, values)  # type: ignore[misc]
 
 
 def learn_bins(

@@ -9,7 +9,7 @@ from sparsectr.encoding.kinds import Kind, widest
 from sparsectr.encoding.packing import check_packed, pack, unpack
 from sparsectr.encoding.times import in_one_unit
 from sparsectr.encoding.vocabulary import as_index, as_objects
-from sparsectr.stored_state import check_array
+from sparsectr.stored_state import check_array, reading
 
 
 class ValueCounts:
@@ -62,9 +62,10 @@ class ValueCounts:
         return {"packed": pack(self.values), "counts": self.counts, "kind": self.kind}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.values = unpack(check_packed("ValueCounts", state["packed"]))
-        self.counts = check_array("counts", state["counts"], "i", (len(self.values),))
-        self.kind = state["kind"]
+        with reading("ValueCounts"):
+            self.values = unpack(check_packed("ValueCounts", state["packed"]))
+            self.counts = check_array("counts", state["counts"], "i", (len(self.values),))
+            self.kind = state["kind"]
 
 
 def _common(

@@ -44,7 +44,7 @@ class Buckets:
         return (hash_values(values) % np.uint64(self.n_buckets) + N_RESERVED).astype(np.int32)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        n_buckets = state.get("n_buckets")
+        n_buckets = state.get("n_buckets") if isinstance(state, dict) else None
         if type(n_buckets) is not int or not 1 <= n_buckets <= np.iinfo(np.int32).max - N_RESERVED:
             raise damaged("Buckets", f"their number is {n_buckets!r}")
         self.n_buckets = n_buckets

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.encoding.hashing import Buckets
 from sparsectr.encoding.vocabulary import N_RESERVED, Vocabulary, learn_vocabulary
-from sparsectr.stored_state import damaged
+from sparsectr.stored_state import damaged, reading
 
 UNKNOWN_LABEL = "unknown"
 MISSING_LABEL = "missing"
@@ -83,11 +83,12 @@ class CrossVocabulary:
         return self.field.codes(join_codes(codes[:, self.positions], self.sizes))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        positions, sizes, field = state["positions"], state["sizes"], state["field"]
-        numbers = [*positions, *sizes]
-        if len(positions) != len(sizes) or not all(type(n) is int and n >= 0 for n in numbers):
-            raise damaged("CrossVocabulary", "its fields have no sizes")
-        self.__init__(positions, sizes, field)  # type: ignore[misc]
+        with reading("CrossVocabulary"):
+            positions, sizes, field = state["positions"], state["sizes"], state["field"]
+            numbers = [*positions, *sizes]
+            if len(positions) != len(sizes) or not all(type(n) is int and n >= 0 for n in numbers):
+                raise damaged("CrossVocabulary", "its fields have no sizes")
+            self.__init__(positions, sizes, field)  # type: ignore[misc]
 
     def labels(self, labels_of_fields: Sequence[NDArray[np.generic]]) -> NDArray[Any]:
         """Describe each code by its values.

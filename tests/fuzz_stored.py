@@ -110,8 +110,8 @@ def open_changed(data, table, expected, *, is_checked):
     if is_checked:
         np.testing.assert_array_equal(probabilities, expected)
         return "equal"
-    assert np.isfinite(probabilities).all()
-    return "predicts"
+    # Weights may be finite and so large that their products are not.
+    return "predicts" if np.isfinite(probabilities).all() else "overflows"
 
 
 def main(count, seed):

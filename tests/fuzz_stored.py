@@ -14,6 +14,7 @@ import traceback
 import warnings
 import zipfile
 from collections import Counter
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,8 @@ def change_json(value, rng):
         del node[key]
     elif rng.random() < 0.5:
         other, other_key = places[rng.integers(len(places))]
-        node[key] = other[other_key] if other_key in range(len(other)) or other_key in other else 1
+        is_there = other_key in range(len(other)) or other_key in other
+        node[key] = deepcopy(other[other_key]) if is_there else 1
     else:
         node[key] = STRANGE[rng.integers(len(STRANGE))]
     return value

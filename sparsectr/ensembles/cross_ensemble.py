@@ -22,7 +22,7 @@ from sparsectr.ensembles.columns import with_plain_columns
 from sparsectr.ensembles.cross_statistics import CrossStatistics
 from sparsectr.ensembles.folds import NET, PARTS, Fold, Recipe, fit_fold
 from sparsectr.ensembles.reports import explain_rows, list_interactions, make_leaderboard
-from sparsectr.ensembles.stacking import blended_loss, fit_stack, to_log_odds
+from sparsectr.ensembles.stacking import fit_stack, to_log_odds
 from sparsectr.ensembles.trees import LabelledTable
 from sparsectr.interactions.interaction import Interaction, lists_crosses
 from sparsectr.methods.dynint.classifier import DynIntClassifier
@@ -224,8 +224,7 @@ class CrossEnsembleClassifier(StoredStateMixin, ClassifierMixin, BaseEstimator):
         seeds = rng.randint(2**31, size=len(parts)).tolist()
         parallel = Parallel(n_jobs=self.n_jobs)
         n_at_once = parallel._effective_n_jobs()
-        folds: list[Fold] = []
-        longest = 0.0
+        folds, longest = list[Fold](), 0.0
         while len(folds) < len(parts):
             began = time.perf_counter()
             if folds and self._is_over(began - started + longest):
@@ -254,8 +253,7 @@ class CrossEnsembleClassifier(StoredStateMixin, ClassifierMixin, BaseEstimator):
         table = make_leaderboard(folds, self.stack_, log_odds, numbers, weights)
         self._leaderboard = table.to_dict("list")  # skops stores no frames
         self.selected_interactions_ = list_interactions(self._nets(), self._weight_of_nets())
-        loss = blended_loss(self.stack_.apply(log_odds), numbers, weights)
-        self._report(f"log loss {loss:.5f} on held-out rows")
+        self._report(f"log loss {table['log_loss'].iloc[-1]:.5f} on held-out rows")
 
     def _report(self, text: str) -> None:
         if self.verbose:

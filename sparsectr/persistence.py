@@ -15,6 +15,8 @@ from sparsectr.nn.mean import build_net, stored_members
 from sparsectr.parameters import describe
 from sparsectr.stored_state import StoredStateMixin, check_array, damaged
 
+# Without these nothing fitted can predict, or go on.
+FITTED = ("device_", "encoder_", "n_features_in_", "_net_arguments", "_net_made_with")
 # A net may have parts so much longer than its longest stored array, such as gates that are off.
 SMALL_SHAPE = 1024
 
@@ -119,6 +121,10 @@ class NetStorageMixin(StoredStateMixin):
     def _check_state(self, state: dict[str, Any]) -> None:
         if "_net_state" not in state:
             return
+        if lacking := [name for name in FITTED if name not in state]:
+            raise damaged(type(self).__name__, f"it lacks {lacking}")
+        if not state["encoder_"].__sklearn_is_fitted__():
+            raise damaged(type(self).__name__, "its encoder is not fitted")
         name, sizes = type(self).__name__, state["encoder_"].vocabulary_sizes_.tolist()
         for arguments, weights in stored_members(state["_net_arguments"], state["_net_state"]):
             check_net_state(name, self._net_class, arguments, weights)

@@ -152,6 +152,8 @@ def put(name, value):
         (lambda state: state["_net_arguments"].update(n_outputs=3), "output.weight must be"),
         (lambda state: state["_net_arguments"].pop("config"), "TypeError"),
         (lambda state: state.update(classes_=np.arange(3)), "expected shape"),
+        (lambda state: state.pop("device_"), "it lacks"),
+        (lambda state: state["encoder_"].__dict__.pop("_fields"), "its encoder is not fitted"),
         (lambda state: state.update(encoder_=None), "AttributeError"),
         (lambda state: state["encoder_"].__dict__.update(vocabulary_sizes_=np.ones(3)), "sizes"),
     ],

@@ -30,11 +30,14 @@ trusted_types = [
     "sparsectr.interactions.interaction.Interaction",
     "sparsectr.interactions.listed.ListedInteractions",
     "sparsectr.methods.dynint.classifier.DynIntClassifier",
+    "sparsectr.methods.dynint.regressor.DynIntRegressor",
     "sparsectr.methods.dynint.net.DynIntConfig",
     "sparsectr.methods.optfeature.classifier.OptFeatureClassifier",
+    "sparsectr.methods.optfeature.regressor.OptFeatureRegressor",
     "sparsectr.methods.optfeature.net.ChosenGates",
     "sparsectr.methods.optfeature.net.OptFeatureConfig",
     "sparsectr.methods.profit.classifier.ProfitClassifier",
+    "sparsectr.methods.profit.regressor.ProfitRegressor",
     "sparsectr.methods.profit.net.ProfitConfig",
 ]
 

@@ -18,11 +18,14 @@ from sparsectr import (
     CrossEnsembleClassifier,
     CrossStatistics,
     DynIntClassifier,
+    DynIntRegressor,
     FieldEncoder,
     InteractionFeatures,
     ListedInteractions,
     OptFeatureClassifier,
+    OptFeatureRegressor,
     ProfitClassifier,
+    ProfitRegressor,
     stored_state,
     trusted_types,
 )
@@ -42,6 +45,7 @@ FITTED = [
     ProfitClassifier(**QUICK),
     InteractionFeatures(ProfitClassifier(**QUICK), encoder="count"),
     ListedInteractions(),
+    *(cls(**QUICK) for cls in (DynIntRegressor, OptFeatureRegressor, ProfitRegressor)),
     CrossStatistics(),
     CrossEnsembleClassifier(net=DynIntClassifier(**QUICK), n_folds=2, random_state=0),
 ]

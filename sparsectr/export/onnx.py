@@ -81,7 +81,7 @@ def to_onnx(estimator: Any, path: Any = None, inputs: str = "columns") -> Any:
         raise ValueError(f"inputs must be 'columns' or 'codes', got {inputs!r}.")
     check_is_fitted(estimator)
     encoder = getattr(estimator, "field_encoder_", getattr(estimator, "encoder_", None))
-    if encoder is None:
+    if encoder is None or not (hasattr(estimator, "classes_") or hasattr(estimator, "_crosses")):
         raise TypeError(
             "estimator must be a classifier of this package or InteractionFeatures, got a "
             f"{type(estimator).__name__}; pipelines convert by skl2onnx after register_onnx()."

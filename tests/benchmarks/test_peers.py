@@ -95,3 +95,27 @@ def test_integers_may_be_numbers(name, clicks):
     assert clf.predict_proba(X).shape == (1_000, 2)
     assert find_categories(X, integers=True)[-2:] == ["number", "text"]
     assert "number" not in find_categories(X, integers=False)
+
+
+def test_random_crosses_are_different_sets_of_columns():
+    pytest.importorskip("lightgbm")
+    draw_crosses = importlib.import_module("suite.peers.random_crosses").draw_crosses
+    names = list("abcdefghijklmno")
+    drawn = draw_crosses(names, 60, np.random.default_rng(0))
+    assert len({frozenset(cross) for cross in drawn}) == 60
+    assert {len(cross) for cross in drawn} == {2, 3}
+    assert draw_crosses(names[:3], 60, np.random.default_rng(0)) == [
+        ("a", "b"),
+        ("a", "c"),
+        ("b", "c"),
+        ("a", "b", "c"),
+    ]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_trees_on_random_crosses_find_a_planted_one(clicks):
+    X, y = clicks.X, clicks.y
+    pytest.importorskip("lightgbm")
+    clf = ENTRANTS["random-crosses"].make(0).fit(X[:2_000], y[:2_000])
+    constant = np.full(len(y[2_500:]), np.mean(y[:2_000]))
+    assert log_loss(y[2_500:], clf.predict_proba(X[2_500:])) < log_loss(y[2_500:], constant)

@@ -67,6 +67,9 @@ ENTRANTS = {
         "LightGBM", "lightgbm_trees:LightGBMPeer", "lightgbm", learning_rate=0.1, **_NUMBERS
     ),
     "hgb": _peer("HistGradientBoosting", "hist_trees:HistPeer", "scikit-learn", **_NUMBERS),
+    "random-crosses": _peer(
+        "LightGBM on 500 random crosses", "random_crosses:RandomCrosses", "lightgbm"
+    ),
     "lr": _peer("logistic regression, one-hot", "linear:OneHotLogistic", "scikit-learn"),
 }
 # What every model is compared with: the better of these on each table.

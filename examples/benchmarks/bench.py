@@ -29,6 +29,7 @@ from pathlib import Path
 
 from suite.arguments import DOCS, README, RESULTS, STOPPED, TRIALS, add_arguments, read_folder
 from suite.datasets import SOURCES
+from suite.development import RESULTS as FITS
 from suite.development import add_suite, run_suite
 from suite.models import MODELS
 from suite.papers import PAPERS, run_paper
@@ -135,7 +136,8 @@ def main(words=None):
     arguments = parser.parse_args(words)
     if arguments.command == "render":
         results = read_records(RESULTS)
-        page = render_page(results, read_records(TRIALS), read_records(STOPPED))
+        fits = read_records(FITS)
+        page = render_page(results, read_records(TRIALS), read_records(STOPPED), fits)
         (DOCS / "benchmarks.md").write_text(page, encoding="utf-8")
         README.write_text(replace_table(README.read_text(encoding="utf-8"), results), "utf-8")
         return 0

@@ -116,7 +116,18 @@ def test_table_has_as_many_cells_everywhere():
     assert lines == ["| a | b |", "| --- | --- |", "| 1 | 2 |", "| 3 | 4 |"]
 
 
+def test_defaults_come_first_if_they_are_measured():
+    fit = {"table": "bank", "model": "lr", "seed": 0, "n_rows": 20_000, "part": "test"}
+    fit |= {"log_loss": 0.3, "fit_seconds": 1.0, "commit": "abc"}
+    page = render_page([record("catboost", 0, 0.9)], [], [], [fit])
+    assert page.index("## Defaults on the development tables") < page.index("## frappe")
+    assert "| logistic regression, one-hot | +0.0 %" in page
+    assert "- bank: Calls of a bank" in page
+    assert "Commits `abc`" in page
+    assert "Defaults on" not in render_page([], [], [], [fit | {"part": "held-out"}])
+
+
 def test_the_page_in_the_documentation_is_that_of_the_records():
-    names = "results", "tuning", "stopped"
+    names = "results", "tuning", "stopped", "suite"
     records = [read_records(DOCS / "benchmarks" / f"{name}.jsonl") for name in names]
     assert (DOCS / "benchmarks.md").read_text(encoding="utf-8") == render_page(*records)

@@ -19,8 +19,8 @@ TABLES = {
     "ml1m": "MovieLens-1M",
     "frappe": "Frappe",
 }
-# Our estimators with their main variants, then the peers that users come from. Single fits only.
-ROWS = ["dynint-pin", "dynint-crossed", "dynint-statistics", "optfeature-field", "profit-linear"]
+# Our estimators, then the peers that users come from: what can be imported, single fits only.
+ROWS = ["dynint-pin", "optfeature-field", "profit-linear"]
 ROWS += ["catboost", "lightgbm", "fuxictr-dcn-v2", "deepctr-deepfm", "lr"]
 
 

@@ -9,9 +9,12 @@ from typing import Any
 from suite.bars import HEAD as BARS_HEAD
 from suite.bars import Row, compare_defaults, compare_with_bars
 from suite.datasets import SOURCES
+from suite.development import ON_TEST_ROWS
 from suite.digits import four_digits, make_table
 from suite.models import CHOSEN, MODELS, validation_cost
 from suite.records import Record
+from suite.summary import summarise
+from suite.tables import TABLES
 
 PUBLISHED = Path(__file__).with_name("published.json")
 COLUMNS = ["model", "settings", "seeds", "test AUC", "test log loss", "epochs", "fit s"]
@@ -61,9 +64,27 @@ encoding included; "MiB" is the peak memory of the process, with Python, its pac
 of different machines, and of runs with a load above the number of threads, compare roughly.
 """
 
+SUITE = """What a user gets who fits a default:
+
+```
+python examples/benchmarks/bench.py suite --part test --data DIR
+```
+
+At most {n_rows:,} training rows and always the same test rows, columns as `pandas.read_csv` gives
+them; CatBoost, LightGBM and HistGradientBoosting are told which integers are ids, ours are not.
+Every model sets rows apart for early stopping by itself. Settings of ours were chosen on held-out
+training rows of some tables. Seed {seeds}. "better tree" is the better
+of default CatBoost and LightGBM, "fit s" processor seconds with one thread, and "in CatBoosts" the
+geometric mean of ratios; the machine was busy. Of a model that was measured on some tables only,
+the means are over these. Commits {commits}.
+"""
+
 
 def render_page(
-    results: Iterable[Record], trials: Iterable[Record], stopped: Iterable[Record] = ()
+    results: Iterable[Record],
+    trials: Iterable[Record],
+    stopped: Iterable[Record] = (),
+    fits: Iterable[Record] = (),
 ) -> str:
     """Return the page in Markdown.
 
@@ -71,11 +92,14 @@ def render_page(
     ----------
     results, trials, stopped : iterable of dict
         Tested fits, trials on validation rows, and fits that took too long; see `run_jobs`.
+    fits : iterable of dict
+        Fits of the development suite.
     """
     stopped = list(stopped)
     results, trials = latest(results), latest(trials)
     published = json.loads(PUBLISHED.read_text(encoding="utf-8"))
     blocks = [render_head(results, trials), render_machines([*results, *trials])]
+    blocks += render_suite(list(fits))
     blocks += render_bars(results, trials, published)
     for name in SOURCES:
         rows = [row for row in results if row["dataset"] == name]
@@ -84,6 +108,24 @@ def render_page(
             late = [row for row in stopped if row["dataset"] == name]
             blocks += render_dataset(name, rows, tried, late, published)
     return "\n\n".join(block.strip() for block in blocks) + "\n"
+
+
+def render_suite(fits: list[Record]) -> Iterator[str]:
+    """Yield the tables of the development suite."""
+    shown = [fit for fit in fits if fit["part"] == ON_TEST_ROWS.part]
+    if shown:
+        commits = dict.fromkeys(fit["commit"] for fit in shown)
+        yield "## Defaults on the development tables"
+        yield SUITE.format(
+            n_rows=ON_TEST_ROWS.n_rows,
+            seeds=", ".join(str(seed) for seed in sorted({fit["seed"] for fit in shown})),
+            commits=", ".join(f"`{commit}`" for commit in commits),
+        )
+        yield from summarise(shown, ON_TEST_ROWS)
+        names = {fit["table"] for fit in shown}
+        yield "\n".join(
+            f"- {name}: {table.description}." for name, table in TABLES.items() if name in names
+        )
 
 
 def latest(records: Iterable[Record]) -> list[Record]:

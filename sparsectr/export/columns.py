@@ -100,19 +100,10 @@ def write_field(
 def _write_vocabulary(graph: OnnxGraph, cells: str, values: Any, types: ColumnType) -> str:
     codes = np.arange(N_RESERVED, N_RESERVED + len(values))
     if types.kind == "float64":
-        graph.ml_opset = ML_OPSET_OF_FLOATS
-        # LabelEncoder takes float64 to float64. Adding 0.0 makes -0.0 the same value as 0.0.
-        tensors = {
-            "keys_tensor": values.astype(np.float64) + 0.0,
-            "values_tensor": codes.astype(np.float64),
-            "default_tensor": np.array([UNKNOWN], np.float64),
-        }
-        attributes = {
-            key: graph.onnx.numpy_helper.from_array(array, key) for key, array in tensors.items()
-        }
-        positive = graph.add("Add", cells, np.array(0.0))
-        found = graph.add("LabelEncoder", positive, domain=ML, **attributes)
-        return _mark_missing(graph, cells, graph.add("Cast", found, to=7), types)
+        write = _look_up_floats if graph.float_lookup else _search_floats
+        # Adding 0.0 makes -0.0 the same value as 0.0.
+        found = write(graph, graph.add("Add", cells, np.array(0.0)), values + 0.0, codes)
+        return _mark_missing(graph, cells, found, types)
     if types.kind == "string":
         keys, missing = {"keys_strings": [*values.tolist(), MISSING_STRING]}, [MISSING]
     else:
@@ -126,6 +117,32 @@ def _write_vocabulary(graph: OnnxGraph, cells: str, values: Any, types: ColumnTy
         default_int64=UNKNOWN,
         **keys,
     )
+
+
+def _look_up_floats(graph: OnnxGraph, cells: str, values: Any, codes: Any) -> str:
+    """Add the codes of float64 cells (B, 1), by an operator that takes float64 to float64."""
+    graph.ml_opset = ML_OPSET_OF_FLOATS
+    tensors = {
+        "keys_tensor": values.astype(np.float64),
+        "values_tensor": codes.astype(np.float64),
+        "default_tensor": np.array([UNKNOWN], np.float64),
+    }
+    attributes = {
+        key: graph.onnx.numpy_helper.from_array(array, key) for key, array in tensors.items()
+    }
+    return graph.add("Cast", graph.add("LabelEncoder", cells, domain=ML, **attributes), to=7)
+
+
+def _search_floats(graph: OnnxGraph, cells: str, values: Any, codes: Any) -> str:
+    """Add the codes of float64 cells (B, 1), by comparing each with all values (V,)."""
+    order = np.argsort(values)
+    values = values[order].astype(np.float64)
+    below = graph.add("Cast", graph.add("Greater", cells, values[None]), to=7)  # (B, V)
+    places = insert_axis(graph, sum_over(graph, below, 1), 1)
+    places = graph.add("Min", places, np.array(len(values) - 1))  # above all: unlike the last
+    known = graph.add("Equal", cells, graph.add("Gather", values, places))
+    found = graph.add("Gather", codes[order].astype(np.int64), places)
+    return graph.add("Where", known, found, np.array(UNKNOWN))
 
 
 def _write_bins(graph: OnnxGraph, numbers: str, cells: str, bins: Bins, types: ColumnType) -> str:

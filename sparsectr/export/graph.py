@@ -26,6 +26,8 @@ class OnnxGraph:
         self.inputs: list[Any] = []
         self.outputs: list[Any] = []
         self.ml_opset = ML_OPSET
+        # Whether LabelEncoder of version 4, which takes float64, may be used.
+        self.float_lookup = True
 
     def add(self, operator: str, *inputs: Value, domain: str = "", **attributes: Any) -> str:
         """Add an operator, return the name of its output; numbers become constants."""

@@ -85,6 +85,7 @@ class _ContainerGraph(OnnxGraph):
 
     def __init__(self, scope: Any, container: Any) -> None:
         super().__init__()
+        self.float_lookup = False  # skl2onnx stops at version 3 of these operators
         self.scope, self.container = scope, container
         self.cells: dict[str, str] = {}
         self.output_names: dict[str, str] = {}

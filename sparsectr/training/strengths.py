@@ -164,7 +164,7 @@ def strongest_sets(
         Rising numbers of fields; within an order, the strongest set first.
     """
     reach = torch.zeros(n_fields, dtype=torch.float64, device=codes.device)
-    for order in range(2, min(max(n_best), n_fields) + 1):
+    for order in range(2, min(max(n_best, default=0), n_fields) + 1):
         sets = _candidates(reach, order, most_compared)
         rows = codes[: max(fewest_rows, budget // len(sets))]
         strengths = _compare(effects, rows, sets)

@@ -79,7 +79,8 @@ class AnchoredPolynomial:
             torch.einsum("ij,ikd->jkd", weight[:n_rows], base * prod(_without(alphas, {layer})))
             for layer, weight in enumerate(self.weights)
         ]
-        self.linear = torch.stack(terms).sum(0)  # (n + 1, K, d)
+        nothing = base.new_zeros(n_rows + 1, *base.shape[1:])  # all there is without layers
+        self.linear = sum(terms, nothing)  # (n + 1, K, d)
         self.bilinear = [  # W_l, W_m (n, n + 1) and the rest of their terms (n, K * d)
             (
                 self.weights[first][:n_rows],

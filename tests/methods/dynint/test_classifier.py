@@ -279,7 +279,7 @@ def test_rank_is_bounded_by_the_number_of_rows(variant, rank, clicks):
     ("parameters", "message"),
     [
         ({"variant": "cin"}, "variant must be one of 'pin', 'da', 'dgp', 'dwp', got 'cin'"),
-        ({"n_layers": 0}, "n_layers must be an int >= 1 and <= 100, got 0"),
+        ({"n_layers": -1}, "n_layers must be an int >= 0 and <= 100, got -1"),
         ({"n_subspaces": 3}, "n_subspaces must divide embedding_dim = 16, got 3"),
         ({"rank": 0}, "rank must be 'auto' or an int >= 1, got 0"),
         ({"reduction_ratio": 0.5}, "reduction_ratio must be an int >= 1, got 0.5"),

@@ -99,8 +99,8 @@ class NetStorageMixin(StoredStateMixin):
         """Return the fitted attributes with which a copy of this estimator can predict."""
         names = ("encoder_", "device_", "n_features_in_", "feature_names_in_", *self._target_state)
         known = {name: value for name, value in vars(self).items() if name in names}
-        # A copy: a callback may keep it, and training goes on.
-        return known | deepcopy(self._net_snapshot(net))
+        # The logits of a net in training are not shifted. A copy: a callback may keep it.
+        return known | {"_shift": 0.0} | deepcopy(self._net_snapshot(net))
 
     def _forget(self) -> None:
         """Remove the fitted state."""

@@ -13,11 +13,11 @@ class NumberLoss(ABC):
 
     @abstractmethod
     def residuals(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return target minus prediction, (n, 1)."""
+        """Return target minus prediction, (n, 1); see `Loss`."""
 
     @abstractmethod
     def prior_logits(self, targets: Tensor, weights: Tensor, n_outputs: int) -> Tensor:
-        """Return the logit (1,), float32, of the best constant prediction."""
+        """Return the logit (1,), float32, of the best constant prediction; see `Loss`."""
 
     def gradient_scale(self, targets: Tensor, weights: Tensor, n_outputs: int) -> float:
         """Return the size of the gradients at the prior; see `Loss`. 1 where all are zero."""
@@ -31,6 +31,6 @@ class NumberLoss(ABC):
         return torch.zeros_like(targets, dtype=torch.int64)
 
     def shortage(self, targets: Tensor) -> str | None:
-        """Say so if there is no row."""
+        """Say so if there is no row; see `Loss`."""
         # scikit-learn's estimator checks look for these words.
         return None if len(targets) else "at least one sample, got none"

@@ -32,21 +32,21 @@ class Poisson(NumberLoss):
     name: str = "poisson"
 
     def mean(self, logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-        """Return the sum of the weighted losses over the number of rows, shape ()."""
+        """Return the sum of the weighted losses over the number of rows, (); see `Loss`."""
         return (weights * (logits[:, 0].exp() - targets * logits[:, 0])).mean()
 
     def residuals(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return target minus prediction, (n, 1)."""
+        """Return target minus prediction, (n, 1); see `Loss`."""
         return targets[:, None] - logits.exp()
 
     def prior_logits(self, targets: Tensor, weights: Tensor, n_outputs: int) -> Tensor:
-        """Return the logarithm of the weighted mean of the targets, (1,)."""
+        """Return the logarithm of the weighted mean of the targets, (1,); see `Loss`."""
         weights = weights.double()
         mean = weights @ targets.double() / weights.sum()
         return mean.clamp(min=SMALLEST_MEAN).log()[None].float()
 
     def best_shift(self, logits: Array, targets: NDArray[Any], weights: Array) -> Array:
-        """Return the logarithm of the sum of the targets over that of the predictions, (1,)."""
+        """Return the log of the ratio of targets to predictions, summed, (1,); see `Loss`."""
         if not np.isfinite(logits).all():
             return np.zeros(1)
         # The largest is taken out, so that nothing overflows.

@@ -27,20 +27,20 @@ class SquaredError(NumberLoss):
     name: str = "squared_error"
 
     def mean(self, logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-        """Return the sum of the weighted losses over the number of rows, shape ()."""
+        """Return the sum of the weighted losses over the number of rows, (); see `Loss`."""
         return (weights * (logits[:, 0] - targets).square()).mean() / 2
 
     def residuals(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return target minus prediction, (n, 1)."""
+        """Return target minus prediction, (n, 1); see `Loss`."""
         return targets[:, None] - logits
 
     def prior_logits(self, targets: Tensor, weights: Tensor, n_outputs: int) -> Tensor:
-        """Return the weighted mean of the targets, (1,)."""
+        """Return the weighted mean of the targets, (1,); see `Loss`."""
         weights = weights.double()
         return (weights @ targets.double() / weights.sum())[None].float()
 
     def best_shift(self, logits: Array, targets: NDArray[Any], weights: Array) -> Array:
-        """Return the weighted mean of the residuals, (1,)."""
+        """Return the weighted mean of the residuals, (1,); see `Loss`."""
         if not np.isfinite(logits).all():
             return np.zeros(1)
         return np.array([np.average(targets - logits[:, 0], weights=weights)])

@@ -92,13 +92,13 @@ class NumberTarget(Target):
     def split(
         self, values: Array, fraction: float, random_state: np.random.RandomState
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Split row numbers at random."""
+        """Split row numbers at random; see `Target`."""
         order = random_state.permutation(len(values))
         n_validation = int(np.ceil(fraction * len(values)))
         return np.sort(order[n_validation:]), np.sort(order[:n_validation])
 
     def measure(self, values: Array, logits: Floats, weights: Floats) -> dict[str, float]:
-        """Measure the loss and the absolute error in units of the target."""
+        """Measure the loss and the absolute error in units of the target; see `Target`."""
         true = values.astype(np.float64) * self.scale + self.mean
         return number_values(true, self.predict(logits), weights, counts=self.is_count)
 
@@ -109,11 +109,11 @@ class NumberTarget(Target):
         return None
 
     def choose_outputs(self, logits: Floats, label: object = None) -> npt.NDArray[np.int64]:
-        """Return the only output."""
+        """Return the only output; see `Target`."""
         return self.choose_output(label)
 
     def choose_output(self, label: object = None) -> npt.NDArray[np.int64]:
-        """Return the only output."""
+        """Return the only output; see `Target`."""
         if label is not None:
             raise ValueError(
                 f"class_label must be None, as numbers have no classes, got {describe(label)}."

@@ -141,10 +141,11 @@ class BaseInteractionEstimator(
         """
         context = None
         if hasattr(self, "_init_callback_context"):  # scikit-learn 1.9
-            most = self._most_epochs()
-            context = self._init_callback_context(
-                max_subtasks=None if most is None else most * self.n_members
-            )
+            most, n_members = self._most_epochs(), self.n_members
+            # Not checked yet: an error must come after the beginning, for callbacks to hear the end.
+            if most is not None:
+                most = most * n_members if isinstance(n_members, int) else None
+            context = self._init_callback_context(max_subtasks=most)
             context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         self._check_parameters()
         going_on = self.warm_start and self.__sklearn_is_fitted__()

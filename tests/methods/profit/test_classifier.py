@@ -96,8 +96,8 @@ def test_the_table_agrees_with_the_net(planted):
     _, clf, _, _ = planted
     table = clf.interaction_table()
     assert list(table.columns) == [
-        "fields", "order", "strength", "active_share", "strength_error",
-        "rank", "weight", "contribution", "phase",
+        "fields", "order", "strength", "evidence", "significant", "active_share",
+        "strength_error", "shares_with", "rank", "weight", "contribution", "phase",
     ]  # fmt: skip
     table = table.sort_values(["order", "rank"])
     assert table["order"].tolist() == [2] * 3 + [3] * 5

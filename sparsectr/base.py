@@ -142,7 +142,7 @@ class BaseInteractionEstimator(
         context = None
         if hasattr(self, "_init_callback_context"):  # scikit-learn 1.9
             most, n_members = self._most_epochs(), self.n_members
-            # Not checked yet: an error must come after the beginning, for callbacks to hear the end.
+            # Not checked yet: callbacks hear the end only of what has begun.
             if most is not None:
                 most = most * n_members if isinstance(n_members, int) else None
             context = self._init_callback_context(max_subtasks=most)

@@ -190,7 +190,7 @@ class CrossStatistics(StoredStateMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         table = as_table(X)
         validate_data(self, table, reset=False, skip_check_array=True)
-        codes = self._encode(table)
+        codes = self._bin_codes(self._columns.codes(table), self._columns.numbers(table))
         blocks = []
         for cross, counts, means in zip(self._crosses, self._counts, self._means, strict=True):
             cells = cross.codes(codes)
@@ -251,8 +251,9 @@ class CrossStatistics(StoredStateMixin, TransformerMixin, BaseEstimator):
         n_folds = min(self.cv, len(numbers))
         folds = deal_folds(numbers, n_folds, check_random_state(self.random_state))
         self._columns = Columns().fit(table)
-        self._learn_bins(table, targets, weights, folds)
-        codes = self._encode(table)
+        codes, columns = self._columns.codes(table), self._columns.numbers(table)
+        self._learn_bins(codes, columns, targets, weights, folds)
+        codes = self._bin_codes(codes, columns)
         self._learn_crosses(table, codes, numbers)
         self._counts, self._means, blocks = [], [], []
         for cross in self._crosses:
@@ -274,17 +275,22 @@ class CrossStatistics(StoredStateMixin, TransformerMixin, BaseEstimator):
         check.seed("random_state")
 
     def _learn_bins(
-        self, table: Any, targets: Floats, weights: Floats, folds: NDArray[np.int64]
+        self,
+        codes: NDArray[np.int32],
+        columns: dict[int, Floats],
+        targets: Floats,
+        weights: Floats,
+        folds: NDArray[np.int64],
     ) -> None:
         """Decide which columns of numbers are cut into bins, and where.
 
         A column of no more values than bins is not; of the others those whose bins predict the
         target better than their values, out of fold.
         """
-        codes, sizes = self._columns.codes(table), self._columns.encoder.vocabulary_sizes_
+        sizes = self._columns.encoder.vocabulary_sizes_
         shares = np.linspace(0, 1, self.n_bins + 1)[1:-1]
         self._cuts: dict[int, Floats] = {}
-        for j, numbers in self._columns.numbers(table).items():
+        for j, numbers in columns.items():
             if sizes[j] - 2 <= self.n_bins:
                 continue
             cuts = np.unique(np.nanquantile(numbers, shares, method="lower"))
@@ -299,12 +305,10 @@ class CrossStatistics(StoredStateMixin, TransformerMixin, BaseEstimator):
             if losses[0] <= losses[1]:
                 self._cuts[j] = cuts
 
-    def _encode(self, table: Any) -> NDArray[np.int32]:
-        """Return codes (n, F): of bins, or exact ones."""
-        codes = self._columns.codes(table)
-        numbers = self._columns.numbers(table)
+    def _bin_codes(self, codes: NDArray[np.int32], columns: dict[int, Floats]) -> NDArray[np.int32]:
+        """Put the bins of numbers in the place of their exact codes (n, F), where they are cut."""
         for j, cuts in self._cuts.items():
-            codes[:, j] = _bin(numbers[j], cuts)
+            codes[:, j] = _bin(columns[j], cuts)
         return codes
 
     def _learn_crosses(

@@ -28,6 +28,7 @@ from sparsectr.interactions.interaction import Interaction, lists_crosses
 from sparsectr.methods.dynint.classifier import DynIntClassifier
 from sparsectr.parameters import ParameterCheck, check_integer, describe
 from sparsectr.stored_state import StoredStateMixin
+from sparsectr.targets.classes import ClassTarget
 from sparsectr.targets.labels import as_labels, find_classes, label_numbers
 from sparsectr.targets.weights import check_weights
 
@@ -404,12 +405,11 @@ class CrossEnsembleClassifier(StoredStateMixin, ClassifierMixin, BaseEstimator):
         table = self._check_table(X)
         log_odds = self._log_odds_of_parts(table) * self.stack_.weights[:, None, None]
         total = log_odds.sum(axis=0) + self.stack_.intercept
-        if class_label is not None:
-            numbers = np.full(len(total), self._class_number(class_label))
-        elif len(self.classes_) == 2:
-            numbers = np.ones(len(total), dtype=np.int64)
-        else:
+        if class_label is None and len(self.classes_) > 2:
             numbers = total.argmax(axis=1)
+        else:
+            (number,) = ClassTarget(self.classes_).choose_output(class_label)
+            numbers = np.full(len(total), number)
         entries = explain_rows(
             self._nets(), self._weight_of_nets(), table, numbers, log_odds, self.stack_.intercept
         )
@@ -422,15 +422,6 @@ class CrossEnsembleClassifier(StoredStateMixin, ClassifierMixin, BaseEstimator):
         parts = [kept, entries[~is_cross]] if complete else [kept]
         explained = pd.concat(parts).sort_values("row", kind="stable", ignore_index=True)
         return explained[["row", "rank", "part", "fields", "values", "contribution"]]
-
-    def _class_number(self, label: object) -> int:
-        numbers = np.flatnonzero(self.classes_ == label)
-        if len(numbers) != 1:
-            raise ValueError(
-                f"class_label must be one of classes_, {describe(self.classes_.tolist())}, got "
-                f"{describe(label)}."
-            )
-        return int(numbers[0])
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -3,12 +3,11 @@
 from collections import Counter
 from collections.abc import Iterable
 from itertools import combinations
-from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.dummy import DummyClassifier
 
 from sparsectr.screening import screen_interactions
 
@@ -70,18 +69,7 @@ def _screen(
             for j, (column, size) in enumerate(zip(codes.T, sizes.tolist(), strict=True))
         }
     )
-    prior = _Prior().fit(frame, numbers)
+    # It has learnt nothing, so that the screening sees all.
+    prior = DummyClassifier(strategy="prior").fit(frame, numbers)
     found = screen_interactions(prior, frame, numbers)["fields"]
     return [(int(a[1:]), int(b[1:])) for a, b in found]
-
-
-class _Prior(ClassifierMixin, BaseEstimator):
-    """Predict the shares of the classes: nothing is learnt, so that screening sees all."""
-
-    def fit(self, X: Any, y: NDArray[np.int64]) -> Self:
-        self.classes_, counts = np.unique(y, return_counts=True)
-        self.shares_ = counts / len(y)
-        return self
-
-    def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        return np.tile(self.shares_, (len(X), 1))

@@ -15,6 +15,8 @@ class MemoryRows:
         Code of every value, counted from 0 within its field.
     """
 
+    block_rows = 1
+
     def __init__(self, codes: Tensor) -> None:
         self.codes = codes
 

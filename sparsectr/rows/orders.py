@@ -7,8 +7,14 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+# Blocks whose rows are mixed. With too few, a batch holds neighbours only, and a file that is
+# sorted by its labels gives batches of one class.
+MIXED_BLOCKS = 256
 
-def shuffled_batches(n_rows: int, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
+
+def shuffled_batches(
+    n_rows: int, batch_size: int, generator: torch.Generator, block_rows: int = 1
+) -> Iterator[Tensor]:
     """Yield every row number once, in random order, in batches of nearly equal size.
 
     Parameters
@@ -20,18 +26,44 @@ def shuffled_batches(n_rows: int, batch_size: int, generator: torch.Generator) -
         gets a full-sized step.
     generator : torch.Generator
         Source of the order; its device is where the row numbers live.
+    block_rows : int, default=1
+        1: a permutation of all rows. More: a permutation of blocks of so many neighbours, of which
+        `MIXED_BLOCKS` at a time have their rows mixed, for rows that are read from a disk.
 
     Yields
     ------
     Tensor of shape (B,), int64
-        Row numbers: a view of one permutation.
+        Row numbers.
     """
-    order = torch.randperm(n_rows, generator=generator, device=generator.device)
     n_batches = -(-n_rows // batch_size)
-    yield from order.tensor_split(n_batches)
+    if block_rows == 1:
+        order = torch.randperm(n_rows, generator=generator, device=generator.device)
+        yield from order.tensor_split(n_batches)
+        return
+    mixed = _mixed_blocks(n_rows, block_rows, generator)
+    waiting = next(mixed)
+    smaller, n_larger = divmod(n_rows, n_batches)
+    for number in range(n_batches):
+        size = smaller + (number < n_larger)
+        while len(waiting) < size:
+            waiting = torch.cat([waiting, next(mixed)])
+        yield waiting[:size]
+        waiting = waiting[size:]
 
 
-def endless_batches(n_rows: int, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
+def endless_batches(
+    n_rows: int, batch_size: int, generator: torch.Generator, block_rows: int = 1
+) -> Iterator[Tensor]:
     """Yield `shuffled_batches` for ever, in a new order every time."""
     while True:
-        yield from shuffled_batches(n_rows, batch_size, generator)
+        yield from shuffled_batches(n_rows, batch_size, generator, block_rows)
+
+
+def _mixed_blocks(n_rows: int, block_rows: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """Yield the mixed row numbers of some blocks at a time, shape (m,), of random blocks."""
+    device, n_blocks = generator.device, -(-n_rows // block_rows)
+    within = torch.arange(block_rows, dtype=torch.int64, device=device)
+    for blocks in torch.randperm(n_blocks, generator=generator, device=device).split(MIXED_BLOCKS):
+        rows = (blocks[:, None] * block_rows + within).flatten()
+        rows = rows[rows < n_rows]  # the last block may be a short one
+        yield rows[torch.randperm(len(rows), generator=generator, device=device)]

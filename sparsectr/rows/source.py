@@ -24,6 +24,10 @@ class RowSource(Protocol):
     def device(self) -> torch.device:
         """Where codes are put that are asked for."""
 
+    @property
+    def block_rows(self) -> int:
+        """How many neighbours an epoch reads together: 1 where any order costs the same."""
+
     def __len__(self) -> int:
         """Return the number of rows."""
 

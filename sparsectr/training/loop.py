@@ -106,6 +106,7 @@ def run_epochs(
     annealed: Sequence[Optimizer] = (),
     beside: Iterator[Sequence[Tensor]] | None = None,
     generators: Sequence[torch.Generator] = (),
+    block_rows: int = 1,
 ) -> list[EpochRecord]:
     """Train a net by calling ``step`` on shuffled batches of row numbers.
 
@@ -141,6 +142,8 @@ def run_epochs(
         Further row numbers, for every step those of one sequence: batches of other rows.
     generators : sequence of torch.Generator, default=()
         Those that the step may draw from.
+    block_rows : int, default=1
+        How many neighbours are read together; see `shuffled_batches`.
 
     Returns
     -------
@@ -159,7 +162,8 @@ def run_epochs(
     for epoch in range(1, schedule.max_epochs + 1):
         reporter.begin_epoch(net)
         started = time.perf_counter()
-        loss = _train_epoch(net, n_rows, recorded, schedule, generator, beside)
+        batches = shuffled_batches(n_rows, schedule.batch_size, generator, block_rows)
+        loss = _train_epoch(net, n_rows, recorded, batches, beside)
         _require_finite(loss, "training loss", phase, epoch)
         # The losses were those before each step; the last step may have been one too far.
         _require_finite(_extreme_weight(net), "weights", phase, epoch)
@@ -213,17 +217,16 @@ def _train_epoch(
     net: nn.Module,
     n_rows: int,
     step: RecordedStep,
-    schedule: Schedule,
-    generator: torch.Generator,
+    batches: Iterator[Tensor],
     beside: Iterator[Sequence[Tensor]],
 ) -> float:
     """Run one pass over the rows and return the mean loss per row."""
     net.train()
     # Summed on the device: reading a loss at every step would stall a GPU.
-    on_cpu = generator.device.type == "cpu"
-    total = 0.0 if on_cpu else torch.zeros((), dtype=torch.float64, device=generator.device)
+    on_cpu = step.device.type == "cpu"
+    total = 0.0 if on_cpu else torch.zeros((), dtype=torch.float64, device=step.device)
     with reused_memory(), step.epoch():
-        for rows in shuffled_batches(n_rows, schedule.batch_size, generator):
+        for rows in batches:
             loss = step(rows, *next(beside))
             total += (loss.item() if on_cpu else loss) * rows.shape[0]
     return float(total / n_rows)

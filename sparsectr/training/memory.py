@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import comb
 
 import torch
+
+from sparsectr.rows.limits import memory_limit
 
 BYTES = 4  # of a float32
 # What training holds of a weight: itself, its gradient, two moments, its best state so far.
@@ -114,7 +115,4 @@ def total_memory(device: torch.device) -> int | None:
     """Return the bytes of memory that a device has, None if the system does not tell."""
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory)
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # Windows
-        return None
+    return memory_limit()

@@ -51,7 +51,7 @@ class RecordedStep:
     def __init__(
         self, step: Step, device: torch.device, generators: Sequence[torch.Generator] = ()
     ) -> None:
-        self.step, self.generators = step, generators
+        self.step, self.device, self.generators = step, device, generators
         self._stream = None
         if device.type == "cuda" and fused_on():
             self._stream = torch.cuda.Stream(device)

@@ -100,8 +100,11 @@ class TrainingTask:
         for stratum in strata.unique():
             places = (strata == stratum).nonzero()[:, 0]
             away[places[: max(round(share * len(places)), int(len(places) > 1))]] = True
-        rows = self.train.select(order[away])
-        return replace(self, train=self.train.select(order[~away]), set_apart=rows), rows
+        parts = order[away], order[~away]
+        if self.train.source.block_rows > 1:  # neighbours are to stay neighbours
+            parts = parts[0].sort().values, parts[1].sort().values
+        rows, stay = map(self.train.select, parts)
+        return replace(self, train=stay, set_apart=rows), rows
 
     def run(
         self,
@@ -153,6 +156,7 @@ class TrainingTask:
             annealed=annealed,
             beside=beside,
             generators=self.generators,
+            block_rows=self.train.source.block_rows,
         )
         complete()
         return history

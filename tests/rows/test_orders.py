@@ -6,12 +6,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sparsectr.rows import orders
 from sparsectr.rows.orders import endless_batches, shuffled_batches
 
 
-@given(st.integers(1, 200), st.integers(1, 250), st.integers(0, 10))
-def test_every_row_once_in_batches_of_nearly_equal_size(n_rows, batch_size, seed):
-    batches = list(shuffled_batches(n_rows, batch_size, torch.Generator().manual_seed(seed)))
+@given(st.integers(1, 200), st.integers(1, 250), st.integers(0, 10), st.sampled_from([1, 2, 7]))
+def test_every_row_once_in_batches_of_nearly_equal_size(n_rows, batch_size, seed, block_rows):
+    generator = torch.Generator().manual_seed(seed)
+    batches = list(shuffled_batches(n_rows, batch_size, generator, block_rows))
     sizes = [len(batch) for batch in batches]
     assert torch.cat(batches).sort().values.tolist() == list(range(n_rows))
     assert max(sizes) <= batch_size
@@ -32,3 +34,24 @@ def test_endless_batches_are_one_order_after_the_other():
     rounds = [torch.cat(list(islice(batches, 3))) for _ in range(2)]
     assert [sorted(order.tolist()) for order in rounds] == 2 * [list(range(10))]
     assert not torch.equal(*rounds)
+
+
+def test_blocks_of_neighbours_come_together_and_are_mixed(monkeypatch):
+    monkeypatch.setattr(orders, "MIXED_BLOCKS", 5)
+    batches = list(shuffled_batches(800, 50, torch.Generator().manual_seed(0), 10))
+    blocks = torch.stack(batches) // 10
+    for of_batch in blocks:  # every batch is five whole blocks
+        assert torch.bincount(of_batch, minlength=80).unique().tolist() == [0, 10]
+    firsts = torch.stack([of_batch.unique() for of_batch in blocks])
+    assert (firsts[:, -1] - firsts[:, 0]).double().mean() > 30  # from anywhere
+    neighbours = torch.stack(batches).diff().abs() == 1
+    assert neighbours.double().mean() < 0.2  # two in ten in their order
+
+
+def test_a_batch_of_sorted_labels_holds_both():
+    generator = torch.Generator().manual_seed(0)
+    n_rows = 100_000
+    batches = list(shuffled_batches(n_rows, 4096, generator, 64))
+    shares = [float((rows < n_rows // 4).double().mean()) for rows in batches]
+    # Blocks are drawn: the standard deviation of 64 of them is .054.
+    assert all(abs(share - 0.25) < 0.2 for share in shares)

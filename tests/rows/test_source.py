@@ -6,7 +6,8 @@ import torch
 
 from sparsectr import DynIntClassifier, OptFeatureClassifier, ProfitClassifier
 from sparsectr.datasets import make_clicks
-from sparsectr.rows import labelled
+from sparsectr.rows import labelled, mapped
+from sparsectr.rows.mapped import BLOCK_ROWS, MappedRows
 from sparsectr.rows.memory import MemoryRows
 
 CLICKS = make_clicks(1_500, 5, 12, random_state=0)
@@ -20,39 +21,15 @@ MODELS = {
 }
 
 
-class MappedRows:
-    """Codes in a file of NumPy's, of which memory holds only what is asked for.
-
-    Parameters
-    ----------
-    path : Path
-        File with an array (n_rows, F) of int32.
-    """
-
-    def __init__(self, path):
-        self.codes = np.load(path, mmap_mode="r")
-        self.n_fields = self.codes.shape[1]
-        self.device = torch.device("cpu")
-
-    def __len__(self):
-        return len(self.codes)
-
-    def take(self, rows):
-        return torch.from_numpy(self.codes[rows.numpy()])
-
-    def read(self, start, stop):
-        return torch.from_numpy(np.array(self.codes[start:stop]))
-
-
 @pytest.fixture
-def mapped(tmp_path, monkeypatch):
+def files(tmp_path, monkeypatch):
     """Let estimators keep the codes of all rows in files; return the sources made so far."""
     made = []
 
     def write(codes):
         path = tmp_path / f"{len(made)}.npy"
         np.save(path, codes.numpy())
-        made.append(MappedRows(path))
+        made.append(MappedRows(np.load(path, mmap_mode="r"), torch.device("cpu")))
         return made[-1]
 
     monkeypatch.setattr(labelled, "MemoryRows", write)
@@ -70,17 +47,22 @@ def fit(model):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_mapped_rows_train_to_the_bits_of_rows_in_memory(name, mapped, monkeypatch):
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_mapped_rows_train_to_the_bits_of_rows_in_memory(name, in_memory, files, monkeypatch):
+    if not in_memory:
+        monkeypatch.setattr(mapped, "memory_limit", lambda: 1)
+        monkeypatch.setattr(MemoryRows, "block_rows", BLOCK_ROWS)
     found = fit(MODELS[name])
-    assert len(mapped) == 4  # three calls of fit, validation rows of one
+    assert len(files) == 4  # three calls of fit, validation rows of one
+    assert {source.block_rows for source in files} == {1 if in_memory else BLOCK_ROWS}
     monkeypatch.setattr(labelled, "MemoryRows", MemoryRows)
     expected = fit(MODELS[name])
-    assert len(mapped) == 4
+    assert len(files) == 4
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_both_sources_give_the_same_codes(mapped):
+def test_both_sources_give_the_same_codes(files):
     codes = torch.randint(9, (20, 3), dtype=torch.int32)
     memory, file = MemoryRows(codes), labelled.MemoryRows(codes)
     numbers = torch.tensor([3, 19, 3, 0])

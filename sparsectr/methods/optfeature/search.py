@@ -56,7 +56,10 @@ class GateStep:
         self.price = NATS_PER_GATE / len(rows) if price is None else price
         self.noise = task.new_generator()
         self.batches = endless_batches(
-            len(rows), min(task.schedule.batch_size, len(rows)), task.new_generator()
+            len(rows),
+            min(task.schedule.batch_size, len(rows)),
+            task.new_generator(),
+            rows.source.block_rows,
         )
 
     def beside(self, n_steps: int) -> Iterator[Sequence[Tensor]]:

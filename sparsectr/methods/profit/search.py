@@ -249,7 +249,9 @@ class _SearchStep:
         self.net, self.task, self.settings = search.net, search.task, search.settings
         self.rows = search.architecture_rows
         n_rows = architecture_batch_size(batch_size, len(self.rows), len(self.task.train))
-        self.batches = endless_batches(len(self.rows), n_rows, self.task.new_generator())
+        self.batches = endless_batches(
+            len(self.rows), n_rows, self.task.new_generator(), self.rows.source.block_rows
+        )
         self.generator = self.task.new_generator()
         self.architecture = [self.net.space.architecture[order - 1] for order in orders]
         # NOTE[DIFF] no weight decay: it would make the weight of a set depend on the scale of

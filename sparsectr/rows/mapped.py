@@ -1,0 +1,56 @@
+"""Codes in a mapped file."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from sparsectr.rows.limits import memory_limit
+
+# Neighbours that are read together: about three pages of the disk, of 40 fields.
+BLOCK_ROWS = 64
+# Codes up to such a share of the memory stay there after the first epoch, so that any order is
+# as fast as another.
+IN_MEMORY = 0.5
+
+
+class MappedRows:
+    """Read the codes of rows from a mapped file: a `RowSource`.
+
+    The operating system keeps what was read in memory that nobody else needs. Codes that take
+    less than half of the memory are visited in an order of single rows, and training gets the bits
+    of `MemoryRows`; others in an order of blocks, see `sparsectr.rows.orders.shuffled_batches`.
+
+    Parameters
+    ----------
+    codes : ndarray of int32, shape (n_rows, F)
+        A memory map.
+    device : torch.device
+        Where codes are put that are asked for.
+    """
+
+    def __init__(self, codes: npt.NDArray[np.int32], device: torch.device) -> None:
+        self.codes = np.asarray(codes)
+        self.device = device
+        limit = memory_limit()
+        fits = limit is not None and self.codes.nbytes <= IN_MEMORY * limit
+        self.block_rows = 1 if fits else BLOCK_ROWS
+
+    @property
+    def n_fields(self) -> int:
+        """Number of columns of codes."""
+        return self.codes.shape[1]
+
+    def __len__(self) -> int:
+        return self.codes.shape[0]
+
+    def take(self, rows: Tensor) -> Tensor:
+        """Copy the codes of the rows with these numbers (B,), in this order: (B, F)."""
+        taken = self.codes.take(rows.cpu().numpy(), axis=0)
+        return torch.from_numpy(taken).to(self.device)
+
+    def read(self, start: int, stop: int) -> Tensor:
+        """Copy the codes of consecutive rows, shape (stop - start, F)."""
+        return torch.from_numpy(self.codes[start:stop].copy()).to(self.device)

@@ -22,8 +22,6 @@ LONG_MODULES = {
     "sparsectr/interactions/features.py": 530,
     # Reports of every estimator: five public methods, documented once for all.
     "sparsectr/explanation.py": 560,
-    # One statistic from residuals to scores; its formulas stand in its docstrings.
-    "sparsectr/training/agreement.py": 560,
     # Constructor and attributes of the ensemble.
     "sparsectr/ensembles/cross_ensemble.py": 440,
     # A net with what kernels, reports and search ask of it.

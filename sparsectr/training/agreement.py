@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 
 from sparsectr.kernels.threads import with_one_torch_thread
+from sparsectr.training.joint_cells import Scratch, joint_cells
+from sparsectr.training.projection import Units, count_part, project, variance_shares
 
 # Sets times rows of one pass over all sets: some ten seconds of work on one core.
 BUDGET = 1_000_000_000
@@ -23,52 +25,17 @@ MOST_ROWS = 200_000
 FEWEST_ROWS = 10_000
 # More sets than this are not scored.
 MOST_SETS = 1_000_000
-# Joint values are hashed into this many cells at most.
-MOST_CELLS = 2**18
-# Odd multiplier of the hash: 2^64 over the golden ratio, as a signed number.
-HASH_FACTOR = -7046029254386353131
 # Chance that any set at all is kept where there is nothing to find.
 FALSE_ALARM = 0.05
 # A field is nearly constant if fewer rows than this have another value than its most frequent one.
 FEWEST_OTHERS = 20
 # A set is not scored if fewer pairs of rows than this agree in it.
 FEWEST_PAIRS = 10
-# Maximum number of passes over the parts of a set that take them out of the residuals, by cell and
-# by row.
-CELL_SWEEPS = 20
-ROW_SWEEPS = 1
-# They end when a pass moves the score by less than this.
-LEAST_MOVE = 0.05
 # Share of its variance that the parts of a set leave to the residual of a row, at least.
 LEAST_LEFT = 0.05
-# Rows of a cell without rows.
-EMPTY = 1e-6
 TINY = 1e-300
 # A sum is taken for as skewed as this at least.
 LEAST_SKEWNESS = 1e-6
-
-
-class _Scratch:
-    """Tensors by name, to be used again: fresh memory costs more than what is computed in it."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.kept: dict[str, Tensor] = {}
-        self.device = device
-
-    def get(self, name: str, length: int, dtype: torch.dtype = torch.float64) -> Tensor:
-        """Return the first numbers of a tensor, whatever they are."""
-        known = self.kept.get(name)
-        if known is None or len(known) < length:
-            known = self.kept[name] = torch.empty(length, dtype=dtype, device=self.device)
-        return known[:length]
-
-    def look_up(self, name: str, table: Tensor, numbers: Tensor) -> Tensor:
-        """Return entries of a table."""
-        return torch.index_select(table, 0, numbers, out=self.get(name, len(numbers)))
-
-    def sum_cells(self, name: str, cells: Tensor, values: Tensor, n_cells: int) -> Tensor:
-        """Sum values by cell; `torch.bincount` takes twice as long, as it looks at them first."""
-        return self.get(name, n_cells).zero_().scatter_add_(0, cells, values)
 
 
 class _Residuals(NamedTuple):
@@ -95,7 +62,7 @@ class _Residuals(NamedTuple):
     others : list of F floats
         Rows that have not the most frequent value of a field.
     ones : Tensor of shape (n_rows,)
-    scratch : _Scratch
+    scratch : Scratch
     """
 
     columns: list[Tensor]
@@ -108,46 +75,7 @@ class _Residuals(NamedTuple):
     spreads: list[tuple[float, float]]
     others: list[float]
     ones: Tensor
-    scratch: _Scratch
-
-
-class _Units(NamedTuple):
-    """Cells of a set, or its rows if the joint values are hashed.
-
-    Attributes
-    ----------
-    codes : list of o tensors of shape (n_units,)
-    sizes : list of int
-    counts : Tensor of shape (n_units,)
-        Rows of a unit.
-    sums : list of K tensors of shape (n_units,)
-        Sums of the residuals.
-    squares : Tensor of shape (n_units,)
-        Sums of the squared residuals.
-    agreeing : Tensor of shape (n_units,)
-        Rows that have the joint value of the unit, without those that share a cell by its hash.
-    cells : Tensor of shape (n_units,) or None
-        Cell of each row; None if the units are cells.
-    n_cells : int
-    """
-
-    codes: list[Tensor]
-    sizes: list[int]
-    counts: Tensor
-    sums: list[Tensor]
-    squares: Tensor
-    agreeing: Tensor
-    cells: Tensor | None
-    n_cells: int
-
-
-class _Part(NamedTuple):
-    """Some fields of a set: cell of each unit, rows of each cell (1 for none), and of each unit."""
-
-    cells: Tensor
-    n_cells: int
-    held: Tensor
-    around: Tensor
+    scratch: Scratch
 
 
 def affordable_rows(n_rows: int, n_fields: int, order: int) -> int:
@@ -258,12 +186,12 @@ def rough_scores(
     """
     columns = [column.contiguous() for column in codes.long().unbind(1)]
     outputs = [output.contiguous() for output in residuals.double().unbind(1)]
-    scratch = _Scratch(codes.device)
+    scratch = Scratch(codes.device)
     ones = torch.ones_like(outputs[0])
     mean = float(residuals.square().sum()) / max(1, len(codes))
     scores = []
     for fields in sets:
-        cells, n_cells, _ = _joint_cells(
+        cells, n_cells, _ = joint_cells(
             [columns[f] for f in fields], [vocabulary_sizes[f] for f in fields], scratch
         )
         counts = scratch.sum_cells("counts", cells, ones, n_cells)
@@ -308,7 +236,7 @@ def _prepare(codes: Tensor, residuals: Tensor, vocabulary_sizes: Sequence[int]) 
         spreads,
         others,
         torch.ones_like(squares),
-        _Scratch(codes.device),
+        Scratch(codes.device),
     )
 
 
@@ -317,16 +245,16 @@ def _score(rows: _Residuals, fields: tuple[int, ...]) -> float:
     scratch, order = rows.scratch, len(fields)
     units = _make_units(rows, fields)
     parts = [
-        _count_part(units, [k for k in range(order) if k != without], scratch)
+        count_part(units, [k for k in range(order) if k != without], scratch)
         for without in range(order)
     ]
-    inside = _variance_shares(units, parts, scratch)
+    inside = variance_shares(units, parts, scratch)
     spare, n_units = scratch.get("spare", len(inside)), len(inside)
     torch.sub(units.agreeing, 1, out=spare).mul_(units.counts).mul_(inside)
     pairs = float(spare @ inside) * (rows.mean / rows.typical) ** 2
     if pairs < 2 * FEWEST_PAIRS:
         return 0.0
-    rest, left = _project(units, parts, rows.mean, scratch)
+    rest, left = project(units, parts, rows.mean, scratch)
     # By leverage g of a row: the shares 1 - n g that a cell keeps, and 1 - g that a row keeps.
     torch.sub(1, inside, out=spare).div_(scratch.get("own", n_units))
     shares = torch.mul(units.agreeing, spare, out=scratch.get("shares", n_units)).neg_().add_(1)
@@ -356,15 +284,15 @@ def _score(rows: _Residuals, fields: tuple[int, ...]) -> float:
     return _deviate(total, 2 * of_outputs[0] * second, 8 * of_outputs[1] * third + cubes)
 
 
-def _make_units(rows: _Residuals, fields: tuple[int, ...]) -> _Units:
+def _make_units(rows: _Residuals, fields: tuple[int, ...]) -> Units:
     """Sum the residuals by joint value; where these are hashed, every row is a unit."""
     scratch = rows.scratch
     columns, sizes = [rows.columns[f] for f in fields], [rows.sizes[f] for f in fields]
-    cells, n_cells, by_hash = _joint_cells(columns, sizes, scratch)
+    cells, n_cells, by_hash = joint_cells(columns, sizes, scratch)
     counts = scratch.sum_cells("counts", cells, rows.ones, n_cells)
     if by_hash:
         agreeing = scratch.look_up("agreeing", counts, cells).sub_(by_hash * (len(cells) - 1))
-        return _Units(
+        return Units(
             columns, sizes, rows.ones, rows.outputs, rows.squares, agreeing, cells, n_cells
         )
     occupied = counts.nonzero()[:, 0]
@@ -377,96 +305,7 @@ def _make_units(rows: _Residuals, fields: tuple[int, ...]) -> _Units:
         scratch.sum_cells("sums", cells, part, n_cells)[occupied]
         for part in [*rows.outputs, rows.squares]
     ]
-    return _Units(codes[::-1], sizes, held, sums[:-1], sums[-1], held, None, n_cells)
-
-
-def _count_part(units: _Units, members: Sequence[int], scratch: _Scratch) -> _Part:
-    """Count the rows of the joint values of some fields of a set."""
-    name = f"part {members}"
-    cells, n_cells, _ = _joint_cells(
-        [units.codes[k] for k in members], [units.sizes[k] for k in members], scratch, name
-    )
-    held = scratch.sum_cells(f"held {name}", cells, units.counts, n_cells).clamp_(min=1)
-    return _Part(cells, n_cells, held, scratch.look_up(f"around {name}", held, cells))
-
-
-def _variance_shares(units: _Units, parts: Sequence[_Part], scratch: _Scratch) -> Tensor:
-    """Return how much of the variance of every cell's sum its parts leave, (n_units,).
-
-    From the table of 2^o cells in which every field only tells whether it has the value it has in
-    this cell. What its parts leave is one contrast, of variance 1 / (sum of 1 / rows), the sum
-    taken over the 2^o cells. Where there are very many cells, those in which two fields and more
-    differ are large, and left out of the sum.
-    """
-    order = len(units.codes)
-    agreeing = torch.clamp(units.agreeing, min=1, out=scratch.get("own", len(units.agreeing)))
-    if units.cells is not None:
-        share = scratch.get("share", len(agreeing)).fill_(1)
-        rest = scratch.get("step", len(agreeing))
-        for part in parts:
-            torch.sub(part.around, agreeing, out=rest).clamp_(min=EMPTY)
-            share += torch.div(agreeing, rest, out=rest)
-        return share.reciprocal_()
-    whole = 2**order - 1
-    around = {0: torch.full_like(agreeing, float(units.counts.sum())), whole: agreeing}
-    around |= {whole - (1 << k): part.around for k, part in enumerate(parts)}
-    for mask in range(whole):
-        if mask not in around:
-            members = [k for k in range(order) if mask >> k & 1]
-            around[mask] = _count_part(units, members, scratch).around
-    # From "at least these fields agree" to "just these fields agree".
-    for k in range(order):
-        for mask in range(2**order):
-            if not mask >> k & 1:
-                around[mask] = around[mask] - around[mask | 1 << k]
-    resistance = torch.zeros_like(agreeing)
-    for held in around.values():
-        resistance += 1 / held.clamp(min=EMPTY)
-    return resistance.mul_(agreeing).reciprocal_().clamp_(max=1)
-
-
-def _project(
-    units: _Units, parts: Sequence[_Part], mean: float, scratch: _Scratch
-) -> tuple[list[Tensor], Tensor]:
-    """Take the largest parts of a set out of the sums of residuals, by least squares.
-
-    Returns
-    -------
-    rest : list of K tensors of shape (n_units,)
-        Sums of what is left of the residuals.
-    left : Tensor of shape (n_units,)
-        Sums of its squares.
-    """
-    by_row, n_units = units.cells is not None, len(units.counts)
-    # Moving the score by a share of its deviation, as if all cells were equal.
-    enough = (
-        LEAST_MOVE * mean * float(units.counts.sum() / (units.agreeing @ units.agreeing).sqrt())
-    )
-    left = scratch.get("left", n_units).zero_() if by_row else units.squares.clone()
-    rest = []
-    for k, sums in enumerate(units.sums):
-        now = scratch.get(f"now {k}", n_units).copy_(sums)
-        effect = scratch.get("effect", n_units).zero_()
-        for sweeps_left in reversed(range(ROW_SWEEPS if by_row else CELL_SWEEPS)):
-            moved = 0.0
-            for part in parts:
-                means = scratch.sum_cells("means", part.cells, now, part.n_cells)
-                means /= part.held
-                if sweeps_left:
-                    moved += float((part.held * means) @ means)
-                step = scratch.look_up("step", means, part.cells)
-                if not by_row:
-                    effect += step
-                    step *= units.counts
-                now -= step
-            if moved <= enough:
-                break
-        rest.append(now)
-        if by_row:
-            left.addcmul_(now, now)
-        else:
-            left += effect * (units.counts * effect - 2 * sums)
-    return rest, left.clamp_(min=0)
+    return Units(codes[::-1], sizes, held, sums[:-1], sums[-1], held, None, n_cells)
 
 
 def _deviate(total: float, variance: float, third: float) -> float:
@@ -477,56 +316,6 @@ def _deviate(total: float, variance: float, third: float) -> float:
         return ((1 + 3 * spread * score) ** (1 / 3) - 1) / spread + spread
     # The many small cells reach further down than a chi-squared sum can.
     return score + spread
-
-
-def _joint_cells(
-    columns: Sequence[Tensor], sizes: Sequence[int], scratch: _Scratch, name: str = "cells"
-) -> tuple[Tensor, int, float]:
-    """Number the joint values of some columns.
-
-    Returns
-    -------
-    cells : Tensor of shape (n_rows,)
-    n_cells : int
-    by_hash : float
-        How probable it is that two different joint values share a cell.
-    """
-    cells, n_cells = columns[0], sizes[0]
-    if len(columns) == 1:
-        return cells, n_cells, 0.0
-    for column, size in zip(columns[1:], sizes[1:], strict=True):
-        out = scratch.get(name, len(column), torch.int64)
-        cells, n_cells = torch.add(column, cells, alpha=size, out=out), n_cells * size
-    if n_cells <= MOST_CELLS:
-        return cells, n_cells, 0.0
-    # One product spreads numbers that follow each other evenly: two make cells as if by chance.
-    # The upper bits of a product are the well-mixed ones.
-    upper = scratch.get("upper", len(cells), torch.int64)
-    cells *= HASH_FACTOR
-    cells ^= torch.bitwise_right_shift(cells, 32, out=upper)
-    cells *= HASH_FACTOR
-    cells.bitwise_right_shift_(40).bitwise_and_(MOST_CELLS - 1)
-    return cells, MOST_CELLS, 1 / MOST_CELLS
-
-
-def joint_codes(columns: Sequence[Tensor], sizes: Sequence[int]) -> Tensor:
-    """Give every combination of values that occurs a code, counted from 0.
-
-    Parameters
-    ----------
-    columns : sequence of o tensors of shape (n_rows,), int64
-        Codes of the fields.
-    sizes : sequence of int
-        Number of codes of each; their product must be below 2^63.
-
-    Returns
-    -------
-    Tensor of shape (n_rows,), int64
-    """
-    cells, n_cells = columns[0], sizes[0]
-    for column, size in zip(columns[1:], sizes[1:], strict=True):
-        cells, n_cells = cells * size + column, n_cells * size
-    return cells if n_cells <= len(cells) else cells.unique(return_inverse=True)[1]
 
 
 def outstanding_sets(scores: dict[tuple[int, ...], float]) -> list[tuple[int, ...]]:

@@ -13,7 +13,8 @@ from torch import Tensor
 from sparsectr.kernels.threads import with_one_torch_thread
 from sparsectr.rows.labelled import Batch
 from sparsectr.training.additive import additive_residuals
-from sparsectr.training.agreement import agreement_scores, joint_codes, rough_scores
+from sparsectr.training.agreement import agreement_scores, rough_scores
+from sparsectr.training.joint_cells import joint_codes
 
 Cross = tuple[int, ...]
 

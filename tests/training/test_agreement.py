@@ -8,20 +8,18 @@ import torch
 from scipy.stats import chi2, norm
 
 from sparsectr.datasets import make_clicks
-from sparsectr.training import agreement
+from sparsectr.training import joint_cells, projection
 from sparsectr.training.agreement import (
-    _count_part,
     _deviate,
     _make_units,
     _prepare,
-    _project,
-    _variance_shares,
     affordable_rows,
     agreement_scores,
-    joint_codes,
     outstanding_sets,
     rough_scores,
 )
+from sparsectr.training.joint_cells import joint_codes
+from sparsectr.training.projection import count_part, project, variance_shares
 
 
 def draw(n_rows=60, n_fields=4, n_outputs=1, size=3):
@@ -66,12 +64,12 @@ def count_parts(codes, residuals, fields):
     rows = _prepare(codes, residuals, [int(column.max()) + 1 for column in codes.T])
     units, order = _make_units(rows, fields), len(fields)
     others = [[k for k in range(order) if k != without] for without in range(order)]
-    return units, [_count_part(units, members, rows.scratch) for members in others], rows
+    return units, [count_part(units, members, rows.scratch) for members in others], rows
 
 
 def sweep_to_the_end(monkeypatch):
     for name, value in {"LEAST_MOVE": 0.0, "CELL_SWEEPS": 500, "ROW_SWEEPS": 500}.items():
-        monkeypatch.setattr(agreement, name, value)
+        monkeypatch.setattr(projection, name, value)
 
 
 @pytest.mark.parametrize("fields", [(0, 1), (1, 3), (0, 1, 3)])
@@ -80,7 +78,7 @@ def test_what_fewer_fields_explain_is_taken_out_by_least_squares(fields, monkeyp
     codes, residuals = dependent(120, size=3)
     rest = residuals[:, 0].numpy() - hat_matrix(codes, fields) @ residuals[:, 0].numpy()
     units, parts, rows = count_parts(codes, residuals, fields)
-    (found,), left = _project(units, parts, rows.mean, rows.scratch)
+    (found,), left = project(units, parts, rows.mean, rows.scratch)
     joint = joint_values(codes, fields)
     np.testing.assert_allclose(found, joint.T @ rest, atol=1e-8)
     np.testing.assert_allclose(left, joint.T @ rest**2, atol=1e-8)
@@ -91,10 +89,10 @@ def test_hashed_rows_are_projected_in_the_same_way(fields, monkeypatch):
     sweep_to_the_end(monkeypatch)
     codes, residuals = dependent(120, size=3)
     rest = residuals[:, 0].numpy() - hat_matrix(codes, fields) @ residuals[:, 0].numpy()
-    monkeypatch.setattr(agreement, "MOST_CELLS", 3 ** len(fields) - 1)  # the parts have fewer
+    monkeypatch.setattr(joint_cells, "MOST_CELLS", 3 ** len(fields) - 1)  # the parts have fewer
     units, parts, rows = count_parts(codes, residuals, fields)
     assert units.cells is not None
-    (found,), left = _project(units, parts, rows.mean, rows.scratch)
+    (found,), left = project(units, parts, rows.mean, rows.scratch)
     np.testing.assert_allclose(found, rest, atol=1e-8)
     np.testing.assert_allclose(left, rest**2, atol=1e-8)
 
@@ -109,7 +107,7 @@ def covariance(codes, fields):
 def test_shares_of_variance_are_exact_for_independent_fields(sizes, fields):
     codes = product(sizes, 180)
     units, parts, rows = count_parts(codes, torch.ones(len(codes), 1).double(), fields)
-    variances = units.counts * _variance_shares(units, parts, rows.scratch)
+    variances = units.counts * variance_shares(units, parts, rows.scratch)
     np.testing.assert_allclose(variances, covariance(codes, fields).diagonal(), rtol=1e-6)
 
 
@@ -118,7 +116,7 @@ def test_shares_of_variance_are_never_too_small(fields):
     """Too large a variance under noise is no false alarm."""
     codes, residuals = dependent(150)
     units, parts, rows = count_parts(codes, residuals, fields)
-    variances = (units.counts * _variance_shares(units, parts, rows.scratch)).numpy()
+    variances = (units.counts * variance_shares(units, parts, rows.scratch)).numpy()
     exact = covariance(codes, fields).diagonal()
     assert (variances >= exact - 1e-9).all()
     assert exact.sum() <= variances.sum() < 2 * exact.sum()
@@ -126,14 +124,14 @@ def test_shares_of_variance_are_never_too_small(fields):
 
 def test_cells_of_a_field_that_follows_from_another_keep_nothing():
     units, parts, rows = count_parts(*dependent(150), (0, 2))
-    assert _variance_shares(units, parts, rows.scratch).max() < 1e-5
+    assert variance_shares(units, parts, rows.scratch).max() < 1e-5
 
 
 @pytest.mark.parametrize("power", [2, 3])
 def test_covariances_between_cells_are_counted(power):
     codes = product((2, 4), 300)
     units, parts, rows = count_parts(codes, torch.ones(len(codes), 1).double(), (0, 1))
-    own = (units.counts * _variance_shares(units, parts, rows.scratch)).pow(power).sum()
+    own = (units.counts * variance_shares(units, parts, rows.scratch)).pow(power).sum()
     spread = rows.spreads[0][power - 2] * rows.spreads[1][power - 2]
     exact = np.trace(np.linalg.matrix_power(covariance(codes, (0, 1)), power))
     np.testing.assert_allclose(float(own) * spread, exact, rtol=1e-6)
@@ -230,7 +228,7 @@ def test_a_field_that_follows_from_another_adds_nothing():
 
 def test_where_every_row_is_alone_hashing_finds_nothing(monkeypatch):
     """As a user and a movie, and the year of the movie: pairs of rows agree by their hash alone."""
-    monkeypatch.setattr(agreement, "MOST_CELLS", 2**10)
+    monkeypatch.setattr(joint_cells, "MOST_CELLS", 2**10)
     generator = torch.Generator().manual_seed(0)
     users, movies = (torch.randint(n, (5000,), generator=generator) for n in (400, 300))
     columns = [users, movies, movies // 4, users // 8]
@@ -244,7 +242,7 @@ def test_where_every_row_is_alone_hashing_finds_nothing(monkeypatch):
 def test_hashed_cells_hardly_change_the_scores(monkeypatch):
     codes, residuals = draw(n_rows=2000, size=8)
     exact = agreement_scores(codes, residuals, [8] * 4, 3)
-    monkeypatch.setattr(agreement, "MOST_CELLS", 2**8)  # 512 joint values
+    monkeypatch.setattr(joint_cells, "MOST_CELLS", 2**8)  # 512 joint values
     hashed = agreement_scores(codes, residuals, [8] * 4, 3)
     assert exact != hashed
     assert max(abs(exact[s] - hashed[s]) for s in exact) < 4  # noise of the added pairs

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sparsectr.kernels.rows import touched_rows
-from sparsectr.training.agreement import joint_codes
+from sparsectr.training.joint_cells import joint_codes
 
 # Rows without effect that are added to every value when its score is estimated.
 SHRINKAGE = 100.0

@@ -26,6 +26,7 @@ from sparsectr.early_stopping import (
 )
 from sparsectr.encoding.columns import TableLike, as_table
 from sparsectr.encoding.given import encode_training_rows
+from sparsectr.encoding.tags import CategoricalInputMixin
 from sparsectr.explanation import ExplanationMixin
 from sparsectr.kernels.fused import timed_compilation
 from sparsectr.kernels.threads import with_one_torch_thread
@@ -43,7 +44,11 @@ from sparsectr.training.task import TrainingTask
 
 
 class BaseInteractionEstimator(
-    ExplanationMixin, CallbackSupportMixin, SharedParameters, metaclass=ABCMeta
+    ExplanationMixin,
+    CallbackSupportMixin,
+    CategoricalInputMixin,
+    SharedParameters,
+    metaclass=ABCMeta,
 ):
     """Fit, store and report a net that crosses categorical fields.
 
@@ -367,10 +372,3 @@ class BaseInteractionEstimator(
         check_is_fitted(self)
         table = self._check_table(X, reset=False)
         return predict_logits(self._fitted_net(), self._encode(table))
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.categorical = True
-        tags.input_tags.string = True
-        tags.input_tags.allow_nan = True
-        return tags

@@ -34,6 +34,7 @@ from sparsectr.encoding.resolutions import (
     number_columns,
     several_columns,
 )
+from sparsectr.encoding.tags import CategoricalInputMixin
 from sparsectr.encoding.vocabulary import (
     MISSING,
     N_RESERVED,
@@ -54,7 +55,9 @@ FEW_ROWS = 16
 MANY_ROWS = 50
 
 
-class FieldEncoder(StoredStateMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class FieldEncoder(
+    StoredStateMixin, CategoricalInputMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator
+):
     """Encode each column of a table as integer codes.
 
     Every column is a field with its own vocabulary. Code 0 stands for unknown values (never seen,
@@ -416,10 +419,6 @@ class FieldEncoder(StoredStateMixin, OneToOneFeatureMixin, TransformerMixin, Bas
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.categorical = True
-        tags.input_tags.string = True
-        tags.input_tags.allow_nan = True
-        tags.input_tags.sparse = False
         tags.transformer_tags.preserves_dtype = []
         return tags
 

@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sparsectr.drafts import on_a_draft, on_one_fit
 from sparsectr.encoding.columns import TableLike, as_table
+from sparsectr.encoding.tags import CategoricalInputMixin
 from sparsectr.ensembles.cells import deal_folds
 from sparsectr.ensembles.columns import with_plain_columns
 from sparsectr.ensembles.cross_statistics import CrossStatistics
@@ -35,7 +36,9 @@ from sparsectr.targets.weights import check_weights
 MOST_JOBS = 2**15
 
 
-class CrossEnsembleClassifier(StoredStateMixin, ClassifierMixin, BaseEstimator):
+class CrossEnsembleClassifier(
+    StoredStateMixin, CategoricalInputMixin, ClassifierMixin, BaseEstimator
+):
     """Blend nets, boosted trees, and boosted trees on statistics of crosses.
 
     The training rows are dealt into folds. For every fold three parts are fitted on the other
@@ -422,10 +425,3 @@ class CrossEnsembleClassifier(StoredStateMixin, ClassifierMixin, BaseEstimator):
         parts = [kept, entries[~is_cross]] if complete else [kept]
         explained = pd.concat(parts).sort_values("row", kind="stable", ignore_index=True)
         return explained[["row", "rank", "part", "fields", "values", "contribution"]]
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.categorical = True
-        tags.input_tags.string = True
-        tags.input_tags.allow_nan = True
-        return tags

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sparsectr.drafts import on_a_draft, on_one_fit
 from sparsectr.encoding.columns import TableLike, as_table
+from sparsectr.encoding.tags import CategoricalInputMixin
 from sparsectr.ensembles.cells import (
     deal_folds,
     log_loss_of_means,
@@ -41,7 +42,7 @@ MOST_BINS = 2**16
 MOST_CELLS = 2**20
 
 
-class CrossStatistics(StoredStateMixin, TransformerMixin, BaseEstimator):
+class CrossStatistics(StoredStateMixin, CategoricalInputMixin, TransformerMixin, BaseEstimator):
     """Make columns of target means and counts, of values and of their combinations.
 
     For every chosen cross, and for every single field of many values, a row gets the shrunk mean of
@@ -228,9 +229,6 @@ class CrossStatistics(StoredStateMixin, TransformerMixin, BaseEstimator):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.categorical = True
-        tags.input_tags.string = True
-        tags.input_tags.allow_nan = True
         tags.target_tags.required = True
         tags.transformer_tags.preserves_dtype = []
         return tags

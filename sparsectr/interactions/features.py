@@ -18,6 +18,7 @@ from sparsectr.drafts import on_a_draft, on_one_fit
 from sparsectr.encoding.columns import TableLike, as_table
 from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.encoding.given import encode_training_rows, is_kept
+from sparsectr.encoding.tags import CategoricalInputMixin
 from sparsectr.interactions.crossing import CrossVocabulary, label_codes
 from sparsectr.interactions.encoders import (
     encode,
@@ -36,7 +37,9 @@ from sparsectr.targets.numbers import as_numbers
 ENCODERS = ["target", "count", "onehot", "codes", "category"]
 
 
-class InteractionFeatures(StoredStateMixin, MetaEstimatorMixin, TransformerMixin, BaseEstimator):
+class InteractionFeatures(
+    StoredStateMixin, CategoricalInputMixin, MetaEstimatorMixin, TransformerMixin, BaseEstimator
+):
     """Make columns for other models of the crosses that an estimator discovers.
 
     The estimator is fitted, or comes fitted. Each of its strongest crosses becomes one categorical
@@ -306,10 +309,6 @@ class InteractionFeatures(StoredStateMixin, MetaEstimatorMixin, TransformerMixin
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.categorical = True
-        tags.input_tags.string = True
-        tags.input_tags.allow_nan = True
-        tags.input_tags.sparse = False
         tags.target_tags.required = True
         tags.transformer_tags.preserves_dtype = []
         return tags

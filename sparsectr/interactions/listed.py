@@ -12,12 +12,13 @@ from sklearn.utils.validation import validate_data
 
 from sparsectr.drafts import on_a_draft
 from sparsectr.encoding.columns import TableLike, as_table
+from sparsectr.encoding.tags import CategoricalInputMixin
 from sparsectr.interactions.interaction import Interaction
 from sparsectr.parameters import ParameterCheck, describe
 from sparsectr.stored_state import StoredStateMixin
 
 
-class ListedInteractions(StoredStateMixin, BaseEstimator):
+class ListedInteractions(StoredStateMixin, CategoricalInputMixin, BaseEstimator):
     """List all crosses of a table's fields, or given ones, without any search.
 
     For `InteractionFeatures`, in the place of an estimator that discovers crosses: where the fields
@@ -104,13 +105,6 @@ class ListedInteractions(StoredStateMixin, BaseEstimator):
             Interaction(fields, len(fields), math.nan) for fields in listed
         ]
         return self
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.categorical = True
-        tags.input_tags.string = True
-        tags.input_tags.allow_nan = True
-        return tags
 
 
 def _as_crosses(interactions: Any) -> list[Any]:

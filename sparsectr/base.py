@@ -9,11 +9,10 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
-from torch import Tensor, nn
+from torch import nn
 
 from sparsectr.callbacks import CallbackSupportMixin, EpochReporter, with_callbacks
 from sparsectr.drafts import on_a_draft
@@ -24,27 +23,25 @@ from sparsectr.early_stopping import (
     measure_net,
     stops_early,
 )
-from sparsectr.encoding.columns import TableLike, as_table
-from sparsectr.encoding.given import encode_training_rows
+from sparsectr.encoding.columns import TableLike
 from sparsectr.encoding.tags import CategoricalInputMixin
-from sparsectr.explanation import ExplanationMixin
 from sparsectr.kernels.fused import timed_compilation
 from sparsectr.kernels.threads import with_one_torch_thread
 from sparsectr.nn.mean import join_members, members_of
-from sparsectr.parameters import reported_as
-from sparsectr.persistence import find_device, usable_device
+from sparsectr.persistence import find_device
+from sparsectr.reports import InteractionReports
 from sparsectr.rows.labelled import LabelledRows, label_rows
 from sparsectr.shared_parameters import SharedParameters
 from sparsectr.targets.target import Target, TargetRows, Weights
 from sparsectr.training.intercept import fit_intercept, shift_intercept
 from sparsectr.training.loop import EpochRecord, Schedule
 from sparsectr.training.memory import within_memory
-from sparsectr.training.prediction import first_logits, predict_logits
+from sparsectr.training.prediction import first_logits
 from sparsectr.training.task import TrainingTask
 
 
 class BaseInteractionEstimator(
-    ExplanationMixin,
+    InteractionReports,
     CallbackSupportMixin,
     CategoricalInputMixin,
     SharedParameters,
@@ -332,43 +329,3 @@ class BaseInteractionEstimator(
     def _most_epochs(self) -> int | None:
         """Return the largest number of epochs of a member, all phases; None if not known."""
         return self.max_epochs if isinstance(self.max_epochs, int) else None
-
-    # From what users pass to tensors --------------------------------------------------
-
-    def _check_table(self, X: TableLike, y: ArrayLike = "no_validation", *, reset: bool) -> Any:
-        """Check names and number of columns; return the table."""
-        table = as_table(X)
-        validate_data(self, table, y, reset=reset, skip_check_array=True)
-        return table
-
-    def _encode(self, X: TableLike, *, fit: bool = False, warn: bool = True) -> Tensor:
-        """Turn checked columns into codes (n, F) on the device."""
-        if fit:
-            self.encoder_, codes = encode_training_rows(self.encoder, X, several=True)
-        else:
-            codes = self.encoder_._encode(X, warn=warn)
-        return torch.from_numpy(codes).to(usable_device(self.device_))
-
-    def _encode_validation(
-        self, X: TableLike, y: ArrayLike, sample_weight: Weights, target: Target
-    ) -> LabelledRows | None:
-        """Encode the validation rows that the user has passed."""
-        if X is None and y is None and sample_weight is None:
-            return None
-        given = {"X_val": X, "y_val": y, "sample_weight_val": sample_weight}
-        if X is None or y is None:
-            came = [name for name, value in given.items() if value is not None]
-            raise ValueError(f"X_val and y_val must be passed together, got only {came}.")
-        with reported_as("X_val"):
-            table = self._check_table(X, reset=False)
-            codes = self._encode(table, warn=False)
-        rows = target.read(y, sample_weight, table.shape[0], "_val")
-        return label_rows(codes, *rows, target.loss)
-
-    # Prediction -----------------------------------------------------------------------
-
-    def _predict_logits(self, X: TableLike) -> NDArray[np.float64]:
-        """Return the logits (n_rows, K) of the columns of `fit`, (n_rows, n_fields)."""
-        check_is_fitted(self)
-        table = self._check_table(X, reset=False)
-        return predict_logits(self._fitted_net(), self._encode(table))

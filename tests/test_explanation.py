@@ -28,7 +28,7 @@ from sparsectr import (
     ProfitClassifier,
 )
 from sparsectr.datasets import make_clicks
-from sparsectr.explanation import MEASURES, ExplanationMixin
+from sparsectr.explanation.measuring import MEASURES, CrossMeter
 
 # Of log-odds up to 1: predictions are sums in single precision.
 TOLERANCE = 1e-6
@@ -129,7 +129,7 @@ def test_the_error_of_a_strength_is_a_share_of_what_other_rows_would_change(fitt
     table = clf.interaction_table().query("strength > 0")
     crosses = [tuple(int(field[1]) for field in fields) for fields in table["fields"]]
     with torch.inference_mode():
-        effects = net.effects(codes, crosses, clf._field_columns())[:, :, 0].double().numpy()
+        effects = net.effects(codes, crosses, clf._fields().columns)[:, :, 0].double().numpy()
     ratio = np.abs(effects.std(axis=1) - table["strength"]) / table["strength_error"]
     assert (ratio < 4).all()
 
@@ -315,15 +315,15 @@ def read_everything(clf):
 
 @pytest.fixture
 def counted(monkeypatch):
-    """The classes of the estimators whose crosses were measured, one entry per measurement."""
+    """One entry per measurement of crosses."""
     calls = []
-    original = ExplanationMixin._measure_crosses
+    original = CrossMeter.measure
 
     def measure(self, *args):
-        calls.append(type(self))
+        calls.append(self)
         return original(self, *args)
 
-    monkeypatch.setattr(ExplanationMixin, "_measure_crosses", measure)
+    monkeypatch.setattr(CrossMeter, "measure", measure)
     return calls
 
 
@@ -391,13 +391,13 @@ def test_two_threads_that_ask_first(monkeypatch):
     clf = learn_stream(DynIntClassifier(**SMALL))
     expected = read_everything(pickle.loads(pickle.dumps(learn_stream(DynIntClassifier(**SMALL)))))
     together = threading.Barrier(2)
-    original = ExplanationMixin._measure_crosses
+    original = CrossMeter.measure
 
     def measure(self, *args):
         together.wait(60)  # passes only when both are here
         return original(self, *args)
 
-    monkeypatch.setattr(ExplanationMixin, "_measure_crosses", measure)
+    monkeypatch.setattr(CrossMeter, "measure", measure)
     with ThreadPoolExecutor(2) as pool:
         for found in pool.map(read_everything, [clf, clf]):
             for first, second in zip(expected, found, strict=True):

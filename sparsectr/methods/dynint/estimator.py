@@ -137,7 +137,7 @@ class BaseDynInt(BaseInteractionEstimator):
         return net
 
     def _list_crosses(self, net: DynIntNet, codes: Tensor) -> Iterable[FieldSet]:
-        columns = self._field_columns()
+        columns = self._fields().columns
         highest = min(self.n_layers + 1, LARGEST_LISTED_ORDER)
 
         def effects(rows: Tensor, sets: Sequence[FieldSet]) -> Tensor:

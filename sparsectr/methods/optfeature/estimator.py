@@ -265,7 +265,8 @@ class BaseOptFeature(BaseInteractionEstimator):
         # Of a field with several columns of codes, the first one stands for all.
         crosses = crosses[crosses["fields"].map(len) > 1].drop_duplicates("fields")
         closed = crosses.loc[crosses["keep_rate"] == 0, "fields"]
-        return self._tabulate(fdr, crosses, inactive=() if net.config.hidden_units else closed)
+        inactive = () if net.config.hidden_units else closed
+        return self._explanation().tabulate_crosses(fdr, crosses, inactive=inactive)
 
     @on_one_fit
     @with_one_torch_thread()
@@ -297,20 +298,22 @@ class BaseOptFeature(BaseInteractionEstimator):
         check_is_fitted(self)
         check_integer("top", top, 1, MOST_COMBINATIONS)
         net = self._optfeature_net()
-        place = self._find_cross(fields)
-        known = self.selected_interactions_[place].fields
-        codes, counts, _ = unpack_combinations(self._measured("combinations"), place)
+        explanation = self._explanation()
+        place = explanation.find_cross(fields)
+        known = explanation.crosses[place].fields
+        codes, counts, _ = unpack_combinations(explanation.measures["combinations"], place)
         gated = self._gated(net)
         scores, opened = np.full(len(codes), np.nan), np.ones(len(codes), bool)
         if known in gated:
-            rows = torch.from_numpy(self._widen(known, codes)).to(net.kept.device)
+            rows = torch.from_numpy(explanation.fields.widen(known, codes)).to(net.kept.device)
             with torch.inference_mode():
                 every = net.chosen_scores(net.look_up(rows)[1])
             scores = every[:, gated.index(known)].cpu().numpy()
             opened = scores > 0
         order = np.argsort(-counts, kind="stable")
         shown = [order[opened[order] == is_open][:top] for is_open in (True, False)]
-        table = self._tabulate_values(known, codes, count=counts, open=opened, score=scores)
+        columns = {"count": counts, "open": opened, "score": scores}
+        table = explanation.fields.tabulate(known, codes, **columns)
         return table.iloc[np.concatenate(shown)].reset_index(drop=True)
 
     @on_one_fit
@@ -345,11 +348,11 @@ class BaseOptFeature(BaseInteractionEstimator):
 
     def _gated(self, net: OptFeatureNet) -> list[tuple[str, ...]]:
         """Return the names of the fields of all crosses, in the order of the gates."""
-        names, columns = self._field_names(), self._field_columns()
-        return [tuple(names[f] for f in fields_of(cross, columns)) for cross in net.crosses()]
+        fields = self._fields()
+        return [fields.named(fields_of(cross, fields.columns)) for cross in net.crosses()]
 
     def _list_crosses(self, net: OptFeatureNet, codes: Tensor) -> Iterable[FieldSet]:
-        columns = self._field_columns()
+        columns = self._fields().columns
         if not net.config.hidden_units:
             # A cross has no other way to the logits than its gate.
             kept = (fields_of(cross, columns) for cross in net.kept_crosses())
@@ -372,7 +375,8 @@ class BaseOptFeature(BaseInteractionEstimator):
         self, net: Any, codes: Tensor, generator: torch.Generator
     ) -> dict[str, Any]:
         measures = super()._measure_crosses(net, codes[:MOST_ROWS_BEHIND_MLP], generator)
-        crosses = [tuple(self._main_columns(cross.fields)) for cross in measures["crosses"]]
+        fields = self._fields()
+        crosses = [tuple(fields.main_columns(cross.fields)) for cross in measures["crosses"]]
         first = cast(OptFeatureNet, members_of(net)[0])
         keep_rate, combinations = measure_gates(first, codes, crosses)
         packed = pack_combinations(*combinations)
@@ -381,5 +385,5 @@ class BaseOptFeature(BaseInteractionEstimator):
     @property
     def keep_rate_(self) -> npt.NDArray[np.float64]:
         """Share of rows on which the gate of each cross is open."""
-        rates: npt.NDArray[np.float64] = self._measured("keep_rate", "keep_rate_")
+        rates: npt.NDArray[np.float64] = self._explanation("keep_rate_").measures["keep_rate"]
         return rates

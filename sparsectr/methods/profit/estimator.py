@@ -106,7 +106,7 @@ class BaseProfit(BaseInteractionEstimator):
         crosses = pd.DataFrame(self.crosses_, columns=columns)
         # Of a field with several columns of codes, the best cross stands for all.
         crosses = crosses[crosses["fields"].map(len) > 1].drop_duplicates("fields")
-        return self._tabulate(fdr, crosses)
+        return self._explanation().tabulate_crosses(fdr, crosses)
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
@@ -215,11 +215,11 @@ class BaseProfit(BaseInteractionEstimator):
         n_per_order = self._count_crosses(len(task.vocabulary_sizes))
         codes = task.train.sample(RANKING_ROWS, task.new_generator()).codes
         ranked = rank_crosses(search.net, codes, n_per_order, by=self.ranking)
-        names, columns = self._field_names(), self._field_columns()
+        fields = self._fields()
         self.crosses_ = [
             cross._asdict()
             | {
-                "fields": tuple(names[f] for f in fields_of(cross.fields, columns)),
+                "fields": fields.named(fields_of(cross.fields, fields.columns)),
                 "order": len(cross.fields),
                 "phase": "screening" if search.has_screened(cross.fields) else "search",
             }
@@ -270,6 +270,6 @@ class BaseProfit(BaseInteractionEstimator):
         return super()._measure_crosses(net, codes[:n_rows], generator)
 
     def _list_crosses(self, net: ProfitNet, codes: Tensor) -> Iterable[FieldSet]:
-        columns = self._field_columns()
+        columns = self._fields().columns
         crosses = (fields_of(cross, columns) for cross in net.config.crosses)
         return dict.fromkeys(fields for fields in crosses if len(fields) > 1)

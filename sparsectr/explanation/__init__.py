@@ -1,0 +1,1 @@
+"""What a fitted net does with fields and crosses: measured once, then told."""

@@ -1,0 +1,109 @@
+"""Fields by name, and the columns of codes that stand for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from sparsectr.encoding.field_encoder import FieldEncoder
+from sparsectr.nn.effects import Columns
+from sparsectr.parameters import describe
+
+Array = npt.NDArray[Any]
+FieldNames = tuple[str, ...]
+
+
+class Fields:
+    """Know the names of the fields of a table, their columns of codes, and what codes stand for.
+
+    Parameters
+    ----------
+    encoder : FieldEncoder
+        Fitted.
+
+    Attributes
+    ----------
+    names : list of str
+        Names of the fields, in column order.
+    columns : list of tuples of int
+        The columns of codes of every field; the first one stands for it.
+    """
+
+    def __init__(self, encoder: FieldEncoder) -> None:
+        self.encoder = encoder
+        self.names = encoder._field_names()
+        owners = encoder.code_fields_
+        self.columns: Columns = [
+            tuple(np.flatnonzero(owners == field).tolist())
+            for field in range(encoder.n_features_in_)
+        ]
+
+    def places(self, fields: Iterable[str]) -> tuple[int, ...]:
+        """Return the numbers of some fields."""
+        return tuple(self.names.index(name) for name in fields)
+
+    def named(self, places: Iterable[int]) -> FieldNames:
+        """Return the names of fields that are given by their numbers."""
+        return tuple(self.names[place] for place in places)
+
+    def check(self, fields: Any) -> None:
+        """Check what a user names as the fields of a cross.
+
+        Raises
+        ------
+        ValueError
+            If these are not the names of two or more different fields.
+        """
+        listed = isinstance(fields, list | tuple | np.ndarray | pd.Index)
+        if not (listed and all(isinstance(field, str) for field in fields)):
+            raise ValueError(
+                "fields must be the names of the fields of a cross, such as "
+                f"{describe(tuple(self.names[:2]))}, got {describe(fields)}."
+            )
+        if strangers := [field for field in fields if field not in self.names]:
+            raise ValueError(
+                f"fields must name fields of X, {describe(self.names)}, got {describe(strangers)}."
+            )
+        if len(set(fields)) < max(2, len(fields)):
+            raise ValueError(
+                f"fields must name two or more different fields, got {describe(fields)}."
+            )
+
+    def main_columns(self, fields: Iterable[str]) -> list[int]:
+        """Return for some fields the columns of codes that stand for them."""
+        return [self.columns[field][0] for field in self.places(fields)]
+
+    def widen(self, fields: Sequence[str], codes: Array) -> Array:
+        """Make whole rows (M, C) of codes (M, o) of some fields; the other columns are unknown."""
+        full = np.zeros((len(codes), len(self.encoder.code_fields_)), dtype=np.int32)
+        full[:, self.main_columns(fields)] = codes
+        return full
+
+    def tabulate(self, fields: Sequence[str], codes: Array, **columns: Array) -> pd.DataFrame:
+        """Put columns beside the values that codes (M, o) of some fields stand for.
+
+        The name of a column that a field has, too, gets underscores.
+        """
+        places = self.main_columns(fields)
+        shown = [self.encoder._show(j, part) for j, part in zip(places, codes.T, strict=True)]
+        table = pd.concat(shown, axis=1, keys=list(fields))
+        for field in fields:
+            # Values of one type only can go into a Parquet file.
+            if pd.api.types.infer_dtype(table[field]).startswith(("mixed", "complex")):
+                table[field] = table[field].map(as_text)
+        for name, column in columns.items():
+            while name in table.columns:
+                name += "_"
+            table[name] = column
+        return table
+
+
+def as_text(value: Any) -> str | None:
+    """Return what a value prints, None if it is missing."""
+    if isinstance(value, str):
+        return value
+    return None if pd.isna(value) is True else str(value)

@@ -1,0 +1,293 @@
+"""What every fitted estimator reports of its crosses."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from functools import partial
+from itertools import chain
+from typing import Any
+
+import pandas as pd
+import torch
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
+
+from sparsectr.drafts import on_one_fit, sibling
+from sparsectr.explanation.explanation import Explanation
+from sparsectr.explanation.fields import Fields
+from sparsectr.explanation.later import LaterMeasures
+from sparsectr.explanation.measuring import CrossMeter, find_evidence
+from sparsectr.interactions.interaction import Interaction
+from sparsectr.kernels.threads import with_one_torch_thread
+from sparsectr.nn.mean import members_of
+from sparsectr.parameters import check_integer
+from sparsectr.rows.labelled import LabelledRows
+from sparsectr.rows.sample import RowSample
+from sparsectr.tables import TableReader
+from sparsectr.targets.target import Target
+
+# Most training rows on which crosses are measured.
+STRENGTH_ROWS = 100_000
+
+
+class InteractionReports(TableReader):
+    """Measure the crosses of a net after training, and report them.
+
+    What is measured is kept in ``_measures``: a dict, or a `LaterMeasures` that measures when it is
+    asked. An `Explanation` made of it, of the fields and of the net tells everything else.
+
+    Everything comes from one function of the net, ``effects(codes, sets, columns)``: what sets of
+    fields do to the logits of rows, all other fields unknown; see `sparsectr.nn.effects`.
+    """
+
+    _private_state = (*TableReader._private_state, "_measures")
+    n_interactions: int
+    _measures: dict[str, Any] | LaterMeasures
+
+    @abstractmethod
+    def _fitted_target(self) -> Target:
+        """Return what is predicted."""
+
+    @abstractmethod
+    def _list_crosses(self, net: Any, codes: Tensor) -> Iterable[tuple[int, ...]]:
+        """List the crosses that are worth measuring, as field numbers.
+
+        Parameters
+        ----------
+        net : nn.Module
+            The trained net.
+        codes : Tensor of shape (n, C)
+            Training rows in random order.
+        """
+
+    # After training ---------------------------------------------------------------------
+
+    @with_one_torch_thread()
+    def _measure_now(self, net: nn.Module, rows: LabelledRows, generator: torch.Generator) -> None:
+        """Measure the crosses of a net on a random sample of rows."""
+        sample = rows.sample(STRENGTH_ROWS, generator)
+        measures = self._measure_crosses(net, sample.codes, generator)
+        if self.n_interactions:
+            measures["evidence"] = find_evidence(sample, measures["crosses"], self._fields())
+        self._measures = measures
+
+    def _measure_later(
+        self, net: nn.Module, rows: LabelledRows, generator: torch.Generator, seed: int
+    ) -> None:
+        """Measure the crosses of a net when they are first asked for.
+
+        The rows are those of this call and of the calls before; a sample of them is kept.
+
+        Parameters
+        ----------
+        net : nn.Module
+            The trained net; its weights must not change any more.
+        rows : LabelledRows
+            The rows of this call.
+        generator : torch.Generator
+            Source of the sample.
+        seed : int
+            Seed of what is drawn when crosses are measured.
+        """
+        past = vars(self).get("_measures")
+        sample = past.sample if isinstance(past, LaterMeasures) else RowSample(STRENGTH_ROWS)
+        # As it is now: parameters may change before somebody asks.
+        frozen = sibling(self, vars(self) | {"_measures": {}})
+        measure = partial(frozen._measure_from_seed, net, seed, rows.device)
+        self._measures = LaterMeasures(measure, sample.add(rows, generator))
+
+    def _measure_from_seed(
+        self, net: nn.Module, seed: int, device: torch.device, codes: Tensor
+    ) -> dict[str, Any]:
+        generator = torch.Generator(device).manual_seed(seed)
+        return self._measure_crosses(net, codes.to(device), generator)
+
+    def _measure_crosses(
+        self, net: nn.Module, codes: Tensor, generator: torch.Generator
+    ) -> dict[str, Any]:
+        """Measure the crosses that this method lists; see `CrossMeter.measure`.
+
+        Parameters
+        ----------
+        net : nn.Module
+            The trained net.
+        codes : Tensor of shape (n, C)
+            Training rows in random order.
+        generator : torch.Generator
+            Source of the bootstrap samples.
+        """
+        listed: list[tuple[int, ...]] = []
+        if self.n_interactions:
+            each = (self._list_crosses(member, codes) for member in members_of(net))
+            listed = list(dict.fromkeys(chain.from_iterable(each)))
+        meter = CrossMeter(self._fields(), self._fitted_target().unit, self.n_interactions)
+        return meter.measure(net, codes, listed, generator)
+
+    def _fields(self) -> Fields:
+        """Return the fields of the fitted encoder."""
+        return Fields(self.encoder_)
+
+    def _explanation(self, attribute: str = "selected_interactions_") -> Explanation:
+        """Return what tells about this fit, measuring it first if need be.
+
+        Parameters
+        ----------
+        attribute : str, default="selected_interactions_"
+            The public attribute that is asked for; an estimator that is not fitted has none.
+        """
+        measures = vars(self).get("_measures")
+        if measures is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {attribute!r}")
+        found = measures.find() if isinstance(measures, LaterMeasures) else measures
+        return Explanation(self._fields(), found, self._fitted_target(), self._fitted_net)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        if isinstance(measures := state.get("_measures"), LaterMeasures):
+            state["_measures"] = measures.find()
+        return state
+
+    # Reports ----------------------------------------------------------------------------
+
+    @property
+    def selected_interactions_(self) -> list[Interaction]:
+        """The listed crosses, strongest first."""
+        return self._explanation().crosses
+
+    @on_one_fit
+    def interaction_table(self, *, fdr: float = 0.05) -> pd.DataFrame:
+        """Return the listed crosses as a table.
+
+        Parameters
+        ----------
+        fdr : float, default=0.05
+            Expected share of false ones among the significant crosses of an order, at most. Any
+            rate can be asked for without another fit.
+
+        Returns
+        -------
+        DataFrame
+            One row per cross, strongest first: fields (tuple of names); order; strength in
+            log-odds; evidence (how surely the training rows hold this cross beyond what smaller
+            sets explain, whatever the net has made of it, as a normal deviate; NaN if it was not
+            tested, as after `partial_fit`); significant (whether it stands out from all sets of its
+            order at this rate); active_share (share of the rows whose log-odds the cross changes
+            at all); strength_error (standard error of the strength, from a bootstrap of the rows on
+            which it was measured; it says nothing about other fits, see `interaction_stability`);
+            shares_with (listed crosses whose contribution correlates with that of this one by more
+            than .5: of a copy of a field, for instance).
+
+        Raises
+        ------
+        ValueError
+            If ``fdr`` is not between 0 and 1.
+        """
+        check_is_fitted(self)
+        return self._explanation().tabulate_crosses(fdr)
+
+    @on_one_fit
+    def missed_interactions(self, *, fdr: float = 0.05) -> pd.DataFrame:
+        """Return the crosses that stand out in the training rows, and that the net does not list.
+
+        The net has not learnt them, or it lists a cross that says the same: of a copy of a field,
+        for instance. A larger ``n_interactions`` may list them.
+
+        Parameters
+        ----------
+        fdr : float, default=0.05
+            Expected share of false ones among all significant crosses of an order, at most.
+
+        Returns
+        -------
+        DataFrame
+            One row per cross, the surest first: fields (tuple of names), order, evidence; see
+            `interaction_table`. Empty after `partial_fit`.
+
+        Raises
+        ------
+        ValueError
+            If ``fdr`` is not between 0 and 1.
+        """
+        check_is_fitted(self)
+        return self._explanation().tabulate_missed(fdr)
+
+    @on_one_fit
+    @with_one_torch_thread()
+    def value_effects(self, fields: Sequence[str], *, class_label: Any = None) -> pd.DataFrame:
+        """Show what the values of a cross add to the log-odds.
+
+        Parameters
+        ----------
+        fields : sequence of str
+            Names of the fields of a cross in ``selected_interactions_``, in any order.
+        class_label : object, optional
+            The class whose log-odds are meant; see `explain`. By default the last of
+            ``classes_``, which of two classes is the positive one.
+
+        Returns
+        -------
+        DataFrame
+            One column per field with the value, or its text where a field has values of several
+            types; for a numeric field the interval of the bin, in an ordered column of dtype
+            category (None, in numeric fields NaN, for unknown, rare, missing and hashed values);
+            count, the rows with this combination in the sample of training rows on which strengths
+            are measured; effect, the mean of what the cross adds to their log-odds. The 400 most
+            frequent combinations, most frequent first; in a small net, only 50 of crosses that are
+            not among the strongest, so that files stay small.
+            Where a field has one of these names, an underscore follows ours: ``count_``.
+
+        Raises
+        ------
+        ValueError
+            If the cross is not among ``selected_interactions_``, or there is no such class.
+        """
+        check_is_fitted(self)
+        return self._explanation().tabulate_values(fields, class_label)
+
+    @on_one_fit
+    @with_one_torch_thread()
+    def explain(
+        self, X: Any, top: int | None = 5, *, class_label: Any = None, complete: bool = False
+    ) -> pd.DataFrame:
+        """List for every row the crosses that moved its log-odds most.
+
+        A contribution is the effect of the values of a cross in the whole net: what they do
+        together beyond what fewer of them do, with all other fields unknown. With F the log-odds of
+        a row of which only some fields are known, that of two fields is F(both) - F(first) -
+        F(second) + F(none). Anybody can compute it from `predict_proba` of rows whose other values
+        were never seen.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_rows, n_fields)
+            The columns of `fit`, in the same order.
+        top : int or None, default=5
+            Most crosses per row, out of ``selected_interactions_``; None for all of them.
+        class_label : object, optional
+            The class whose log-odds are explained. By default the second of two classes; with
+            more classes, the predicted class of each row. The log-odds of one of several
+            classes are the log of its probability, less the mean of that over all classes.
+        complete : bool, default=False
+            Whether to add, with rank 0, the effect of every single field, F(field) - F(none), and
+            one entry without fields, ``()``, for F(none) and the effects of all crosses that are
+            not listed. The contributions of a row then sum to its log-odds.
+
+        Returns
+        -------
+        DataFrame
+            row (position in X, from 0), rank (from 1), fields (tuple of names), values (tuple of
+            the texts of the values in X, None where one is missing), contribution. Crosses that do
+            not change a row's log-odds are left out.
+
+        Raises
+        ------
+        ValueError
+            If X has other columns than in `fit`, or there is no such class.
+        """
+        check_is_fitted(self)
+        if top is not None:
+            check_integer("top", top, 1)
+        table = self._check_table(X, reset=False)
+        codes = self._encode(table)
+        return self._explanation().tabulate_rows(table, codes, top, class_label, complete=complete)

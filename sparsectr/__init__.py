@@ -3,6 +3,7 @@
 from importlib.metadata import version
 
 from sparsectr.conversion import register_onnx
+from sparsectr.encoding.code_table import CodeTable
 from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.ensembles.cross_ensemble import CrossEnsembleClassifier
 from sparsectr.ensembles.cross_statistics import CrossStatistics
@@ -33,6 +34,7 @@ __all__ = [
     "OptFeatureRegressor",
     "ProfitRegressor",
     "CrossEnsembleClassifier",
+    "CodeTable",
     "CrossStatistics",
     "FieldEncoder",
     "Interaction",

@@ -1,8 +1,8 @@
 """The transformer from a table of anything to a matrix of integer codes."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, Self, TypeAlias
+from os import PathLike
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -12,15 +12,16 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sparsectr.drafts import on_a_draft, on_one_fit
 from sparsectr.encoding.binning import Bins, are_many_integers, as_numbers, learn_bins
-from sparsectr.encoding.columns import (
-    Column,
-    TableLike,
-    as_arrow_strings,
-    as_table,
-    iterate_columns,
-    read_column,
-    unusable_cell,
+from sparsectr.encoding.cells import (
+    Field,
+    codes_of_cells,
+    codes_of_rows,
+    encode_cells,
+    naming_field,
 )
+from sparsectr.encoding.code_table import CodeTable
+from sparsectr.encoding.code_writer import encode_source
+from sparsectr.encoding.columns import Column, TableLike, as_table, iterate_columns, read_column
 from sparsectr.encoding.counts import ValueCounts
 from sparsectr.encoding.hashing import Buckets
 from sparsectr.encoding.intervals import name_intervals
@@ -45,9 +46,6 @@ from sparsectr.encoding.vocabulary import (
 )
 from sparsectr.exceptions import UnknownValuesWarning, warn_caller
 from sparsectr.stored_state import StoredStateMixin
-
-# The code columns of a field, the one that stands for it first.
-Field: TypeAlias = tuple[CodeColumn, ...]
 
 # Up to so many rows, cells are looked up one by one: factorising a column costs more.
 FEW_ROWS = 16
@@ -273,6 +271,51 @@ class FieldEncoder(
         check_is_fitted(self)
         return self._encode(self._check_table(X, reset=False))
 
+    @on_a_draft
+    def encode_dataset(
+        self,
+        source: Any,
+        path: str | PathLike[str],
+        *,
+        y: str | None = None,
+        sample_weight: str | None = None,
+        fit: bool = True,
+    ) -> CodeTable:
+        """Encode rows that need not fit into memory, and write their codes into a folder.
+
+        The rows are read twice, some at a time: once for the vocabularies, once for the codes. Both
+        are those of `fit` and `transform` on all rows at once. All distinct values stay in memory,
+        as in `partial_fit`; floats may have as many as there are rows. Needs pyarrow.
+
+        Parameters
+        ----------
+        source : str, path, list of them, pyarrow.dataset.Dataset or Arrow stream
+            The rows: a file, a folder, a pattern such as ``"train/*.parquet"`` or a list of files,
+            of Parquet, CSV or Arrow IPC. A stream is first written to the disk.
+        path : str or path
+            The folder of the codes. It appears when all is written; a code table that is there is
+            replaced.
+        y, sample_weight : str, default=None
+            Columns of the source with targets and weights, which are copied. All others are fields.
+        fit : bool, default=True
+            Whether to learn the vocabularies from these rows. As in the estimators,
+            ``numeric_columns="auto"`` then gives numeric fields several columns of codes. False
+            keeps the vocabularies of an earlier fit, such as for validation rows.
+
+        Returns
+        -------
+        CodeTable
+            The codes, mapped.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the source cannot be read, has no such columns, or lacks values of ``y`` or weights.
+        ImportError
+            If pyarrow is not installed.
+        """
+        return encode_source(self, source, path, y, sample_weight, fit=fit)
+
     @on_one_fit
     def unknown_share(self, X: TableLike) -> pd.Series:
         """Tell how many values of each field are unknown, to see how a table drifts.
@@ -386,7 +429,7 @@ class FieldEncoder(
         numbers = {}
         for j, cells in enumerate(iterate_columns(table)):
             if isinstance(self._fields[j][0], Bins):
-                with _naming(names[j]):
+                with naming_field(names[j]):
                     column = read_column(cells)
                     numbers[j] = np.append(as_numbers(column.values), np.nan)[column.positions]
         return numbers
@@ -424,15 +467,15 @@ class FieldEncoder(
 
     def _encode(self, table: Any, *, warn: bool = True) -> NDArray[np.int32]:
         """Encode a table whose columns have been checked."""
-        if len(table) <= FEW_ROWS and (few := _codes_of_cells(table, self._fields)) is not None:
+        if len(table) <= FEW_ROWS and (few := codes_of_cells(table, self._fields)) is not None:
             return few
         names, first = self._field_names(), self._main_columns
         codes = np.empty((len(table), len(self.code_fields_)), dtype=np.int32)
         strange = []
         for j, cells in enumerate(iterate_columns(table)):
             field = self._fields[j]
-            with _naming(names[j]):
-                for place, found in enumerate(_encode_cells(cells, field), first[j]):
+            with naming_field(names[j]):
+                for place, found in enumerate(encode_cells(cells, field), first[j]):
                     codes[:, place] = found
                 if warn and len(table) >= MANY_ROWS and self._knows_none(j, codes[:, first[j]]):
                     types = _types_then_and_now(field[0], cells)
@@ -469,10 +512,10 @@ class FieldEncoder(
             if warn and self._may_be_ids(j, counts, roles):
                 perhaps_ids.append(names[j])
             if encode and codes_of_values is not None:
-                codes.append(_codes_of_rows(column, codes_of_values))
+                codes.append(codes_of_rows(column, codes_of_values))
             elif encode:
                 found = encode_values(field, column.values)
-                codes += [_codes_of_rows(column, part) for part in found]
+                codes += [codes_of_rows(column, part) for part in found]
         self._set_fields(fields, None, n_rows)
         self._warn_of_ids(perhaps_ids)
         return np.stack(codes, axis=1) if encode else np.empty((0, 0), dtype=np.int32)
@@ -498,7 +541,7 @@ class FieldEncoder(
         is_share = self.min_frequency < 1
         min_count = self.min_frequency * n_rows if is_share else self.min_frequency
         limits = (counts.values, counts.counts, min_count, self.max_categories)
-        with _naming(names[j]):
+        with naming_field(names[j]):
             if role == "vocabulary":
                 vocabulary, codes_of_values = learn_vocabulary(*limits)
                 return (vocabulary,), codes_of_values
@@ -530,6 +573,13 @@ class FieldEncoder(
                 "numeric fields in numeric_features."
             )
 
+    def _fit_counts(self, counts: list[ValueCounts], n_rows: int, roles: Roles) -> None:
+        """Learn all fields from the counts of their values in so many rows."""
+        names = self._field_names()
+        fields = [self._learn(j, names, c, n_rows, roles)[0] for j, c in enumerate(counts)]
+        self._set_fields(fields, None, n_rows)
+        self._warn_of_ids([n for j, n in enumerate(names) if self._may_be_ids(j, counts[j], roles)])
+
     def _set_fields(
         self, fields: list[Field], counts: list[ValueCounts] | None, n_rows: int
     ) -> None:
@@ -543,74 +593,14 @@ class FieldEncoder(
 
 def _read(table: Any, names: list[str]) -> Iterator[Column]:
     for name, cells in zip(names, iterate_columns(table), strict=True):
-        with _naming(name):
+        with naming_field(name):
             column = read_column(cells)
         yield column
-
-
-@contextmanager
-def _naming(name: str) -> Iterator[None]:
-    """Name the field in errors about its cells."""
-    try:
-        yield
-    except (TypeError, ValueError) as error:
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"Field {name!r}: {error}") from error
-    except MemoryError:
-        raise
-    except Exception as error:  # a cell's own methods may raise anything
-        raise TypeError(f"Field {name!r}: {unusable_cell(error)}") from error
-
-
-def _codes_of_cells(table: Any, fields: list[Field]) -> NDArray[np.int32] | None:
-    """Look up every cell by itself if all are strings, integers or missing, else return None."""
-    plain = isinstance(table, np.ndarray) and table.dtype.kind in "OUi"
-    if not (plain or isinstance(table, pd.DataFrame)):
-        return None
-    columns: list[tuple[int, Any]] = [(j, c) for j, field in enumerate(fields) for c in field]
-    if any(isinstance(column, Buckets) for _, column in columns):
-        return None
-    # pandas cannot read all types of Arrow, and some times only as integers.
-    if not plain and any(isinstance(dtype, pd.ArrowDtype) for dtype in table.dtypes.tolist()):
-        return None
-    cells = table.astype(object) if plain else table.to_numpy(dtype=object)
-    # Besides integers: numbers in bins, strings where there are no bins.
-    types = [
-        float if isinstance(field[0], Bins) else str if len(field) == 1 else int for field in fields
-    ]
-    codes = np.empty((len(cells), len(columns)), dtype=np.int32)
-    for i, row in enumerate(cells.tolist()):
-        for place, (j, column) in enumerate(columns):
-            cell = row[j]
-            if cell is None or (type(cell) is float and cell != cell):
-                codes[i, place] = MISSING
-            elif type(cell) is int or type(cell) is types[j]:  # no bool, and nothing exotic
-                codes[i, place] = column.code(cell)
-            else:
-                return None
-    return codes
-
-
-def _encode_cells(cells: Any, field: Field) -> list[NDArray[np.int32]]:
-    """Encode one column of `iterate_columns`."""
-    if isinstance(field[0], Vocabulary) and (strings := as_arrow_strings(cells)) is not None:
-        codes = field[0].codes_of_arrow(strings) if len(field) == 1 else None
-        if codes is not None:
-            return [codes]
-    column = read_column(cells)
-    found = encode_values(field, column.values)
-    return [_codes_of_rows(column, codes_of_values) for codes_of_values in found]
 
 
 def _types_then_and_now(first: CodeColumn, cells: Any) -> str:
     then = "nothing" if first.values is None else name_types(first.values)
     return f"{then} in fit, {name_types(read_column(cells).values)} now"
-
-
-def _codes_of_rows(column: Column, codes_of_values: NDArray[np.int32]) -> NDArray[np.int32]:
-    # A missing cell has position -1, which reads the last entry.
-    table = np.append(codes_of_values, np.int32(MISSING))
-    return np.take(table, column.positions)
 
 
 def _values_of_codes(column: CodeColumn) -> NDArray[Any]:

@@ -80,13 +80,15 @@ class Vocabulary:
             return UNKNOWN
         return N_RESERVED + int(position)
 
-    def codes_of_arrow(self, strings: Any) -> NDArray[np.int32] | None:
+    def codes_of_arrow(self, strings: Any, *, longer: float = 1.0) -> NDArray[np.int32] | None:
         """Look up strings without making Python objects of them.
 
         Parameters
         ----------
         strings : pyarrow array, shape (m,)
             Strings, some perhaps missing.
+        longer : float, default=1.0
+            How many times longer than the strings the vocabulary may be.
 
         Returns
         -------
@@ -95,7 +97,7 @@ class Vocabulary:
             the values are not all strings, or so many that another way is faster: their hash
             table is made anew in every call.
         """
-        if len(strings) < len(self.values):
+        if longer * len(strings) < len(self.values):
             return None
         compute: Any = import_module("pyarrow.compute")
         if self._arrow is None:

@@ -1,0 +1,338 @@
+"""Write the codes of rows that do not fit into memory: two passes over record batches."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from sparsectr.encoding.array_files import array_file, array_files
+from sparsectr.encoding.arrow import from_arrow
+from sparsectr.encoding.arrow_source import ArrowSource, Part
+from sparsectr.encoding.batch_coder import BatchCoder
+from sparsectr.encoding.batch_counter import BatchCounter
+from sparsectr.encoding.cells import naming_field
+from sparsectr.encoding.code_folder import appearing_folder, write_manifest
+from sparsectr.encoding.code_table import CODES, LABELS, WEIGHTS, CodeTable
+from sparsectr.encoding.counts import ValueCounts
+from sparsectr.encoding.kinds import Kind
+from sparsectr.encoding.parameters import Roles, check_parameters, resolve_roles
+from sparsectr.encoding.tally import Strings, Tally
+from sparsectr.parameters import describe
+
+# A stream that is read twice.
+SPILLED = "rows.arrows"
+Result = TypeVar("Result")
+# Called with the number of rows that are done, and what is done with them.
+Progress = Callable[[int, str], None]
+
+
+class Columns(NamedTuple):
+    """Name the columns of a source.
+
+    Attributes
+    ----------
+    fields : list of str
+        Those that are encoded.
+    y, w : str or None
+        Targets and weights.
+    """
+
+    fields: list[str]
+    y: str | None
+    w: str | None
+
+    @property
+    def beside(self) -> dict[str, str]:
+        """The columns that are not encoded, by the file that they go into."""
+        named = {LABELS: self.y, WEIGHTS: self.w}
+        return {file: name for file, name in named.items() if name is not None}
+
+
+class Contents(NamedTuple):
+    """Say what a pass over all rows has found.
+
+    Attributes
+    ----------
+    n_rows : list of int
+        Rows of every part.
+    counts : list of ValueCounts
+        Of every field, if they were asked for.
+    dtypes : dict of str to dtype
+        What holds the cells of the columns that are not encoded, by file.
+    """
+
+    n_rows: list[int]
+    counts: list[ValueCounts]
+    dtypes: dict[str, np.dtype[Any]]
+
+
+def choose_columns(schema: Any, y: str | None, w: str | None) -> Columns:
+    """Find the columns of a source that target and weights are in; all others are fields.
+
+    Raises
+    ------
+    ValueError
+        If there is no such column, or none is left.
+    """
+    names = list(schema.names)
+    for parameter, name in (("y", y), ("sample_weight", w)):
+        if name is not None and name not in names:
+            raise ValueError(
+                f"{parameter} must name a column of the source, got {describe(name)}; the columns "
+                f"are {describe(names)}."
+            )
+    fields = [name for name in names if name not in (y, w)]
+    if not fields:
+        raise ValueError(f"the source must have columns beside {describe([y, w])}, got none.")
+    return Columns(fields, y, w)
+
+
+def encode_source(
+    encoder: Any,
+    source: Any,
+    path: str | os.PathLike[str],
+    y: str | None,
+    w: str | None,
+    *,
+    fit: bool,
+    progress: Progress = lambda n_rows, done: None,
+) -> CodeTable:
+    """Do the work of `FieldEncoder.encode_dataset`.
+
+    Parameters
+    ----------
+    encoder : FieldEncoder
+        The draft of a fit.
+    source, path, y, w, fit
+        As there.
+    progress : callable, optional
+        Told of the rows that are done.
+    """
+    place = Path(path)
+    if not fit:
+        check_is_fitted(encoder)
+    with appearing_folder(place) as folder:
+        rows = ArrowSource(source, folder / SPILLED)
+        columns = choose_columns(rows.schema, y, w)
+        # What scikit-learn knows of the columns, it learns from a frame without rows.
+        frame = pd.DataFrame(columns=columns.fields)
+        validate_data(encoder, frame, reset=fit, skip_check_array=True)
+        roles = None
+        if fit:
+            check_parameters(encoder)
+            if encoder.numeric_columns == "auto":
+                encoder.numeric_columns = "several"
+            roles = resolve_roles(encoder.get_params(deep=False), encoder._field_names())
+        contents = look_through(rows, columns, roles, progress)
+        if roles is not None:
+            encoder._fit_counts(contents.counts, sum(contents.n_rows), roles)
+        write_rows(folder, rows, columns, contents, encoder, progress)
+        (folder / SPILLED).unlink(missing_ok=True)
+        facts = {
+            "n_rows": sum(contents.n_rows),
+            "fields": columns.fields,
+            "y": y,
+            "sample_weight": w,
+            "source": rows.fingerprint,
+        }
+        write_manifest(folder, facts, encoder)
+    return CodeTable(place)
+
+
+def look_through(
+    source: ArrowSource, columns: Columns, roles: Roles | None, progress: Progress
+) -> Contents:
+    """Count rows and, with roles, the values of every field, in one pass.
+
+    Parameters
+    ----------
+    source : ArrowSource
+        The rows.
+    columns : Columns
+        Which columns are counted.
+    roles : Roles or None
+        How fields are encoded; None counts rows only.
+    progress : callable
+        Told of the rows that are done.
+    """
+    tallies = [Tally() for _ in columns.fields]
+    n_rows: list[int] = []
+    dtypes: dict[str, np.dtype[Any]] = {}
+
+    def look(part: Part) -> _PartContents:
+        return _look_through_part(part, columns, roles, progress)
+
+    for found in _in_order(look, source.parts):
+        n_rows.append(found.n_rows)
+        for tally, of_part in zip(tallies, found.counts, strict=False):
+            if of_part is not None:
+                tally.add(of_part)
+        for file, dtype in found.dtypes.items():
+            dtypes[file] = np.promote_types(dtypes.get(file, dtype), dtype)
+    if not sum(n_rows):
+        raise ValueError("the source must have rows, got none.")
+    counts = [tally.counts() for tally in tallies] if roles is not None else []
+    return Contents(n_rows, counts, dtypes)
+
+
+def write_rows(
+    folder: Path,
+    source: ArrowSource,
+    columns: Columns,
+    contents: Contents,
+    encoder: Any,
+    progress: Progress,
+) -> None:
+    """Write the codes of all rows, their targets and weights, as arrays of NumPy.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the files go.
+    source : ArrowSource
+        The rows.
+    columns : Columns
+        Which columns are encoded, and which are copied.
+    contents : Contents
+        What the first pass has found.
+    encoder : FieldEncoder
+        A fitted one.
+    progress : callable
+        Told of the rows that are done.
+    """
+    n_rows = sum(contents.n_rows)
+    shape = (n_rows, len(encoder.code_fields_))
+    with (
+        array_file(folder / CODES, np.dtype(np.int32), shape) as codes,
+        array_files(folder, contents.dtypes, n_rows) as beside,
+    ):
+
+        def write(numbered: tuple[int, Part]) -> None:
+            place, part = numbered
+            first = sum(contents.n_rows[:place])
+            coders = [BatchCoder(field) for field in encoder._fields]
+            read = first
+            for batch in part([*columns.fields, *columns.beside.values()]):
+                codes(read, _encode_batch(batch, columns.fields, coders))
+                for file, name in columns.beside.items():
+                    beside[file](read, plain_cells(batch.column(name), name))
+                read += len(batch)
+                progress(len(batch), "encoded")
+            if read - first != contents.n_rows[place]:
+                raise ValueError(
+                    "the rows must not change while they are encoded, got "
+                    f"{read - first:,} where there were {contents.n_rows[place]:,}."
+                )
+
+        for _ in _in_order(write, enumerate(source.parts)):
+            pass
+
+
+def plain_cells(column: Any, name: str) -> NDArray[Any]:
+    """Return the targets or weights of a batch (n_rows,) as an array without objects.
+
+    Raises
+    ------
+    ValueError
+        If a cell is missing, or no number, string, boolean or time.
+    """
+    pa: Any = import_module("pyarrow")
+    if column.null_count:
+        raise ValueError(
+            f"column {name!r} must have a value in every row, got missing ones; leave these rows "
+            "out."
+        )
+    types = pa.types
+    if types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if types.is_decimal(column.type):
+        column = column.cast(pa.float64())
+    cells = np.asarray(from_arrow(pa.chunked_array([column])))
+    if cells.dtype == object:
+        strangers = {type(cell).__name__ for cell in cells.tolist() if not isinstance(cell, str)}
+        if strangers:
+            raise ValueError(
+                f"column {name!r} must hold numbers, strings, booleans or times, got "
+                f"{sorted(strangers)[0]}."
+            )
+        cells = cells.astype(np.str_)
+    return cells
+
+
+class _PartContents(NamedTuple):
+    n_rows: int
+    counts: list[Strings | ValueCounts | None]
+    dtypes: dict[str, np.dtype[Any]]
+
+
+def _look_through_part(
+    part: Part, columns: Columns, roles: Roles | None, progress: Progress
+) -> _PartContents:
+    counters: list[BatchCounter] = []
+    if roles is not None:
+        counters = [BatchCounter(_dropped(roles, j)) for j in range(len(columns.fields))]
+    names = [*(columns.fields if counters else []), *columns.beside.values()]
+    n_rows = 0
+    dtypes: dict[str, np.dtype[Any]] = {}
+    # A column at least, or there would be no batches.
+    for batch in part(names or columns.fields[:1]):
+        n_rows += len(batch)
+        for counter, name in zip(counters, columns.fields, strict=False):
+            with naming_field(name):
+                counter.add(batch.column(name))
+        for file, name in columns.beside.items():
+            dtype = plain_cells(batch.column(name), name).dtype
+            dtypes[file] = np.promote_types(dtypes.get(file, dtype), dtype)
+        progress(len(batch), "counted")
+    return _PartContents(n_rows, [counter.result() for counter in counters], dtypes)
+
+
+def _dropped(roles: Roles, j: int) -> Callable[[Kind], bool]:
+    """Return what tells which kinds of a field are hashed whatever other rows hold."""
+    if j in roles.buckets:
+        return lambda kind: True
+    numeric = roles.numeric is not None and j in roles.numeric
+    hashed = roles.other_buckets is not None and not numeric
+    # Integers may turn out to be floats, which are binned.
+    return lambda kind: hashed and kind == "other"
+
+
+def _encode_batch(batch: Any, fields: list[str], coders: list[BatchCoder]) -> NDArray[np.int32]:
+    found: list[NDArray[np.int32]] = []
+    for name, coder in zip(fields, coders, strict=True):
+        with naming_field(name):
+            found += coder.codes(batch.column(name))
+    return np.stack(found, axis=1)
+
+
+def _in_order(function: Callable[[Any], Result], items: Iterable[Any]) -> Iterator[Result]:
+    """Call a function for items in threads, as many as pyarrow has; yield results in order.
+
+    Few calls are under way at a time, so that few results wait in memory.
+    """
+    n_threads = import_module("pyarrow").cpu_count()
+    if n_threads == 1:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(n_threads) as executor:
+        waiting: deque[Any] = deque()
+        try:
+            for item in items:
+                waiting.append(executor.submit(function, item))
+                if len(waiting) > n_threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

@@ -35,7 +35,7 @@ LAYERS = {
     "losses": {"kernels"},
     "rows": {"losses"},
     "nn": {"kernels"},
-    "training": {"nn", "kernels", "rows"},
+    "training": {"losses", "nn", "kernels", "rows"},
     # How every estimator fits: as a whole or not at all.
     "drafts": set(),
     # Warnings of our own, and where they point.

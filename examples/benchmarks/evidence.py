@@ -1,6 +1,7 @@
 """Realised false discoveries and power of the evidence, on tables of which the truth is known.
 
     python examples/benchmarks/bench.py evidence cases [--seeds 20] [--cases NAME ...]
+    python examples/benchmarks/bench.py evidence numbers [--seeds 15] [--cases NAME ...]
     python examples/benchmarks/bench.py evidence rates [--seeds 20] [--first-seed 0]
     python examples/benchmarks/bench.py evidence peers [--seeds 5]
     python examples/benchmarks/bench.py evidence real [--tables flights adult amazon --data DIR]
@@ -10,6 +11,9 @@
 many planted ones are, and the share of false ones among all significant sets, at a rate of .05.
 Copies and coarse versions of a field count as that field. The tests are those that every
 classifier makes in `fit`; no net is trained.
+
+``numbers``: the same for numbers with noise of four kinds and for counts of two kinds, as
+regressors test them; 20,000 rows.
 
 ``rates``: tables with weak pairs and triples, so that not all can be found: realised share of false
 discoveries and power at rates of .05, .1 and .2, by the procedure of Benjamini and Yekutieli, which
@@ -30,6 +34,7 @@ with the real ones permuted: in how many runs any set is significant, which no s
 """
 
 import time
+from dataclasses import replace
 from itertools import combinations
 from math import comb
 from pathlib import Path
@@ -44,6 +49,7 @@ from sparsectr import DynIntClassifier
 from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.interactions.evidence import CrossEvidence
 from sparsectr.rows.labelled import Batch
+from sparsectr.targets.numbers import NumberTarget
 from sparsectr.training.additive import additive_residuals
 from sparsectr.training.evidence import gather_evidence
 
@@ -65,6 +71,23 @@ CASES = {
     "copies": TablePlan(crosses={(0, 1): 0.5, (2, 3): 0.3}, copies=(0,), coarse=(2,)),
     "triples": TablePlan(n_rows=100_000, n_fields=20, crosses=TRIPLES, base=-1.0),
 }
+COUNTS = ["counts", "overdispersed"]
+NOISES = ["normal", "unequal", "heavy", "skewed", *COUNTS]
+SHAPES = {
+    "main effects": TablePlan(n_noise=3, n_numeric=2),
+    "strong main effects": TablePlan(n_fields=8, main=1.0),
+    "Zipf": TablePlan(n_fields=8, n_values=60, zipf=1.0, main=0.7, n_noise=2),
+    "dependent fields": TablePlan(
+        n_fields=6, main=1.0, copies=(0,), coarse=(0, 1), followers={2: 0.9, 3: 0.5}
+    ),
+    "nearly constant columns": TablePlan(main=0.0, n_nearly_constant=10, nearly_unique=True),
+    "pairs": TablePlan(crosses=PAIRS),
+}
+NUMBERS = {
+    f"{noise}, {shape}": replace(plan, n_rows=20_000, target=noise)
+    for noise in NOISES
+    for shape, plan in SHAPES.items()
+}
 RATES = [0.05, 0.1, 0.2]
 WEAK_TABLE = TablePlan(n_rows=20_000, n_fields=12, crosses=WEAK)
 
@@ -72,8 +95,14 @@ WEAK_TABLE = TablePlan(n_rows=20_000, n_fields=12, crosses=WEAK)
 def encode(table):
     encoder = FieldEncoder().fit(table.X)
     codes = torch.from_numpy(np.asarray(encoder.transform(table.X)))
-    targets = torch.from_numpy(table.y).float()
-    return Batch(codes, targets, torch.ones(len(targets)))
+    ones = torch.ones(len(codes))
+    if table.target == "classes":
+        return Batch(codes, torch.from_numpy(table.y).float(), ones)
+    loss = "poisson" if table.target in COUNTS else "squared_error"
+    y = table.y.astype(float)
+    target = NumberTarget.settle(loss, y, np.ones(len(y)))
+    values = torch.from_numpy(target.read(y, None, len(y)).values)
+    return Batch(codes, values, ones, target.loss)
 
 
 def test(table, order):
@@ -97,10 +126,18 @@ def named(table, sets):
 
 
 def run_cases(arguments):
-    for name in arguments.cases or CASES:
+    count_false_and_missed(CASES, arguments)
+
+
+def run_numbers(arguments):
+    count_false_and_missed(NUMBERS, arguments)
+
+
+def count_false_and_missed(plans, arguments):
+    for name in arguments.cases or plans:
         n_false, n_all, missed, runs, seconds = 0, 0, 0, 0, 0.0
         for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
-            table = draw_table(CASES[name], seed)
+            table = draw_table(plans[name], seed)
             started = time.process_time()
             evidence = test(table, 3)
             seconds += time.process_time() - started
@@ -108,7 +145,7 @@ def run_cases(arguments):
             false = [fields for fields in found if not table.is_true(fields)]
             n_false, n_all, runs = n_false + len(false), n_all + len(found), runs + bool(false)
             missed += len(set(table.crosses) - set(found))
-        n_planted = arguments.seeds * len(CASES[name].crosses)
+        n_planted = arguments.seeds * len(plans[name].crosses)
         print(
             f"{name}: {runs} of {arguments.seeds} runs with a false set, {n_false} false of "
             f"{n_all} significant, {missed} of {n_planted} planted missed, "
@@ -306,15 +343,21 @@ def run_cost(arguments):
         )
 
 
-RUNS = {"cases": run_cases, "rates": run_rates, "peers": run_peers, "real": run_real}
-RUNS["cost"] = run_cost
+RUNS = {
+    "cases": run_cases,
+    "numbers": run_numbers,
+    "rates": run_rates,
+    "peers": run_peers,
+    "real": run_real,
+    "cost": run_cost,
+}
 
 
 def add_arguments(parser):
     parser.add_argument("what", choices=RUNS)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--cases", nargs="+", choices=CASES)
+    parser.add_argument("--cases", nargs="+", choices=[*CASES, *NUMBERS])
     parser.add_argument("--rankings", nargs="+", choices=RANKINGS)
     parser.add_argument("--tables", nargs="+", default=["flights"])
     parser.add_argument("--data", type=Path, help="folder of the tables, but for flights")

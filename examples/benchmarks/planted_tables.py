@@ -3,7 +3,8 @@
 A cross is a table of independent normal numbers for the joint values of its fields, centred along
 every axis as the rows weigh it, so that no smaller set holds a part of it. Beside it there are main
 effects of all fields, fields of noise, numbers, copies and coarse versions of a field, fields that
-often follow another, nearly constant ones and one that is nearly unique.
+often follow another, nearly constant ones and one that is nearly unique. The target is a class, a
+number with noise of one of several kinds, or a count.
 """
 
 from __future__ import annotations
@@ -23,12 +24,16 @@ class PlantedTable:
     ----------
     X : DataFrame of shape (n_rows, n_fields)
         Columns of strings, and of floats for numeric fields.
-    y : ndarray of int, shape (n_rows,)
+    y : ndarray of shape (n_rows,)
+        Classes 0 and 1, numbers or counts.
     crosses : list of tuples of str
         Names of the fields of the planted crosses, in column order.
     stand_ins : dict of str to str
         Name of a field that stands for another to the name of that field.
     log_odds : ndarray of shape (n_rows,)
+        Sum of all effects: of numbers their mean, of counts the logarithm of it.
+    target : str
+        As in the plan.
     """
 
     X: pd.DataFrame
@@ -36,6 +41,7 @@ class PlantedTable:
     crosses: list[tuple[str, ...]]
     stand_ins: dict[str, str]
     log_odds: np.ndarray
+    target: str = "classes"
 
     def is_true(self, fields: Sequence[str]) -> bool:
         """Tell whether a set of fields is a planted cross, or stands for one."""
@@ -76,6 +82,8 @@ class TablePlan:
         Further fields of which 99 to 99.98 % are one value.
     nearly_unique : bool
         Whether there is a field whose values have one or two rows.
+    target : str
+        What y is: "classes", "counts", or numbers with the noise that is named; see `TARGETS`.
     """
 
     n_rows: int = 50_000
@@ -92,6 +100,7 @@ class TablePlan:
     followers: dict[int, float] = field(default_factory=dict)
     n_nearly_constant: int = 0
     nearly_unique: bool = False
+    target: str = "classes"
 
 
 def draw_table(plan: TablePlan, seed: int) -> PlantedTable:
@@ -137,10 +146,10 @@ def draw_table(plan: TablePlan, seed: int) -> PlantedTable:
         numbers = rng.normal(size=n)
         log_odds += plan.main * np.sin(numbers + rng.uniform(0, 6))
         X[f"number{k}"] = numbers
-    y = (rng.random(n) < 1 / (1 + np.exp(-log_odds))).astype(int)
+    y = TARGETS[plan.target](rng, log_odds, columns)
     X = X[rng.permutation(X.columns)]
     crosses = [tuple(name for name in X.columns if name in cross) for cross in crosses]
-    return PlantedTable(X, y, crosses, stand_ins, log_odds)
+    return PlantedTable(X, y, crosses, stand_ins, log_odds, plan.target)
 
 
 def draw_effect(rng: np.random.Generator, columns: Sequence[np.ndarray]) -> np.ndarray:
@@ -154,6 +163,45 @@ def draw_effect(rng: np.random.Generator, columns: Sequence[np.ndarray]) -> np.n
             means = (table * counts).sum(axis, keepdims=True)
             table -= means / np.maximum(counts.sum(axis, keepdims=True), 1)
     return table[cells]
+
+
+def _draw_classes(rng, log_odds, columns):
+    return (rng.random(len(log_odds)) < 1 / (1 + np.exp(-log_odds))).astype(int)
+
+
+def _draw_unequal(rng, mean, columns):
+    """Noise whose standard deviation is .1 to 4, by the joint values of two fields."""
+    first, second = columns["f0"], columns["f1"]
+    spread = np.geomspace(0.1, 4.0, 50)[rng.integers(0, 50, (first.max() + 1, second.max() + 1))]
+    return mean + spread[first, second] * rng.normal(size=len(mean))
+
+
+def _draw_heavy(rng, mean, columns):
+    """Student's noise of two degrees of freedom, whose variance is infinite."""
+    return mean + rng.standard_t(2, len(mean))
+
+
+def _draw_skewed(rng, mean, columns):
+    """Noise of a lognormal distribution, of which one row in a thousand is 100 times the median."""
+    return mean + rng.lognormal(0.0, 1.5, len(mean))
+
+
+def _draw_overdispersed(rng, log_mean, columns):
+    """Counts whose means are multiplied by a number of mean 1 and variance 2."""
+    return rng.poisson(np.exp(log_mean) * rng.gamma(0.5, 2.0, len(log_mean)))
+
+
+# Way of drawing targets -> function of a generator, the sums of all effects (n_rows,) and the
+# columns of the fields.
+TARGETS = {
+    "classes": _draw_classes,
+    "normal": lambda rng, mean, columns: mean + rng.normal(size=len(mean)),
+    "unequal": _draw_unequal,
+    "heavy": _draw_heavy,
+    "skewed": _draw_skewed,
+    "counts": lambda rng, log_mean, columns: rng.poisson(np.exp(log_mean)),
+    "overdispersed": _draw_overdispersed,
+}
 
 
 def _draw_values(rng: np.random.Generator, n: int, size: int, zipf: float) -> np.ndarray:

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from sparsectr.kernels.fused import fused
 from sparsectr.kernels.nets import Batch
+from sparsectr.losses.loss import Link
 
 Array = NDArray[np.float64]
 
@@ -31,9 +32,12 @@ class LogLoss:
     ----------
     name : str
         What kernels know it by.
+    link : {"logit", "identity", "log"}
+        What a logit is of the mean of the target.
     """
 
     name: str = "log_loss"
+    link: Link = "logit"
 
     def mean(self, logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
         """Return the sum of the weighted losses over the number of rows, shape ().

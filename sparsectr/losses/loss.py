@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
+
+Link: TypeAlias = Literal["logit", "identity", "log"]
 
 
 class Loss(Protocol):
@@ -19,10 +21,15 @@ class Loss(Protocol):
     ----------
     name : str
         What kernels know it by.
+    link : {"logit", "identity", "log"}
+        What a logit is of the mean of the target.
     """
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def link(self) -> Link: ...
 
     def mean(self, logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
         """Return the sum of the weighted losses over the number of rows, shape ().

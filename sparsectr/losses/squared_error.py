@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sparsectr.losses.loss import Link
 from sparsectr.losses.number_loss import NumberLoss
 
 Array = NDArray[np.float64]
@@ -22,9 +23,12 @@ class SquaredError(NumberLoss):
     ----------
     name : str
         What kernels know it by.
+    link : {"logit", "identity", "log"}
+        What a logit is of the mean of the target.
     """
 
     name: str = "squared_error"
+    link: Link = "identity"
 
     def mean(self, logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
         """Return the sum of the weighted losses over the number of rows, (); see `Loss`."""

@@ -71,7 +71,7 @@ def gather_evidence(
     ----------
     rows : Batch
         Training rows in random order; the first of them are used, two million values at most.
-        Targets are 0.0 or 1.0, class numbers of type int64, or any numbers of type float.
+        Their loss says on which scale a model is additive: log-odds, numbers, or logarithms.
     columns : sequence of int
         For every field the column of codes through which it is tested; see `choose_columns`.
     listed : collection of tuples of int
@@ -99,7 +99,7 @@ def gather_evidence(
         wanted = sorted({cross for cross in listed if len(cross) == order})
         if order > len(sizes) or (order == 3 and not wanted):
             break
-        residuals = additive_residuals(groups, targets, weights)
+        residuals = additive_residuals(groups, targets, weights, rows.loss.link)
         sets = _candidates(reach, order, budget)
         if len(sets) > FULL_SETS[order]:
             some = slice(ROUGH_ROWS)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, PoissonRegressor
 from sklearn.preprocessing import OneHotEncoder
 
 from sparsectr.training.additive import additive_residuals
@@ -19,11 +19,11 @@ def draw(n_rows=N_ROWS, sizes=(4, 6, 3), seed=0):
     return groups, probability, (rng.random(n_rows) < probability).astype(float)
 
 
-def fit(groups, y, weights=None):
+def fit(groups, y, weights=None, link="logit"):
     targets = torch.from_numpy(np.asarray(y, dtype=float).reshape(len(y), -1))
     weights = np.ones(len(y)) if weights is None else weights
     found = additive_residuals(
-        [torch.from_numpy(group) for group in groups], targets, torch.from_numpy(weights)
+        [torch.from_numpy(group) for group in groups], targets, torch.from_numpy(weights), link
     )
     return found.numpy()
 
@@ -97,7 +97,36 @@ def test_numbers_are_fitted_as_they_are():
     effects = [rng.normal(0, size, 6) for size in (1, 3, 0)]
     sums = sum(effect[group] for effect, group in zip(effects, groups, strict=True))
     y = 50 + sums + 0.5 * rng.normal(size=N_ROWS)
-    rest = fit(groups, y)[:, 0] * y.std()
-    np.testing.assert_allclose(y - rest, 50 + sums, atol=0.08)
+    rest = fit(groups, y, link="identity")[:, 0] * y.std()
+    far = np.abs(y - rest - 50 - sums) > 0.08
+    assert 0 < far.sum() <= 0.001 * N_ROWS  # the largest residuals are cut
+    np.testing.assert_allclose(np.abs(rest[far]), np.abs(rest).max())
     assert abs(rest.std() - 0.5) < 0.02
-    assert not fit(groups, np.full(N_ROWS, 7.3)).any()
+    assert not fit(groups, np.full(N_ROWS, 7.3), link="identity").any()
+
+
+def test_counts_are_fitted_on_the_scale_of_logarithms():
+    groups, _, _ = draw(n_rows=40_000)
+    rng = np.random.default_rng(2)
+    sums = sum(rng.normal(0, 0.7, 6)[group] for group in groups)
+    y = rng.poisson(np.exp(sums)).astype(float)
+    onehot = OneHotEncoder().fit_transform(np.stack(groups, 1))
+    exact = PoissonRegressor(alpha=1e-6, max_iter=1000).fit(onehot, y).predict(onehot)
+    found = y - fit(groups, y, link="log")[:, 0]
+    np.testing.assert_allclose(found, exact, rtol=0.1, atol=0.02)
+    assert not fit(groups, np.zeros(40_000), link="log").any()
+
+
+def test_large_and_scattered_counts_weigh_no_more_than_small_ones():
+    group = np.arange(8_000) % 4
+    means = np.array([0.1, 1.0, 30.0, 1e3])[group]
+    rng = np.random.default_rng(0)
+    for shape in (0.5, 2.0):
+        y = rng.poisson(means * rng.gamma(shape, 1 / shape, 8_000)).astype(float)
+        rest = fit([group], y, link="log")[:, 0]
+        expected = (y - means) / (1 + means / shape)
+        for k in range(4):  # up to a factor, and to the error of the mean
+            assert np.corrcoef(rest[group == k], expected[group == k])[0, 1] > 0.999
+            assert abs(rest[group == k].mean()) < 0.02 * rest[group == k].std()
+        spreads = [rest[group == k].std() / expected[group == k].std() for k in range(4)]
+        np.testing.assert_allclose(spreads, spreads[2], rtol=0.6)

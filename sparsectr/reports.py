@@ -168,15 +168,16 @@ class InteractionReports(TableReader):
         Returns
         -------
         DataFrame
-            One row per cross, strongest first: fields (tuple of names); order; strength in
-            log-odds; evidence (how surely the training rows hold this cross beyond what smaller
-            sets explain, whatever the net has made of it, as a normal deviate; NaN if it was not
-            tested, as after `partial_fit`); significant (whether it stands out from all sets of its
-            order at this rate); active_share (share of the rows whose log-odds the cross changes
-            at all); strength_error (standard error of the strength, from a bootstrap of the rows on
-            which it was measured; it says nothing about other fits, see `interaction_stability`);
-            shares_with (listed crosses whose contribution correlates with that of this one by more
-            than .5: of a copy of a field, for instance).
+            One row per cross, strongest first: fields (tuple of names); order; strength (in
+            log-odds; of a regressor in units of the target, or of its logarithm, as
+            ``attrs["score"]`` says); evidence (how surely the training rows hold this cross beyond
+            what smaller sets explain, whatever the net has made of it, as a normal deviate; NaN if
+            it was not tested, as after `partial_fit`); significant (whether it stands out from all
+            sets of its order at this rate); active_share (share of the rows whose score the cross
+            changes at all); strength_error (standard error of the strength, from a bootstrap of the
+            rows on which it was measured; it says nothing about other fits, see
+            `interaction_stability`); shares_with (listed crosses whose contribution correlates with
+            that of this one by more than .5: of a copy of a field, for instance).
 
         Raises
         ------
@@ -215,7 +216,7 @@ class InteractionReports(TableReader):
     @on_one_fit
     @with_one_torch_thread()
     def value_effects(self, fields: Sequence[str], *, class_label: Any = None) -> pd.DataFrame:
-        """Show what the values of a cross add to the log-odds.
+        """Show what the values of a cross add to the score: log-odds, or what is predicted.
 
         Parameters
         ----------
@@ -223,7 +224,7 @@ class InteractionReports(TableReader):
             Names of the fields of a cross in ``selected_interactions_``, in any order.
         class_label : object, optional
             The class whose log-odds are meant; see `explain`. By default the last of
-            ``classes_``, which of two classes is the positive one.
+            ``classes_``, which of two classes is the positive one. None for regressors.
 
         Returns
         -------
@@ -232,9 +233,10 @@ class InteractionReports(TableReader):
             types; for a numeric field the interval of the bin, in an ordered column of dtype
             category (None, in numeric fields NaN, for unknown, rare, missing and hashed values);
             count, the rows with this combination in the sample of training rows on which strengths
-            are measured; effect, the mean of what the cross adds to their log-odds. The 400 most
-            frequent combinations, most frequent first; in a small net, only 50 of crosses that are
-            not among the strongest, so that files stay small.
+            are measured; effect, the mean of what the cross adds to their score, which
+            ``attrs["score"]`` names. The 400 most frequent combinations, most frequent first; in a
+            small net, only 50 of crosses that are not among the strongest, so that files stay
+            small.
             Where a field has one of these names, an underscore follows ours: ``count_``.
 
         Raises
@@ -250,7 +252,7 @@ class InteractionReports(TableReader):
     def explain(
         self, X: Any, top: int | None = 5, *, class_label: Any = None, complete: bool = False
     ) -> pd.DataFrame:
-        """List for every row the crosses that moved its log-odds most.
+        """List for every row the crosses that moved its score most.
 
         A contribution is the effect of the values of a cross in the whole net: what they do
         together beyond what fewer of them do, with all other fields unknown. With F the log-odds of
@@ -267,18 +269,19 @@ class InteractionReports(TableReader):
         class_label : object, optional
             The class whose log-odds are explained. By default the second of two classes; with
             more classes, the predicted class of each row. The log-odds of one of several
-            classes are the log of its probability, less the mean of that over all classes.
+            classes are the log of its probability, less the mean of that over all classes. None
+            for regressors.
         complete : bool, default=False
             Whether to add, with rank 0, the effect of every single field, F(field) - F(none), and
             one entry without fields, ``()``, for F(none) and the effects of all crosses that are
-            not listed. The contributions of a row then sum to its log-odds.
+            not listed. The contributions of a row then sum to its score.
 
         Returns
         -------
         DataFrame
             row (position in X, from 0), rank (from 1), fields (tuple of names), values (tuple of
             the texts of the values in X, None where one is missing), contribution. Crosses that do
-            not change a row's log-odds are left out.
+            not change a row's score are left out. ``attrs["score"]`` names the score.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Find crosses that a classifier has not learnt."""
+"""Find crosses that a model has not learnt."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, is_regressor
 from sklearn.utils.validation import check_is_fitted
 
 from sparsectr.encoding.columns import TableLike, as_table, take_rows
 from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.parameters import check_integer, describe
 from sparsectr.targets.labels import as_labels, label_numbers
+from sparsectr.targets.numbers import as_numbers
 from sparsectr.training.agreement import (
     MOST_SETS,
     affordable_rows,
@@ -23,26 +24,28 @@ from sparsectr.training.agreement import (
     outstanding_sets,
 )
 
+Floats = npt.NDArray[np.float64]
+
 
 def screen_interactions(
-    clf: BaseEstimator, X: TableLike, y: npt.ArrayLike, *, order: int = 2
+    estimator: BaseEstimator, X: TableLike, y: npt.ArrayLike, *, order: int = 2
 ) -> pd.DataFrame:
-    """Test every set of fields for what a fitted classifier leaves unexplained.
+    """Test every set of fields for what a fitted model leaves unexplained.
 
     If rows with equal values in all fields of a set have residuals of the same sign more often
-    than chance allows, then the set holds a cross that the classifier does not have, or not well
+    than chance allows, then the set holds a cross that the model does not have, or not well
     enough: a net that gives a cross a low rank, for instance, cannot know each day of each
     aircraft. Nothing is trained; 45 pairs of 235,000 rows take half a second.
 
     Parameters
     ----------
-    clf : classifier
-        Fitted; any classifier with ``predict_proba`` will do.
+    estimator : classifier or regressor
+        Fitted; any classifier with ``predict_proba``, and any regressor, will do.
     X : DataFrame or array-like of shape (n_rows, n_fields)
-        The columns of the classifier. Its own training rows are the best choice if it has been
-        stopped early; a classifier that knows them by heart leaves nothing to see.
+        The columns of the estimator. Its own training rows are the best choice if it has been
+        stopped early; a model that knows them by heart leaves nothing to see.
     y : array-like of shape (n_rows,)
-        Class labels, of the classes of the classifier.
+        Class labels, of the classes of the classifier; or numbers, of a regressor.
     order : int, default=2
         Number of fields in a set.
 
@@ -70,7 +73,8 @@ def screen_interactions(
     What smaller sets explain is first taken out of the residuals by least squares. Scored is the
     sum of ``2 r_i r_j`` over pairs of rows with equal values in all fields of the set. It is
     the score test of random effects of the joint values beside fixed effects of all smaller sets,
-    so it does not matter how well the classifier knows these.
+    so it does not matter how well the model knows these. The residuals of a regressor are numbers
+    minus predictions; they may scatter more in some rows than in others.
 
     A set is not tested if a field of it is constant or nearly so (fewer than 20 rows have another
     value than the most frequent one), or if fewer than 10 pairs of rows tell its joint values from
@@ -90,12 +94,11 @@ def screen_interactions(
     >>> screen_interactions(clf, clicks.X, clicks.y)["fields"][0]
     ('f0', 'f2')
     """
-    if isinstance(clf, type) or not hasattr(clf, "predict_proba"):
-        raise TypeError(f"clf must be a fitted classifier with predict_proba, got {describe(clf)}.")
-    check_is_fitted(clf)
+    continuous = _predicts_numbers(estimator)
+    check_is_fitted(estimator)
     table = as_table(X)
-    labels = as_labels(y, n_rows=table.shape[0])
-    known = getattr(clf, "encoder_", None)
+    values = (as_numbers if continuous else as_labels)(y, n_rows=table.shape[0])
+    known = getattr(estimator, "encoder_", None)
     encoder = known if isinstance(known, FieldEncoder) else FieldEncoder().fit(table)
     names = encoder._field_names()
     check_integer("order", order, 2, len(names))
@@ -104,16 +107,17 @@ def screen_interactions(
             f"there must be at most {MOST_SETS:,} sets, got {comb(len(names), order):,} of order "
             f"{order}. Lower order, or leave out columns."
         )
-    n_rows = affordable_rows(len(labels), len(names), order)
-    if n_rows < len(labels):
-        rows = np.linspace(0, len(labels) - 1, n_rows).astype(int)
-        table, labels = take_rows(table, rows), labels[rows]
+    n_rows = affordable_rows(len(values), len(names), order)
+    if n_rows < len(values):
+        rows = np.linspace(0, len(values) - 1, n_rows).astype(int)
+        table, values = take_rows(table, rows), values[rows]
+    find_residuals = _residuals_of_numbers if continuous else _residuals
     scores = agreement_scores(
-        # Of unknown values the classifier warns when it predicts.
+        # Of unknown values the estimator warns when it predicts.
         torch.from_numpy(
             encoder._encode_fields(encoder._check_table(table, reset=False), warn=False)
         ),
-        _residuals(clf, table, labels),
+        torch.from_numpy(find_residuals(estimator, table, values)),
         encoder.vocabulary_sizes_[encoder._main_columns].tolist(),
         order,
     )
@@ -129,9 +133,30 @@ def screen_interactions(
     )
 
 
-def _residuals(clf: BaseEstimator, table: Any, labels: Any) -> torch.Tensor:
+def _predicts_numbers(estimator: Any) -> bool:
+    """Tell regressors from classifiers; TypeError for anything else."""
+    if not isinstance(estimator, type):
+        if hasattr(estimator, "predict_proba"):
+            return False
+        if isinstance(estimator, BaseEstimator) and is_regressor(estimator):
+            return True
+    raise TypeError(
+        "estimator must be a fitted classifier with predict_proba or a fitted regressor, got "
+        f"{describe(estimator)}."
+    )
+
+
+def _residuals(clf: BaseEstimator, table: Any, labels: Any) -> Floats:
     """Return target minus probability, (n_rows, 1), or (n_rows, K) for K > 2 classes."""
     numbers = label_numbers(labels, np.asarray(clf.classes_))
     targets = numbers[:, None] == np.arange(len(clf.classes_))
-    residuals = targets - clf.predict_proba(table)
-    return torch.from_numpy(residuals[:, 1:] if len(clf.classes_) == 2 else residuals)
+    residuals: Floats = targets - clf.predict_proba(table)
+    return residuals[:, 1:] if len(clf.classes_) == 2 else residuals
+
+
+def _residuals_of_numbers(reg: BaseEstimator, table: Any, numbers: Any) -> Floats:
+    """Return number minus prediction, (n_rows, 1), in units of the largest difference."""
+    residuals = numbers - np.asarray(reg.predict(table), dtype=np.float64)
+    largest = np.abs(residuals).max()
+    scaled: Floats = residuals[:, None] / (largest if largest > 0 else 1.0)
+    return scaled

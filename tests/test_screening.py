@@ -9,9 +9,9 @@ import pyarrow as pa
 import pytest
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder
+from sklearn.preprocessing import OneHotEncoder, TargetEncoder
 
 import sparsectr.screening
 from sparsectr import DynIntClassifier, screen_interactions
@@ -52,6 +52,18 @@ def test_a_net_that_has_learnt_a_cross_leaves_little_of_it(clicks):
         for model in (additive(clicks), clf)
     )
     assert after["f0", "f2"] < before["f0", "f2"] / 3
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e120])
+def test_finds_what_a_regressor_lacks(clicks, unit):
+    rng = np.random.default_rng(0)
+    y = unit * (clicks.log_odds + rng.normal(size=len(clicks.y)) * (1 + 2 * (clicks.X["f3"] < "m")))
+    reg = make_pipeline(OneHotEncoder(), Ridge()).fit(clicks.X, y)
+    found = screen_interactions(reg, clicks.X, y)
+    names = {tuple(f"f{field}" for field in cross) for cross in CROSSES}
+    assert set(found["fields"][found["significant"]]) == names
+    knowing = DummyRegressor(strategy="mean").fit(clicks.X, y)
+    assert (screen_interactions(knowing, clicks.X, 0 * y + y[0])["score"] == 0).all()
 
 
 def test_takes_arrays_and_several_classes():
@@ -131,8 +143,8 @@ def test_refuses_what_it_cannot_do(clicks):
     with pytest.raises(NotFittedError):
         screen_interactions(DynIntClassifier(), clicks.X, clicks.y)
     clf = DummyClassifier(strategy="prior").fit(clicks.X, clicks.y)
-    for wrong in (5, DummyClassifier, DummyRegressor().fit(clicks.X, clicks.y)):
-        with pytest.raises(TypeError, match="clf must be a fitted classifier with predict_proba"):
+    for wrong in (5, DummyClassifier, DummyRegressor, TargetEncoder().fit(clicks.X, clicks.y)):
+        with pytest.raises(TypeError, match="estimator must be a fitted classifier with predict"):
             screen_interactions(wrong, clicks.X, clicks.y)
     with pytest.raises(ValueError, match="order must be"):
         screen_interactions(clf, clicks.X, clicks.y, order=7)

@@ -92,7 +92,9 @@ class Explanation:
         table = table.astype(dict.fromkeys(MEASURES, np.float64) | {"order": np.int64})
         table.loc[table["fields"].isin({*self.measures["idle"], *inactive}), MEASURES] = 0.0
         self._add_evidence(table, fdr)
-        return table.sort_values("strength", ascending=False, kind="stable", ignore_index=True)
+        return self._in_scores(
+            table.sort_values("strength", ascending=False, kind="stable", ignore_index=True)
+        )
 
     def tabulate_missed(self, fdr: float) -> pd.DataFrame:
         """Return the significant crosses that are not listed, the surest first."""
@@ -140,7 +142,7 @@ class Explanation:
         effects = self.measures["effects"][rows].astype(np.float64)
         effect = self.target.to_scores(effects[None], self.target.choose_output(class_label))[0]
         codes = codes[:, [known.index(field) for field in fields]]
-        return self.fields.tabulate(fields, codes, count=counts, effect=effect)
+        return self._in_scores(self.fields.tabulate(fields, codes, count=counts, effect=effect))
 
     def find_cross(self, fields: Sequence[str]) -> int:
         """Return the place of a cross among the listed ones.
@@ -200,4 +202,10 @@ class Explanation:
             rest -= mains.sum(0)
             np.subtract.at(rest, found.rows, found.values)
             parts.append(tabulate_entries(list_all(rest[None]), [()], columns, [()]))
-        return pd.concat(parts).sort_values("row", kind="stable", ignore_index=True)
+        entries = pd.concat(parts).sort_values("row", kind="stable", ignore_index=True)
+        return self._in_scores(entries)
+
+    def _in_scores(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Note in a table what its effects are in, for those who read or draw it."""
+        table.attrs["score"] = self.target.score
+        return table

@@ -46,7 +46,7 @@ DRAW: dict[str, Callable[[Axes, pd.DataFrame], None]] = {
 
 
 class InteractionDisplay:
-    """Show the crosses that a classifier has found.
+    """Show the crosses that an estimator has found.
 
     Make one with `from_estimator`, `from_values`, `from_explanation` or `from_stability`; the
     constructor takes what they compute. Needs matplotlib, which ``pip install sparsectr[plot]``
@@ -57,6 +57,8 @@ class InteractionDisplay:
     table : DataFrame
         What to draw: rows of ``interaction_table()``, of ``value_effects(fields)`` or of
         `interaction_stability`; or the columns label, start and end of the steps of a waterfall.
+        ``table.attrs["score"]`` says what effects are in, as the reports of regressors do; by
+        default log-odds.
     kind : {"bar", "matrix", "graph", "values", "stability", "waterfall"}, default="bar"
         How to draw it.
 
@@ -95,11 +97,11 @@ class InteractionDisplay:
         n_interactions: int | None = None,
         ax: Axes | None = None,
     ) -> Self:
-        """Draw the strongest crosses of a fitted classifier.
+        """Draw the strongest crosses of a fitted estimator.
 
         Parameters
         ----------
-        estimator : classifier of this package
+        estimator : classifier or regressor of this package
             Fitted.
         kind : {"bar", "matrix", "graph"}, default="bar"
             Bars with standard errors; a field-by-field matrix, in which a cross of higher order
@@ -115,7 +117,7 @@ class InteractionDisplay:
             With the drawn axes in ``ax_``.
         """
         check_choice("kind", kind, ["bar", "matrix", "graph"])
-        _check_classifier(estimator)
+        _check_estimator(estimator)
         table = estimator.interaction_table().dropna(subset=["strength"])
         table = table[table["strength"] > 0]
         return cls(_strongest(table, n_interactions, kind), kind=kind).plot(ax=ax)
@@ -130,18 +132,18 @@ class InteractionDisplay:
         class_label: object = None,
         ax: Axes | None = None,
     ) -> Self:
-        """Draw what the values of a pair of fields add to the log-odds, and how frequent they are.
+        """Draw what the values of a pair of fields add to the score, and how frequent they are.
 
         Parameters
         ----------
-        estimator : classifier of this package
+        estimator : classifier or regressor of this package
             Fitted.
         fields : sequence of two str
             Names of the fields of a cross in ``selected_interactions_``: rows, then columns.
         n_values : int, default=20
             Most values of each field, the most frequent ones.
         class_label : object, optional
-            The class whose log-odds are drawn; the last one by default.
+            The class whose log-odds are drawn; the last one by default. Of a regressor None.
         ax : sequence of two matplotlib Axes, optional
             Where to draw effects and counts.
 
@@ -153,7 +155,7 @@ class InteractionDisplay:
         check_integer("n_values", n_values, 1)
         if not isinstance(fields, Sequence) or isinstance(fields, str) or len(fields) != 2:
             raise ValueError(f"fields must be the names of two fields, got {describe(fields)}.")
-        _check_classifier(estimator)
+        _check_estimator(estimator)
         table = estimator.value_effects(fields, class_label=class_label)
         shown = np.ones(len(table), bool)
         for column in (0, 1):
@@ -166,16 +168,17 @@ class InteractionDisplay:
     def from_explanation(
         cls, explanation: pd.DataFrame, *, row: int = 0, n_entries: int = 10, ax: Any = None
     ) -> Self:
-        """Draw how the effects of a row's values add up to its log-odds.
+        """Draw how the effects of a row's values add up to its score.
 
         The first bar is what the model says of a row of which nothing is known, together with the
         crosses that are not listed. Every further bar is the effect of a field or of a cross, the
-        largest first, and the last one ends at the log-odds of the row.
+        largest first, and the last one ends at the score of the row:
+        log-odds, or of a regressor the prediction or its logarithm.
 
         Parameters
         ----------
         explanation : DataFrame
-            From ``explain(X, top=None, complete=True)`` of a classifier.
+            From ``explain(X, top=None, complete=True)`` of an estimator.
         row : int, default=0
             The position of the row in X.
         n_entries : int, default=10
@@ -269,10 +272,11 @@ class InteractionDisplay:
         return self
 
 
-def _check_classifier(estimator: BaseEstimator) -> None:
+def _check_estimator(estimator: BaseEstimator) -> None:
     if not hasattr(estimator, "interaction_table"):
         raise TypeError(
-            f"estimator must be a fitted classifier of this package, got {describe(estimator)}."
+            "estimator must be a fitted one of this package that lists crosses, got "
+            f"{describe(estimator)}."
         )
 
 

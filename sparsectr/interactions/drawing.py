@@ -62,6 +62,11 @@ def name_crosses(table: pd.DataFrame) -> list[str]:
     return [" × ".join(short[str(field)] for field in fields) for fields in table["fields"]]
 
 
+def score_of(table: pd.DataFrame) -> str:
+    """Return what the effects of a table are in: what reports of a fit note in it, or log-odds."""
+    return str(table.attrs.get("score", "log-odds"))
+
+
 def figure_size(kind: str, table: pd.DataFrame) -> tuple[float, float]:
     """Return a width and a height, inches, in which everything can be read.
 
@@ -113,7 +118,7 @@ def draw_bars(ax: Axes, table: pd.DataFrame) -> None:
         error_kw={"ecolor": ERROR_COLOR, "elinewidth": 1, "capsize": 2},
     )
     _name_rows(ax, table)
-    ax.set_xlabel("strength (log-odds)")
+    ax.set_xlabel(f"strength ({score_of(table)})")
 
 
 def draw_stability(ax: Axes, table: pd.DataFrame) -> None:
@@ -144,7 +149,7 @@ def draw_stability(ax: Axes, table: pd.DataFrame) -> None:
         )
     ax.margins(x=0.12)
     _name_rows(ax, table)
-    ax.set_xlabel("mean strength (log-odds)\nin percent: fits that found the cross")
+    ax.set_xlabel(f"mean strength ({score_of(table)})\nin percent: fits that found the cross")
 
 
 def _name_rows(ax: Axes, table: pd.DataFrame) -> None:
@@ -197,7 +202,8 @@ def draw_matrix(ax: Axes, table: pd.DataFrame) -> None:
     ax.set_xticks(np.arange(len(fields)), names, rotation=90, size=size, **AS_WRITTEN)
     ax.set_yticks(np.arange(len(fields)), names, size=size, **AS_WRITTEN)
     highest = table["fields"].map(len).max()
-    label = "strength (log-odds)" if highest == 2 else "strength of the strongest cross (log-odds)"
+    label = "strength" if highest == 2 else "strength of the strongest cross"
+    label = f"{label} ({score_of(table)})"
     colorbar = ax.figure.colorbar(image, ax=ax, label=label, fraction=0.046, pad=0.03)
     colorbar.ax.set_ylim(0, largest)
 
@@ -329,7 +335,7 @@ def draw_values(ax: Axes, count_ax: Axes, table: pd.DataFrame) -> None:
         _draw_cells(count_ax, counts.fillna(0).to_numpy(), "Greys", 0),
     )
     rows, columns = (list(short_names(names).values()) for names in effects.axes)
-    labels = ("effect on the log-odds", "training rows")
+    labels = (f"effect ({score_of(table)})", "training rows")
     for axes, image, label in zip((ax, count_ax), images, labels, strict=True):
         axes.set_xticks(np.arange(len(columns)), columns, rotation=90, size=8, **AS_WRITTEN)
         axes.set_yticks(np.arange(len(rows)), rows, size=8, **AS_WRITTEN)

@@ -18,7 +18,8 @@ class Interaction(NamedTuple):
     order : int
         Number of fields in the cross.
     strength : float
-        Standard deviation, over the training rows, of what the cross adds to the log-odds.
+        Standard deviation, over the training rows, of what the cross adds to the log-odds; of a
+        regressor, to the prediction or to its logarithm.
 
     Examples
     --------

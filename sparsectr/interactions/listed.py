@@ -28,7 +28,7 @@ class ListedInteractions(StoredStateMixin, CategoricalInputMixin, BaseEstimator)
     Parameters
     ----------
     interactions : list of collections of str or of Interaction, or None, default=None
-        The crosses, each by the names of two or more of its fields, or as a classifier lists them
+        The crosses, each by the names of two or more of its fields, or as an estimator lists them
         in its ``selected_interactions_``. None lists every set of two to
         ``max_order`` fields.
     max_order : int, default=2
@@ -47,7 +47,7 @@ class ListedInteractions(StoredStateMixin, CategoricalInputMixin, BaseEstimator)
     See Also
     --------
     InteractionFeatures : Makes columns of crosses.
-    screen_interactions : Finds crosses that a classifier has not learnt.
+    screen_interactions : Finds crosses that a model has not learnt.
 
     Examples
     --------

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.base import BaseEstimator, clone, is_classifier
+from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
 from sklearn.model_selection import check_cv
 from sklearn.utils import _safe_indexing
 from sklearn.utils.parallel import Parallel, delayed
@@ -17,6 +17,7 @@ from sparsectr.encoding.columns import TableLike, as_table, take_rows
 from sparsectr.interactions.interaction import lists_crosses
 from sparsectr.parameters import check_integer, describe
 from sparsectr.targets.labels import as_labels
+from sparsectr.targets.numbers import as_numbers
 
 
 def interaction_stability(
@@ -36,13 +37,13 @@ def interaction_stability(
 
     Parameters
     ----------
-    estimator : classifier of this package
+    estimator : classifier or regressor of this package
         Cloned and fitted once per part. With a fixed ``random_state`` only the rows differ from
         fit to fit; with None also the start.
     X : DataFrame or array-like of shape (n_rows, n_fields)
         One column per field.
     y : array-like of shape (n_rows,)
-        Class labels.
+        Class labels, or numbers where the estimator is a regressor.
     cv : int, splitter or iterable, default=5
         As in `sklearn.model_selection.cross_validate`: the fits use its training rows.
     n_interactions : int, default=20
@@ -55,7 +56,8 @@ def interaction_stability(
     DataFrame
         One row per cross that any fit has found: fields (tuple of names), order, frequency (share
         of the fits that found it), mean_strength and strength_std (over these fits; with one fit
-        the latter is 0). The most frequent come first, among them the strongest.
+        the latter is 0; ``attrs["score"]`` names their unit). The most frequent come first, among
+        them the strongest.
 
     Raises
     ------
@@ -81,12 +83,12 @@ def interaction_stability(
     check_integer("n_interactions", n_interactions, 1)
     if isinstance(estimator, type) or not lists_crosses(estimator):
         raise TypeError(
-            "estimator must be a classifier that lists crosses in selected_interactions_, got "
+            "estimator must be one that lists crosses in selected_interactions_, got "
             f"{describe(estimator)}."
         )
     if isinstance(cv, Integral | str):
         cv = check_integer("cv", cv, 2)
-    as_labels(y)
+    (as_numbers if is_regressor(estimator) else as_labels)(y)
     X = as_table(X)
     parts = list(check_cv(cv, y, classifier=is_classifier(estimator)).split(X, y))
     fits = Parallel(n_jobs=n_jobs)(
@@ -107,9 +109,12 @@ def interaction_stability(
         )
         .reset_index()
     )
-    return table.sort_values(
+    table = table.sort_values(
         ["frequency", "mean_strength"], ascending=False, kind="stable", ignore_index=True
     )
+    if hasattr(fits[0], "interaction_table"):
+        table.attrs.update(fits[0].interaction_table().attrs)
+    return table
 
 
 def _fit_part(

@@ -1,4 +1,4 @@
-"""Draw how effects add up to the log-odds of one row."""
+"""Draw how effects add up to the score of one row: its log-odds, or what is predicted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sparsectr.interactions.drawing import AS_WRITTEN, GRID_COLOR, shorten
+from sparsectr.interactions.drawing import AS_WRITTEN, GRID_COLOR, score_of, shorten
 
 UP_COLOR, DOWN_COLOR, REST_COLOR = "#b2432f", "#3b6ea8", "#8a8a8a"
 LONGEST_LABEL = 48
@@ -16,7 +16,7 @@ START, OTHERS = "nothing known, and all that is not listed", "others"
 
 
 def waterfall_steps(entries: pd.DataFrame, n_entries: int) -> pd.DataFrame:
-    """Return the steps from the start to the log-odds of a row.
+    """Return the steps from the start to the score of a row.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def waterfall_steps(entries: pd.DataFrame, n_entries: int) -> pd.DataFrame:
     -------
     DataFrame
         Columns label, start and end; the first step starts at 0, and the last one ends at the
-        log-odds.
+        score. What it is a score of is noted as in the entries.
     """
     is_start = entries["fields"].map(len) == 0
     effects = entries[~is_start].sort_values(
@@ -44,7 +44,9 @@ def waterfall_steps(entries: pd.DataFrame, n_entries: int) -> pd.DataFrame:
         labels.append(f"{len(others)} {OTHERS}")
         changes.append(others["contribution"].sum())
     ends = np.cumsum(changes)
-    return pd.DataFrame({"label": labels, "start": np.append(0.0, ends[:-1]), "end": ends})
+    steps = pd.DataFrame({"label": labels, "start": np.append(0.0, ends[:-1]), "end": ends})
+    steps.attrs.update(entries.attrs)
+    return steps
 
 
 def draw_waterfall(ax: Any, steps: pd.DataFrame) -> None:
@@ -68,7 +70,7 @@ def draw_waterfall(ax: Any, steps: pd.DataFrame) -> None:
         ax.plot([end, end], [place - 0.31, place + 1.31], color="#555555", linewidth=0.6)
         right = change >= 0
         ax.annotate(
-            f"{change:+.2f}" if place else f"{end:.2f}",
+            f"{change:+.3g}" if place else f"{end:.3g}",
             (end, place),
             (6 if right else -6, 0),
             textcoords="offset points",
@@ -86,8 +88,8 @@ def draw_waterfall(ax: Any, steps: pd.DataFrame) -> None:
     ax.grid(axis="x", color=GRID_COLOR)
     ax.set_axisbelow(True)
     ax.tick_params(axis="y", length=0)
-    ax.set_xlabel("log-odds")
-    ax.set_title(f"log-odds of the row: {last:.2f}", loc="left", size=10)
+    ax.set_xlabel(score_of(steps))
+    ax.set_title(f"sum of the row: {last:.3g}", loc="left", size=10)
     for side in ("top", "right", "left"):
         ax.spines[side].set_visible(False)
 

@@ -299,15 +299,40 @@ def test_tables_that_a_picture_cannot_show(kind):
             InteractionDisplay(wrong, kind=kind).plot()
 
 
-def test_what_is_no_classifier_or_no_pair():
+def test_what_is_no_estimator_of_ours_or_no_pair():
     for wrong in (None, TABLE):
-        with pytest.raises(TypeError, match=r"estimator must be a fitted classifier .*, got "):
+        with pytest.raises(TypeError, match=r"estimator must be a fitted one .*, got "):
             InteractionDisplay.from_estimator(wrong)
-        with pytest.raises(TypeError, match=r"estimator must be a fitted classifier .*, got "):
+        with pytest.raises(TypeError, match=r"estimator must be a fitted one .*, got "):
             InteractionDisplay.from_values(wrong, ("hour", "shop"))
     for wrong in (1, "ab", ("hour",), None):
         with pytest.raises(ValueError, match="fields must be the names of two fields, got"):
             InteractionDisplay.from_values(Fitted(), wrong)
+
+
+@pytest.mark.parametrize("score", [None, "units of the target"])
+def test_pictures_say_what_effects_are_in(score):
+    told = {} if score is None else {"score": score}
+    expected = "log-odds" if score is None else score
+    table, values, entries = TABLE.copy(), VALUES.copy(), EXPLANATION.copy()
+    for some in (table, values, entries):
+        some.attrs |= told
+    table["frequency"], table["mean_strength"], table["strength_std"] = 1.0, table["strength"], 0.1
+    fitted = Fitted(table)
+    labels = {
+        InteractionDisplay.from_estimator(fitted).ax_.get_xlabel(),
+        InteractionDisplay.from_estimator(fitted, kind="matrix").figure_.axes[1].get_ylabel(),
+        InteractionDisplay.from_stability(table).ax_.get_xlabel(),
+        InteractionDisplay(values, kind="values").plot().figure_.axes[2].get_ylabel(),
+        InteractionDisplay.from_explanation(entries, row=1).ax_.get_xlabel(),
+    }
+    assert labels == {
+        f"strength ({expected})",
+        f"strength of the strongest cross ({expected})",
+        f"mean strength ({expected})\nin percent: fits that found the cross",
+        f"effect ({expected})",
+        expected,
+    }
 
 
 # One row ---------------------------------------------------------------------------------
@@ -337,7 +362,7 @@ def test_a_waterfall_ends_at_the_log_odds_of_its_row():
     np.testing.assert_allclose(steps["start"][1:], steps["end"][:-1])
     bars = display.ax_.patches
     np.testing.assert_allclose([bar.get_width() for bar in bars], [-1.0, 0.5, 0.2, -0.1])
-    assert "-2.40" in display.ax_.get_title(loc="left")
+    assert display.ax_.get_title(loc="left") == "sum of the row: -2.4"
 
 
 def test_small_effects_of_a_row_share_a_bar():

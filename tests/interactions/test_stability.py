@@ -12,7 +12,13 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold, StratifiedKFold
 
-from sparsectr import DynIntClassifier, Interaction, ProfitClassifier, interaction_stability
+from sparsectr import (
+    DynIntClassifier,
+    DynIntRegressor,
+    Interaction,
+    ProfitClassifier,
+    interaction_stability,
+)
 from sparsectr.datasets import make_clicks
 
 
@@ -75,6 +81,19 @@ class Blind(Scripted):
         return self
 
 
+def test_fits_of_a_regressor_say_what_strengths_are_in():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.integers(0, 5, (1_200, 3)).astype(str), columns=list("abc"))
+    y = 3.0 * (X["a"] == X["c"]) + 0.5 * rng.normal(size=1_200)
+    reg = DynIntRegressor(max_epochs=8, random_state=0)
+    table = interaction_stability(reg, X, y, cv=3)
+    assert table["fields"][0] == ("a", "c")
+    assert table["frequency"][0] == 1
+    assert table.attrs == {"score": "units of the target"}
+    with pytest.raises(ValueError, match="y must have a number in every row, got 1 missing"):
+        interaction_stability(reg, X, y.where(y.index > 0))
+
+
 def test_no_crosses_at_all():
     table = interaction_stability(Blind(), X, Y, cv=2)
     assert len(table) == 0
@@ -133,7 +152,7 @@ def test_what_cannot_be_compared():
     X = pd.DataFrame({"a": list("xy") * 10, "b": list("xxyy") * 5})
     y, clf = np.arange(20) % 2, DynIntClassifier()
     for wrong in (None, DynIntClassifier, LogisticRegression()):
-        with pytest.raises(TypeError, match="estimator must be a classifier that lists crosses"):
+        with pytest.raises(TypeError, match="estimator must be one that lists crosses"):
             interaction_stability(wrong, X, y)
     for cv in (1, "five"):
         with pytest.raises(ValueError, match=r"cv must be an int >= 2, got"):

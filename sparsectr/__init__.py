@@ -21,6 +21,7 @@ from sparsectr.methods.optfeature.classifier import OptFeatureClassifier
 from sparsectr.methods.optfeature.regressor import OptFeatureRegressor
 from sparsectr.methods.profit.classifier import ProfitClassifier
 from sparsectr.methods.profit.regressor import ProfitRegressor
+from sparsectr.process_groups import distributed
 from sparsectr.screening import screen_interactions
 from sparsectr.stored_state import trusted_types as trusted_types
 
@@ -42,6 +43,7 @@ __all__ = [
     "InteractionFeatures",
     "ListedInteractions",
     "UnknownValuesWarning",
+    "distributed",
     "interaction_stability",
     "register_onnx",
     "screen_interactions",

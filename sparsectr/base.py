@@ -29,10 +29,13 @@ from sparsectr.kernels.fused import timed_compilation
 from sparsectr.kernels.threads import with_one_torch_thread
 from sparsectr.nn.mean import join_members, members_of
 from sparsectr.persistence import find_device
+from sparsectr.process_groups import with_other_processes
 from sparsectr.reports import InteractionReports
 from sparsectr.rows.labelled import LabelledRows, label_rows
+from sparsectr.same_fit import require_same_fit, require_same_split
 from sparsectr.shared_parameters import SharedParameters
 from sparsectr.targets.target import Target, TargetRows, Weights
+from sparsectr.training.exchange import current_exchange
 from sparsectr.training.intercept import fit_intercept, shift_intercept
 from sparsectr.training.loop import EpochRecord, Schedule
 from sparsectr.training.memory import within_memory
@@ -103,6 +106,7 @@ class BaseInteractionEstimator(
 
     @on_a_draft
     @with_callbacks
+    @with_other_processes
     def fit(
         self,
         X: TableLike,
@@ -166,6 +170,7 @@ class BaseInteractionEstimator(
             context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
         return self
 
+    @with_other_processes
     def _fit_chunk(self, X: TableLike, y: ArrayLike, weights: Weights, told: object = None) -> None:
         """Train one epoch on more rows; ``told`` is for `_settle_target`."""
         self._check_parameters()
@@ -206,6 +211,7 @@ class BaseInteractionEstimator(
             y, sample_weight, table.shape[0], going_on=going_on, told=told
         )
         self.device_ = str(find_device(self.device))
+        reporter.silent = current_exchange().rank > 0
         with timed_compilation(reporter.report_compilation) if self.verbose else nullcontext():
             self._train(
                 target,
@@ -232,6 +238,8 @@ class BaseInteractionEstimator(
         # None: a source of our own, not NumPy's global one.
         seed = self.random_state
         rng = np.random.RandomState() if seed is None else check_random_state(seed)
+        require_same_fit(self, rows, validation)
+        rng = current_exchange().gather(rng)[0]
         # A callback's copy of a fit that was running has no history.
         past: list[EpochRecord] = getattr(self, "history_", []) if going_on else []
         old: list[Any] = [None] * self.n_members
@@ -287,6 +295,7 @@ class BaseInteractionEstimator(
             rows, validation = (
                 rows.select(torch.from_numpy(some).to(rows.device)) for some in split(rows, rng)
             )
+            require_same_split(validation)
         evaluate = None if validation is None else lambda net: measure_net(target, net, validation)
         task = TrainingTask(
             train=rows,
@@ -311,6 +320,7 @@ class BaseInteractionEstimator(
         """Make a trained net the fitted one."""
         self.history_: list[EpochRecord] = history
         self.n_iter_ = len(history)
+        self.world_size_ = current_exchange().n_processes
         self.batch_size_ = schedule.batch_size
         self.early_stopping_ = schedule.patience is not None
         self.n_parameters_: dict[str, int] = {}

@@ -66,11 +66,15 @@ class EpochReporter:
         self._epoch_context: Any = None
         # Which of several fits is running.
         self.member: int | None = None
+        # Whether another process writes the same lines.
+        self.silent = False
         # How long every epoch took, over all phases.
         self.seconds: list[float] = []
 
     def report_compilation(self, seconds: float) -> None:
         """Show how long kernels were compiled, which the first fit on a machine has to wait for."""
+        if self.silent:
+            return
         name = type(self.estimator).__name__
         sys.stdout.write(f"[{name}] compiled kernels in {seconds:.1f} s, kept for later fits\n")
 
@@ -95,7 +99,7 @@ class EpochReporter:
     def end_epoch(self, net: Any, record: dict[str, Any]) -> bool:
         """Show an epoch's record; return whether a callback asks to stop."""
         self.seconds.append(record["seconds"])
-        if self.estimator.verbose:
+        if self.estimator.verbose and not self.silent:
             sys.stdout.write(
                 format_record(type(self.estimator).__name__, self.name_member() | record) + "\n"
             )

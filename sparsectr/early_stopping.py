@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
@@ -16,6 +17,7 @@ from sparsectr.shared_parameters import SharedParameters
 from sparsectr.targets.holdout import split_groups, split_last
 from sparsectr.targets.labels import as_labels
 from sparsectr.targets.target import Array, Target
+from sparsectr.training.exchange import current_exchange
 from sparsectr.training.loop import Schedule
 from sparsectr.training.prediction import predict_logits
 
@@ -116,9 +118,17 @@ def choose_split(
 
 
 def measure_net(target: Target, net: nn.Module, rows: LabelledRows) -> dict[str, float]:
-    """Measure a net on validation rows; see `Target.measure`."""
-    logits = [predict_logits(net, piece.codes) for piece in rows.pieces(PIECE_ROWS)]
-    return target.measure(rows.target_values(), np.concatenate(logits), rows.weights.cpu().numpy())
+    """Measure a net on validation rows; see `Target.measure`.
+
+    Of several processes that train together, each predicts its part of the rows.
+    """
+    exchange, own = current_exchange(), rows
+    if exchange.n_processes > 1:
+        numbers = torch.arange(len(rows), dtype=torch.int64, device=rows.device)
+        own = rows.select(numbers.tensor_split(exchange.n_processes)[exchange.rank])
+    parts = exchange.gather([predict_logits(net, piece.codes) for piece in own.pieces(PIECE_ROWS)])
+    logits = np.concatenate([logits for part in parts for logits in part])
+    return target.measure(rows.target_values(), logits, rows.weights.cpu().numpy())
 
 
 def _entries(of_all: NDArray[np.int64], rows: LabelledRows) -> NDArray[np.int64]:

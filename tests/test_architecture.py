@@ -36,6 +36,9 @@ LAYERS = {
     "rows": {"losses"},
     "nn": {"kernels"},
     "training": {"losses", "nn", "kernels", "rows"},
+    # Which processes fit together, and what they must have in common.
+    "process_groups": {"training"},
+    "same_fit": {"rows", "training"},
     # How every estimator fits: as a whole or not at all.
     "drafts": set(),
     # Warnings of our own, and where they point.
@@ -99,6 +102,8 @@ LAYERS = {
         "reports",
         "parameters",
         "persistence",
+        "process_groups",
+        "same_fit",
         "shared_parameters",
         "targets",
     },

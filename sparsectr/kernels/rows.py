@@ -140,9 +140,6 @@ def split_gradient(gradient: Tensor) -> tuple[Tensor, Tensor]:
 def sum_rows(rows: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
     """Add up the values of equal rows.
 
-    Sorts the row numbers and sums each run of equal ones with one embedding bag. The order of
-    the additions is that of the lookups, so the sums are the same bits in every call.
-
     Parameters
     ----------
     rows : Tensor of shape (N,)
@@ -165,11 +162,40 @@ def sum_rows(rows: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
     (tensor([2, 7]), tensor([[10.],
             [ 4.]]))
     """
+    distinct_rows, _, (sums,) = count_and_sum_rows(rows, [values])
+    return distinct_rows, sums
+
+
+def count_and_sum_rows(
+    rows: Tensor, values: Sequence[Tensor]
+) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """Add up the values of equal rows of several tables, and count the rows.
+
+    Sorts the row numbers and sums each run of equal ones with one embedding bag. The order of
+    the additions is that of the lookups, so the sums are the same bits in every call.
+
+    Parameters
+    ----------
+    rows : Tensor of shape (N,)
+        As for `sum_rows`.
+    values : sequence of Tensor of shape (N, D)
+        What to add up, of every table; each has a D of its own.
+
+    Returns
+    -------
+    distinct_rows : Tensor of shape (R,), int64
+        The row numbers that occur, in rising order.
+    counts : Tensor of shape (R,), int64
+        How often each of them occurs.
+    sums : list of Tensor of shape (R, D)
+        As those of `sum_rows`, of every table.
+    """
     # 32-bit keys are sorted in half the time of 64-bit ones.
     ordered, order = torch.sort(rows.int(), stable=True)
     distinct_rows, counts = torch.unique_consecutive(ordered, return_counts=True)
     first = counts.cumsum(0) - counts
-    return distinct_rows.long(), functional.embedding_bag(order, values, first, mode="sum")
+    sums = [functional.embedding_bag(order, some, first, mode="sum") for some in values]
+    return distinct_rows.long(), counts, sums
 
 
 def touched_rows(rows: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:

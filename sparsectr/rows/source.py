@@ -14,7 +14,14 @@ class RowSource(Protocol):
     Rows are numbered from 0. Labels and weights are not its business: they take 8 bytes a row and
     are in memory, see `LabelledRows`, which also counts codes, draws samples and goes through
     rows in pieces with the two calls below.
+
+    Attributes
+    ----------
+    block_rows : int
+        How many neighbours an epoch reads together: 1 where any order costs the same.
     """
+
+    block_rows: int
 
     @property
     def n_fields(self) -> int:
@@ -23,10 +30,6 @@ class RowSource(Protocol):
     @property
     def device(self) -> torch.device:
         """Where codes are put that are asked for."""
-
-    @property
-    def block_rows(self) -> int:
-        """How many neighbours an epoch reads together: 1 where any order costs the same."""
 
     def __len__(self) -> int:
         """Return the number of rows."""

@@ -17,6 +17,7 @@ from torch.optim import Optimizer
 from sparsectr.kernels.memory import reused_memory
 from sparsectr.kernels.threads import one_torch_thread
 from sparsectr.rows.orders import shuffled_batches
+from sparsectr.training.exchange import current_exchange
 from sparsectr.training.recording import RecordedStep, Step
 
 EpochRecord = dict[str, Any]
@@ -111,7 +112,9 @@ def run_epochs(
     """Train a net by calling ``step`` on shuffled batches of row numbers.
 
     The loop knows nothing about the method: a step may run one optimizer on one batch or
-    alternate between two (bi-level search), only the closure differs.
+    alternate between two (bi-level search), only the closure differs. Where several processes train
+    together, every step gets the part of its batches that is this process's, and records are those
+    of the whole: see `sparsectr.training.exchange`.
 
     Parameters
     ----------
@@ -159,22 +162,25 @@ def run_epochs(
     best = _BestEpoch()
     recorded = RecordedStep(step, generator.device, generators)
     beside = repeat(()) if beside is None else beside
+    exchange = current_exchange()
     for epoch in range(1, schedule.max_epochs + 1):
         reporter.begin_epoch(net)
         started = time.perf_counter()
         batches = shuffled_batches(n_rows, schedule.batch_size, generator, block_rows)
         loss = _train_epoch(net, n_rows, recorded, batches, beside)
+        exchange.align(net)
         _require_finite(loss, "training loss", phase, epoch)
         # The losses were those before each step; the last step may have been one too far.
         _require_finite(_extreme_weight(net), "weights", phase, epoch)
         record: EpochRecord = {"phase": phase, "epoch": epoch, "train_loss": loss}
         if evaluate is not None:
-            for name, value in evaluate(net).items():
+            for name, value in exchange.gather(evaluate(net))[0].items():
                 _require_finite(value, name, phase, epoch)
                 record[name] = value
         history.append(record)
         # Told, not kept: two fits of the same rows are to have the same history.
-        stopped = reporter.end_epoch(net, record | {"seconds": time.perf_counter() - started})
+        seconds = time.perf_counter() - started
+        stopped = any(exchange.gather(reporter.end_epoch(net, record | {"seconds": seconds})))
         if schedule.patience is not None:
             best.look_at(net, schedule.cost(record), epoch)
             n_without = epoch - best.last_gain
@@ -225,11 +231,13 @@ def _train_epoch(
     # Summed on the device: reading a loss at every step would stall a GPU.
     on_cpu = step.device.type == "cpu"
     total = 0.0 if on_cpu else torch.zeros((), dtype=torch.float64, device=step.device)
+    exchange = current_exchange()
     with reused_memory(), step.epoch():
         for rows in batches:
-            loss = step(rows, *next(beside))
-            total += (loss.item() if on_cpu else loss) * rows.shape[0]
-    return float(total / n_rows)
+            shares = [exchange.share(some) for some in (rows, *next(beside))]
+            loss = step(*shares)
+            total += (loss.item() if on_cpu else loss) * shares[0].shape[0]
+    return sum(exchange.gather(float(total))) / n_rows
 
 
 @torch.no_grad()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sparsectr.kernels.fused import fused_on
+from sparsectr.training.exchange import current_exchange
 
 # A step of training: takes row numbers of the training set, and perhaps of other rows, trains on
 # them and returns the detached loss, shape ().
@@ -30,8 +31,9 @@ class RecordedStep:
     """Call a step; on a GPU, record the kernels it launches and launch them again at once.
 
     A step launches a hundred small kernels and more, each of which takes the processor longer than
-    the GPU. Recorded as a CUDA graph, they are launched together. On a CPU, without fused kernels
-    and where a step cannot be recorded, it is called as it is.
+    the GPU. Recorded as a CUDA graph, they are launched together. On a CPU, without fused kernels,
+    where several processes train together (what they send has another size in every step), and
+    where a step cannot be recorded, it is called as it is.
 
     A recording repeats what was launched and nothing else. A step must therefore take everything
     that changes from its batches, from tensors that stay where they are, or from ``generators``.
@@ -53,7 +55,8 @@ class RecordedStep:
     ) -> None:
         self.step, self.device, self.generators = step, device, generators
         self._stream = None
-        if device.type == "cuda" and fused_on():
+        is_alone = current_exchange().n_processes == 1
+        if device.type == "cuda" and fused_on() and is_alone:
             self._stream = torch.cuda.Stream(device)
         self._warm: dict[int, int] = {}  # number of batches -> calls so far
         self._recordings: dict[tuple[int, ...], _Recording] = {}

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from sparsectr.nn.embedding import FieldEmbedding
+from sparsectr.nn.mlp import Dropout
 from sparsectr.rows.labelled import LabelledRows
+from sparsectr.training.exchange import own_stream
 from sparsectr.training.loop import EpochRecord, Evaluate, Reporter, Schedule, run_epochs
 from sparsectr.training.recording import Step
 
@@ -144,6 +146,9 @@ class TrainingTask:
                 table.fill_untrained(counts)
 
         self.reporter.complete = complete
+        for module in net.modules():
+            if isinstance(module, Dropout) and module.generator is not None:
+                module.generator = own_stream(module.generator)
         history = run_epochs(
             net,
             len(self.train),

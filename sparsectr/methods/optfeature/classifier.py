@@ -161,6 +161,8 @@ class OptFeatureClassifier(BaseInteractionClassifier, BaseOptFeature):
         Whether early stopping was used.
     device_ : str
         Where the net was trained.
+    world_size_ : int
+        Number of processes that trained it together; see `distributed`.
     n_features_in_ : int
         Number of fields.
     feature_names_in_ : ndarray of shape (n_fields,)

@@ -13,6 +13,7 @@ from sparsectr.methods.optfeature.net import OptFeatureNet
 from sparsectr.rows.labelled import LabelledRows
 from sparsectr.rows.orders import endless_batches
 from sparsectr.training.descent import descend
+from sparsectr.training.exchange import own_stream
 from sparsectr.training.optimizers import RowAdam, make_adam
 from sparsectr.training.task import TrainingTask
 
@@ -54,7 +55,7 @@ class GateStep:
     ) -> None:
         self.net, self.rows, self.optimizers = net, rows, optimizers
         self.price = NATS_PER_GATE / len(rows) if price is None else price
-        self.noise = task.new_generator()
+        self.noise = own_stream(task.new_generator())
         self.batches = endless_batches(
             len(rows),
             min(task.schedule.batch_size, len(rows)),

@@ -165,6 +165,8 @@ class ProfitClassifier(BaseInteractionClassifier, BaseProfit):
         Whether validation could end a phase.
     device_ : str
         Device of training.
+    world_size_ : int
+        Number of processes that trained it together; see `distributed`.
     n_features_in_ : int
         Number of fields.
     feature_names_in_ : ndarray of shape (n_fields,)

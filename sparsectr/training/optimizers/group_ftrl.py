@@ -131,7 +131,7 @@ class GroupFTRL(PerParameterOptimizer):
             l1=group["l1"],
             l2=group["l2"],
             gradient_scale=group["gradient_scale"],
-            lookup_decay=self.lookup_decay.get(parameter),
+            lookup_decay=self._decay_of(parameter),
             n_rows=self.n_rows,
         )
 

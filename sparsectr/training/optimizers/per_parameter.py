@@ -27,6 +27,9 @@ class PerParameterOptimizer(Optimizer):
     lookup_decay : dict of Tensor to Tensor
         For an embedding table (V, D), what every lookup of a row adds to the gradient of the sum
         loss, times the row: a vector (V,). Empty at first.
+    decayed : set of Tensor
+        Tables whose gradients hold the decay of their lookups when a step is taken: gradients that
+        other processes have added to are no longer those of single lookups.
     n_rows : int
         Number of rows that the mean loss of the next step is a mean of.
     """
@@ -34,6 +37,7 @@ class PerParameterOptimizer(Optimizer):
     def __init__(self, params: ParamsT, defaults: dict[str, Any]) -> None:
         super().__init__(params, defaults)
         self.lookup_decay: dict[Tensor, Tensor] = {}
+        self.decayed: set[Tensor] = set()
         self.n_rows = 1
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
@@ -78,6 +82,10 @@ class PerParameterOptimizer(Optimizer):
         """
         for group in self.param_groups:
             self._update_group([p for p in group["params"] if p.grad is not None], group)
+
+    def _decay_of(self, table: Tensor) -> Tensor | None:
+        """Return what a step still has to add for every lookup, see ``lookup_decay``."""
+        return None if table in self.decayed else self.lookup_decay.get(table)
 
     def _update_group(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
         """Take one step on the parameters of a group that have a gradient."""

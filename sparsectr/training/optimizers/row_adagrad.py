@@ -87,7 +87,7 @@ class RowAdagrad(RowOptimizer):
         if not state:
             start = self.gradient_scales.get(parameter, 0.0) / self.n_rows
             state["square_sum"] = weights.new_full((len(weights),), start**2)
-        decay = self.lookup_decay.get(parameter)
+        decay = self._decay_of(parameter)
         return AdagradTable(weights, state["square_sum"], values, decay)
 
     def _update_tables(

@@ -109,7 +109,7 @@ class RowAdam(RowOptimizer):
             moments = weights.new_zeros(len(weights), 2, weights.shape[1])
             state["exp_avg"], state["exp_avg_sq"] = moments.unbind(1)
             state["step"] = torch.zeros(len(weights), dtype=torch.int32, device=weights.device)
-        decay = self.lookup_decay.get(parameter)
+        decay = self._decay_of(parameter)
         return AdamTable(
             weights, state["exp_avg"], state["exp_avg_sq"], state["step"], values, decay
         )

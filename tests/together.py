@@ -1,0 +1,266 @@
+"""Functions in processes that torch.distributed connects, and fits for them to run."""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from datetime import timedelta
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from sklearn.base import clone
+
+from sparsectr import (
+    DynIntClassifier,
+    DynIntRegressor,
+    OptFeatureClassifier,
+    OptFeatureRegressor,
+    ProfitClassifier,
+    ProfitRegressor,
+    distributed,
+)
+from sparsectr.callbacks import EpochReporter
+from sparsectr.datasets import make_clicks
+from sparsectr.kernels.fused import fused_kernels
+
+SECONDS = 500  # that a test may take
+GROUP_SECONDS = 400  # that a process waits for the others
+KILLED = "killed"
+
+
+def run_together(function, n_processes, folder, *args):
+    """Return what a function returns in each of several processes; errors as (type, text)."""
+    context = multiprocessing.get_context("spawn")
+    store = folder / f"store_{time.monotonic_ns()}"
+    pipes, children = [], []
+    ends = time.monotonic() + SECONDS
+    try:
+        for rank in range(n_processes):
+            here, there = context.Pipe(duplex=False)
+            child = context.Process(
+                target=_run, args=(there, function, rank, n_processes, str(store), args)
+            )
+            child.start()
+            there.close()
+            pipes.append(here)
+            children.append(child)
+        return [_receive(pipe, ends) for pipe in pipes]
+    finally:
+        for child in children:
+            child.kill()
+            child.join()
+
+
+def _receive(pipe, ends):
+    assert pipe.poll(max(0, ends - time.monotonic())), "a process hangs"
+    try:
+        return pipe.recv()
+    except EOFError:
+        return KILLED
+
+
+def _run(pipe, function, rank, n_processes, store, args):
+    torch.set_num_threads(1)
+    dist.init_process_group(
+        "gloo",
+        init_method=f"file://{store}",
+        rank=rank,
+        world_size=n_processes,
+        timeout=timedelta(seconds=GROUP_SECONDS),
+    )
+    try:
+        pipe.send(function(*args))
+    except Exception as error:
+        pipe.send((type(error), str(error)))
+    else:
+        dist.destroy_process_group()
+
+
+# Fits ------------------------------------------------------------------------------------
+
+CLICKS = make_clicks(1500, 4, 30, crosses=[(0, 2)], random_state=0)
+LENGTHS = np.array([len(value) for value in CLICKS.X["f1"]])
+THREE = np.array(["a", "b", "c"])[CLICKS.y + (LENGTHS == LENGTHS.min())]
+NUMBERS = CLICKS.y + LENGTHS / 10
+WEIGHTS = 1 + np.arange(1500) % 3
+DYNINT = DynIntClassifier(max_epochs=2, n_interactions=5, random_state=0)
+PROFIT = ProfitClassifier(max_epochs=2, search_epochs=1, n_interactions=5, random_state=0)
+OPTFEATURE = OptFeatureClassifier(
+    max_epochs=2, search_epochs=1, hidden_units=(16, 8), n_interactions=5, random_state=0
+)
+# The same batches in one process and in several: (estimator, y, sample_weight, fused).
+FITS = {
+    **{
+        f"DynInt {variant}": (clone(DYNINT).set_params(variant=variant), CLICKS.y, None, True)
+        for variant in ("pin", "da", "dgp", "dwp")
+    },
+    **{
+        f"DynInt {optimizer} {'fused' if fused else 'torch'}": (
+            clone(DYNINT).set_params(optimizer=optimizer, embedding_l2=1e-2),
+            CLICKS.y,
+            WEIGHTS,
+            fused,
+        )
+        for optimizer in ("adagrad", "adam", "ftrl")
+        for fused in (True, False)
+    },
+    "DynInt, three classes": (DYNINT, THREE, None, True),
+    "DynInt, two members": (clone(DYNINT).set_params(n_members=2), CLICKS.y, None, True),
+    "DynInt, numbers": (
+        DynIntRegressor(max_epochs=2, n_interactions=5, random_state=0),
+        NUMBERS,
+        WEIGHTS,
+        True,
+    ),
+    "PROFIT adagrad": (PROFIT, CLICKS.y, None, True),
+    "PROFIT adam, random": (
+        clone(PROFIT).set_params(optimizer="adam", search="random", max_order=2),
+        CLICKS.y,
+        None,
+        True,
+    ),
+    "PROFIT, MLP": (clone(PROFIT).set_params(predictor="mlp"), CLICKS.y, None, False),
+    "PROFIT, numbers": (
+        ProfitRegressor(max_epochs=2, search_epochs=1, n_interactions=5, random_state=0),
+        NUMBERS,
+        None,
+        True,
+    ),
+    "OptFeature, joint": (clone(OPTFEATURE).set_params(search="joint"), CLICKS.y, None, True),
+    "OptFeature, numbers": (
+        OptFeatureRegressor(
+            search="joint",
+            max_epochs=2,
+            search_epochs=1,
+            hidden_units=(8,),
+            n_interactions=5,
+            random_state=0,
+        ),
+        NUMBERS,
+        None,
+        False,
+    ),
+}
+# What single rows draw is another thing in every process.
+NOISY_FITS = {
+    "OptFeature": (OPTFEATURE, CLICKS.y, None, True),
+    "OptFeature, dropout": (
+        clone(OPTFEATURE).set_params(search="joint", dropout=0.2),
+        CLICKS.y,
+        None,
+        True,
+    ),
+    "no seed": (clone(DYNINT).set_params(random_state=None), CLICKS.y, None, True),
+}
+
+
+def fit_all(fits):
+    """Return the outcome of every fit by its name."""
+    outcomes = {}
+    for name, (estimator, y, weights, fused) in fits.items():
+        with fused_kernels(fused):
+            model = clone(estimator).fit(CLICKS.X, y, weights)
+        outcomes[name] = outcome_of(model)
+    return outcomes
+
+
+def outcome_of(model):
+    return {
+        "world_size": model.world_size_,
+        "weights": model._net_state,
+        "history": model.history_,
+        "table": model.interaction_table().to_dict("list"),
+    }
+
+
+def fit_in_turns():
+    """Return what fits, chunks, a fit alone and one of some of the processes lead to."""
+    model = clone(DYNINT).set_params(max_epochs=4, learning_rate=0.05, early_stopping=True)
+    model.fit(CLICKS.X, CLICKS.y)
+    outcomes = {"early stopping": outcome_of(model)}
+    model = clone(DYNINT)
+    for first in (0, 700):
+        rows = slice(first, first + 700)
+        model.partial_fit(CLICKS.X[rows], CLICKS.y[rows], classes=[0, 1])
+    outcomes["chunks"] = outcome_of(model)
+    if dist.is_initialized():
+        with distributed(None):
+            outcomes["alone"] = outcome_of(clone(DYNINT).fit(CLICKS.X, CLICKS.y))
+        some = [0, 2] if dist.get_world_size() > 2 else [0, 1]
+        group = dist.new_group(some)
+        if dist.get_rank() in some:
+            with distributed(group):
+                outcomes["some"] = outcome_of(clone(DYNINT).fit(CLICKS.X, CLICKS.y))
+    return outcomes
+
+
+# Fits that fail ----------------------------------------------------------------------------
+
+
+def fit_where_the_last_fails(how):
+    """Return how long a fit took to fail, and how, where the last process meets a fault."""
+    X, y, model = CLICKS.X.copy(), CLICKS.y.copy(), clone(DYNINT)
+    if dist.get_rank() == dist.get_world_size() - 1:
+        if how == "parameter":
+            model.set_params(n_layers=-1)
+        elif how == "other parameter":
+            model.set_params(n_layers=1)
+        elif how == "other values":
+            X["f1"] += "!"
+        elif how == "other labels":
+            y[:10] = 1 - y[:10]
+        elif how == "fewer rows":
+            X, y = X[:-1], y[:-1]
+        else:
+            EpochReporter.end_epoch = _stop_epoch(how)
+    started = time.monotonic()
+    try:
+        model.fit(X, y)
+    except Exception as error:
+        return type(error), str(error), time.monotonic() - started, hasattr(model, "classes_")
+    return None
+
+
+def _stop_epoch(how):
+    def end_epoch(*_):
+        if how == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        raise OSError("the disk is full")
+
+    return end_epoch
+
+
+def fit_after_an_error():
+    """Return the outcome of a fit after one that failed."""
+    fit_where_the_last_fails("other labels")
+    return outcome_of(clone(DYNINT).fit(CLICKS.X, CLICKS.y))
+
+
+def fit_small_batches():
+    clone(DYNINT).set_params(batch_size=1, max_epochs=1).fit(CLICKS.X, CLICKS.y)
+
+
+def fit_in_two_threads():
+    """Return the errors of two fits at the same time in one process."""
+    errors = []
+    inside, go_on = threading.Event(), threading.Event()
+    original = EpochReporter.begin_epoch
+
+    def begin_epoch(reporter, net):
+        inside.set()
+        go_on.wait(GROUP_SECONDS)
+        original(reporter, net)
+
+    EpochReporter.begin_epoch = begin_epoch
+    thread = threading.Thread(target=lambda: clone(DYNINT).fit(CLICKS.X, CLICKS.y))
+    thread.start()
+    inside.wait(GROUP_SECONDS)
+    try:
+        clone(DYNINT).fit(CLICKS.X, CLICKS.y)
+    except ValueError as error:
+        errors.append(str(error))
+    go_on.set()
+    thread.join()
+    return errors

@@ -35,11 +35,15 @@ def distributed(group: dist.ProcessGroup | None) -> Iterator[None]:
         A group that this process belongs to, from ``torch.distributed.new_group``. None: this
         process fits alone.
 
+    Yields
+    ------
+    None
+
     Examples
     --------
     >>> from sparsectr import DynIntClassifier, distributed
     >>> from sparsectr.datasets import make_clicks
-    >>> clicks = make_clicks(1000, 4, 10, random_state=0)
+    >>> clicks = make_clicks(1000, 5, 10, random_state=0)
     >>> with distributed(None):
     ...     clf = DynIntClassifier(max_epochs=1).fit(clicks.X, clicks.y)
     >>> clf.world_size_

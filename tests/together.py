@@ -80,11 +80,11 @@ def _run(pipe, function, rank, n_processes, store, args):
 
 # Fits ------------------------------------------------------------------------------------
 
-CLICKS = make_clicks(1500, 4, 30, crosses=[(0, 2)], random_state=0)
+CLICKS = make_clicks(1200, 4, 30, crosses=[(0, 2)], random_state=0)
 LENGTHS = np.array([len(value) for value in CLICKS.X["f1"]])
-THREE = np.array(["a", "b", "c"])[CLICKS.y + (LENGTHS == LENGTHS.min())]
+THREE = np.array(["a", "b", "c"])[CLICKS.y + (LENGTHS.min() == LENGTHS)]
 NUMBERS = CLICKS.y + LENGTHS / 10
-WEIGHTS = 1 + np.arange(1500) % 3
+WEIGHTS = 1 + np.arange(1200) % 3
 DYNINT = DynIntClassifier(max_epochs=2, n_interactions=5, random_state=0)
 PROFIT = ProfitClassifier(max_epochs=2, search_epochs=1, n_interactions=5, random_state=0)
 OPTFEATURE = OptFeatureClassifier(
@@ -143,6 +143,18 @@ FITS = {
         False,
     ),
 }
+# As long in four processes as in two: some of them.
+FEW_FITS = {
+    name: FITS[name]
+    for name in (
+        "DynInt dwp",
+        "DynInt adagrad fused",
+        "DynInt adam torch",
+        "DynInt ftrl fused",
+        "PROFIT adagrad",
+        "OptFeature, joint",
+    )
+}
 # What single rows draw is another thing in every process.
 NOISY_FITS = {
     "OptFeature": (OPTFEATURE, CLICKS.y, None, True),
@@ -181,8 +193,8 @@ def fit_in_turns():
     model.fit(CLICKS.X, CLICKS.y)
     outcomes = {"early stopping": outcome_of(model)}
     model = clone(DYNINT)
-    for first in (0, 700):
-        rows = slice(first, first + 700)
+    for first in (0, 600):
+        rows = slice(first, first + 600)
         model.partial_fit(CLICKS.X[rows], CLICKS.y[rows], classes=[0, 1])
     outcomes["chunks"] = outcome_of(model)
     if dist.is_initialized():
@@ -199,68 +211,72 @@ def fit_in_turns():
 # Fits that fail ----------------------------------------------------------------------------
 
 
-def fit_where_the_last_fails(how):
-    """Return how long a fit took to fail, and how, where the last process meets a fault."""
+def fail_in_turns(faults):
+    """Return how fits fail where the last process meets a fault, and the outcome of a good one."""
+    errors = {fault: fit_where_the_last_fails(fault) for fault in faults}
+    errors["threads"] = fit_in_two_threads()
+    return errors, outcome_of(clone(DYNINT).fit(CLICKS.X, CLICKS.y))
+
+
+def fit_where_the_last_fails(fault):
+    """Return type and text of an error, the seconds until then, and whether there is a fit."""
     X, y, model = CLICKS.X.copy(), CLICKS.y.copy(), clone(DYNINT)
-    if dist.get_rank() == dist.get_world_size() - 1:
-        if how == "parameter":
+    end_epoch = EpochReporter.end_epoch
+    if fault == "one row":
+        model.set_params(batch_size=1)
+    elif dist.get_rank() == dist.get_world_size() - 1:
+        if fault == "parameter":
             model.set_params(n_layers=-1)
-        elif how == "other parameter":
+        elif fault == "other parameter":
             model.set_params(n_layers=1)
-        elif how == "other values":
+        elif fault == "other values":
             X["f1"] += "!"
-        elif how == "other labels":
+        elif fault == "other labels":
             y[:10] = 1 - y[:10]
-        elif how == "fewer rows":
+        elif fault == "fewer rows":
             X, y = X[:-1], y[:-1]
-        else:
-            EpochReporter.end_epoch = _stop_epoch(how)
+        elif fault == "disk":
+            EpochReporter.end_epoch = _lose_disk
+        elif fault == "killed":
+            EpochReporter.end_epoch = _kill
     started = time.monotonic()
     try:
         model.fit(X, y)
     except Exception as error:
         return type(error), str(error), time.monotonic() - started, hasattr(model, "classes_")
+    finally:
+        EpochReporter.end_epoch = end_epoch
     return None
 
 
-def _stop_epoch(how):
-    def end_epoch(*_):
-        if how == "killed":
-            os.kill(os.getpid(), signal.SIGKILL)
-        raise OSError("the disk is full")
-
-    return end_epoch
+def _lose_disk(*_):
+    raise OSError("the disk is full")
 
 
-def fit_after_an_error():
-    """Return the outcome of a fit after one that failed."""
-    fit_where_the_last_fails("other labels")
-    return outcome_of(clone(DYNINT).fit(CLICKS.X, CLICKS.y))
-
-
-def fit_small_batches():
-    clone(DYNINT).set_params(batch_size=1, max_epochs=1).fit(CLICKS.X, CLICKS.y)
+def _kill(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def fit_in_two_threads():
-    """Return the errors of two fits at the same time in one process."""
-    errors = []
+    """Return the error of a fit while another runs in the same process."""
     inside, go_on = threading.Event(), threading.Event()
-    original = EpochReporter.begin_epoch
+    begin_epoch = EpochReporter.begin_epoch
 
-    def begin_epoch(reporter, net):
+    def wait_and_begin(reporter, net):
         inside.set()
         go_on.wait(GROUP_SECONDS)
-        original(reporter, net)
+        begin_epoch(reporter, net)
 
-    EpochReporter.begin_epoch = begin_epoch
+    EpochReporter.begin_epoch = wait_and_begin
     thread = threading.Thread(target=lambda: clone(DYNINT).fit(CLICKS.X, CLICKS.y))
     thread.start()
-    inside.wait(GROUP_SECONDS)
     try:
+        inside.wait(GROUP_SECONDS)
         clone(DYNINT).fit(CLICKS.X, CLICKS.y)
     except ValueError as error:
-        errors.append(str(error))
-    go_on.set()
-    thread.join()
-    return errors
+        return str(error)
+    finally:
+        go_on.set()
+        thread.join()
+        EpochReporter.begin_epoch = begin_epoch
+    return None

@@ -49,6 +49,7 @@ MEASUREMENTS = {
     "kernels": "fused code against its reference, and against the limits of the machine",
     "one_row": "microseconds of a compiled predictor for one row",
     "scaling": "how time and memory grow with batch, fields, vocabulary, order and rank",
+    "scale": "training in several processes: bytes, time, and what is to be expected",
     "encoding": "FieldEncoder beside OrdinalEncoder",
     "processes": "whole processes: import, fit, grid search, a busy neighbour",
     "planted": "which planted crosses are found, and how often a rare class is predicted",

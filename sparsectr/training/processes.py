@@ -299,7 +299,13 @@ def _unpack(packed: Tensor, widths: list[list[int]]) -> Iterator[tuple[Tensor, l
         start += 1
         rows, *sums = packed[start : start + sum(sizes)].split(sizes)
         start += sum(sizes)
-        yield rows, [some.view(torch.float32).view(n_rows, -1) for some in sums]
+        yield (
+            rows,
+            [
+                some.view(torch.float32).view(n_rows, width)
+                for some, width in zip(sums, of_tables, strict=True)
+            ],
+        )
 
 
 _INTEGERS: dict[int, Callable[[Tensor], Tensor]] = {

@@ -23,8 +23,10 @@ from sparsectr.early_stopping import (
     measure_net,
     stops_early,
 )
+from sparsectr.encoding.code_cache import CodeCache
 from sparsectr.encoding.columns import TableLike
 from sparsectr.encoding.tags import CategoricalInputMixin
+from sparsectr.file_prediction import FilePredictionMixin
 from sparsectr.kernels.fused import timed_compilation
 from sparsectr.kernels.threads import with_one_torch_thread
 from sparsectr.nn.mean import join_members, members_of
@@ -45,6 +47,7 @@ from sparsectr.training.task import TrainingTask
 
 class BaseInteractionEstimator(
     InteractionReports,
+    FilePredictionMixin,
     CallbackSupportMixin,
     CategoricalInputMixin,
     SharedParameters,
@@ -110,7 +113,7 @@ class BaseInteractionEstimator(
     def fit(
         self,
         X: TableLike,
-        y: ArrayLike,
+        y: ArrayLike | None = None,
         sample_weight: Weights = None,
         *,
         X_val: TableLike | None = None,
@@ -123,12 +126,16 @@ class BaseInteractionEstimator(
         Parameters
         ----------
         X : DataFrame or array-like of shape (n_rows, n_fields)
-            One column per field, any types; see `FieldEncoder`.
-        y : array-like of shape (n_rows,)
+            One column per field, any types; see `FieldEncoder`. Rows that need not fit into memory:
+            a `CodeTable`; or a path, a pattern, a list of paths, a pyarrow.dataset.Dataset or an
+            Arrow stream, see `FieldEncoder.encode_dataset`.
+        y : array-like of shape (n_rows,), or str
             What is to be predicted. Of a classifier: class labels of any type, at least two
-            classes.
-        sample_weight : array-like of shape (n_rows,), optional
-            Weight of every row in the loss and in the validation values.
+            classes. The name of a column where X is a path, a dataset or a stream; None takes the
+            targets of a `CodeTable`.
+        sample_weight : array-like of shape (n_rows,) or str, optional
+            Weight of every row in the loss and in the validation values; a name as ``y``. None
+            takes the weights of a `CodeTable`, if it has some.
         X_val, y_val, sample_weight_val : optional, of shapes (n_val, n_fields) and (n_val,)
             Rows for early stopping, instead of a share of X.
         validation_groups : array-like of shape (n_rows,), optional
@@ -171,7 +178,9 @@ class BaseInteractionEstimator(
         return self
 
     @with_other_processes
-    def _fit_chunk(self, X: TableLike, y: ArrayLike, weights: Weights, told: object = None) -> None:
+    def _fit_chunk(
+        self, X: TableLike, y: ArrayLike | None, weights: Weights, told: object = None
+    ) -> None:
         """Train one epoch on more rows; ``told`` is for `_settle_target`."""
         self._check_parameters()
         self._learn(
@@ -191,7 +200,7 @@ class BaseInteractionEstimator(
     def _learn(
         self,
         X: TableLike,
-        y: ArrayLike,
+        y: Any,
         sample_weight: Weights,
         validation: tuple[Any, Any, Any] = (None, None, None),
         *,
@@ -206,17 +215,22 @@ class BaseInteractionEstimator(
             self._check_same_net()
         else:
             self._forget()
-        table = self._check_table(X, y, reset=not going_on)
-        target, rows = self._settle_target(
-            y, sample_weight, table.shape[0], going_on=going_on, told=told
-        )
-        self.device_ = str(find_device(self.device))
-        reporter.silent = current_exchange().rank > 0
-        with timed_compilation(reporter.report_compilation) if self.verbose else nullcontext():
+        compiling = timed_compilation(reporter.report_compilation)
+        with (
+            compiling if self.verbose else nullcontext(),
+            CodeCache(self.cache_dir, reporter.report_rows) as cache,
+        ):
+            X, y, weights = self._open_rows((X, y, sample_weight), cache, fit=not going_on)
+            table = self._check_table(X, y, reset=not going_on)
+            target, rows = self._settle_target(
+                y, weights, table.shape[0], going_on=going_on, told=told
+            )
+            self.device_ = str(find_device(self.device))
+            reporter.silent = current_exchange().rank > 0
             self._train(
                 target,
-                label_rows(self._encode(table, fit=not going_on, warn=False), *rows, target.loss),
-                self._encode_validation(*validation, target),
+                label_rows(self._row_source(table, fit=not going_on), *rows, target.loss),
+                self._encode_validation(validation, cache, target),
                 reporter,
                 split=choose_split(self, target, table, groups),
                 going_on=going_on,

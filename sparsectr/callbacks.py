@@ -71,6 +71,9 @@ class EpochReporter:
         # How long every epoch took, over all phases.
         self.seconds: list[float] = []
 
+    def report_rows(self, n_rows: int, done: str) -> None:
+        """Hear that so many rows of a source were counted or encoded."""
+
     def report_compilation(self, seconds: float) -> None:
         """Show how long kernels were compiled, which the first fit on a machine has to wait for."""
         if self.silent:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -43,6 +44,7 @@ class BaseInteractionClassifier(ClassifierMixin, BaseInteractionEstimator):
     """
 
     _target_state: ClassVar[tuple[str, ...]] = ("classes_",)
+    _iterator_name = "iter_predict_proba"
     classes_: Array
     class_weight: dict[Any, float] | str | None
     negative_sampling_rate: float
@@ -56,7 +58,7 @@ class BaseInteractionClassifier(ClassifierMixin, BaseInteractionEstimator):
     def partial_fit(
         self,
         X: TableLike,
-        y: ArrayLike,
+        y: ArrayLike | None = None,
         classes: ArrayLike | None = None,
         sample_weight: Weights = None,
     ) -> Self:
@@ -71,9 +73,9 @@ class BaseInteractionClassifier(ClassifierMixin, BaseInteractionEstimator):
         Parameters
         ----------
         X : DataFrame or array-like of shape (n_rows, n_fields)
-            One column per field.
-        y : array-like of shape (n_rows,)
-            Class labels.
+            One column per field, or other rows that `fit` takes.
+        y : array-like of shape (n_rows,), or str
+            Class labels, or what `fit` takes for other rows.
         classes : array-like of shape (n_classes,), optional
             All classes that will ever come. Needed in the first call.
         sample_weight : array-like of shape (n_rows,), optional
@@ -132,6 +134,27 @@ class BaseInteractionClassifier(ClassifierMixin, BaseInteractionEstimator):
             Columns follow ``classes_``; every row sums to 1.
         """
         return to_probabilities(self._predict_logits(X))
+
+    @on_one_fit
+    def iter_predict_proba(self, source: object) -> Iterator[NDArray[np.float64]]:
+        """Predict the probabilities of rows that need not fit into memory.
+
+        Parameters
+        ----------
+        source : str, path, list of them, pyarrow.dataset.Dataset, Arrow stream or CodeTable
+            The rows, with the columns of `fit` and perhaps others; see
+            `FieldEncoder.encode_dataset`.
+
+        Returns
+        -------
+        iterator of ndarray of shape (n_some_rows, n_classes), float64
+            What `predict_proba` returns for some rows after the other.
+        """
+        return self._iterate(source, self.predict_proba)
+
+    def _predicted_columns(self, table: Any) -> dict[str, NDArray[Any]]:
+        names = [f"proba_{label}" for label in self.classes_.tolist()]
+        return dict(zip(names, self.predict_proba(table).T, strict=True))
 
     @on_one_fit
     def predict(self, X: TableLike) -> NDArray[Any]:

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
+from sparsectr.encoding.code_table import CodeTable
 from sparsectr.encoding.parameters import field_position
 from sparsectr.encoding.ranks import rank_times
 from sparsectr.rows.labelled import PIECE_ROWS, LabelledRows
@@ -109,6 +110,11 @@ def choose_split(
     if parameters.validation == "last":
         column = parameters.time_column
         if column is not None:
+            if isinstance(table, CodeTable):
+                raise ValueError(
+                    "time_column must be None where X is a file or a code table, which hold codes "
+                    f"and no times, got {column!r}; pass X_val, or rows in the order of time."
+                )
             names = [f"x{j}" for j in range(parameters.n_features_in_)]
             names = list(getattr(parameters, "feature_names_in_", names))
             column = field_position(column, names, "time_column")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, ClassVar, Self
 
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import RegressorMixin
 
 from sparsectr.base import BaseInteractionEstimator
@@ -39,6 +40,7 @@ class BaseInteractionRegressor(RegressorMixin, BaseInteractionEstimator):
     """
 
     _target_state: ClassVar[tuple[str, ...]] = ("target_mean_", "target_scale_")
+    _iterator_name = "iter_predict"
     loss: str
     target_mean_: float
     target_scale_: float
@@ -56,7 +58,9 @@ class BaseInteractionRegressor(RegressorMixin, BaseInteractionEstimator):
         return super()._values_of_net_parameters() | {"loss": self.loss}
 
     @on_a_draft
-    def partial_fit(self, X: TableLike, y: ArrayLike, sample_weight: Weights = None) -> Self:
+    def partial_fit(
+        self, X: TableLike, y: ArrayLike | None = None, sample_weight: Weights = None
+    ) -> Self:
         """Train one epoch on more rows.
 
         The vocabularies, and the mean and scale that are taken out of the target, are those of the
@@ -69,9 +73,9 @@ class BaseInteractionRegressor(RegressorMixin, BaseInteractionEstimator):
         Parameters
         ----------
         X : DataFrame or array-like of shape (n_rows, n_fields)
-            One column per field.
-        y : array-like of shape (n_rows,)
-            Numbers.
+            One column per field, or other rows that `fit` takes.
+        y : array-like of shape (n_rows,), or str
+            Numbers, or what `fit` takes for other rows.
         sample_weight : array-like of shape (n_rows,), optional
             Weight of every row in the loss.
 
@@ -118,6 +122,26 @@ class BaseInteractionRegressor(RegressorMixin, BaseInteractionEstimator):
         """
         logits = self._predict_logits(X)
         return self._fitted_target().predict(logits)
+
+    @on_one_fit
+    def iter_predict(self, source: object) -> Iterator[Floats]:
+        """Predict the target of rows that need not fit into memory.
+
+        Parameters
+        ----------
+        source : str, path, list of them, pyarrow.dataset.Dataset, Arrow stream or CodeTable
+            The rows, with the columns of `fit` and perhaps others; see
+            `FieldEncoder.encode_dataset`.
+
+        Returns
+        -------
+        iterator of ndarray of shape (n_some_rows,), float64
+            What `predict` returns for some rows after the other.
+        """
+        return self._iterate(source, self.predict)
+
+    def _predicted_columns(self, table: Any) -> dict[str, NDArray[Any]]:
+        return {"prediction": self.predict(table)}
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

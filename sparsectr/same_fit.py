@@ -13,8 +13,8 @@ from sparsectr.rows.labelled import PIECE_ROWS, LabelledRows
 from sparsectr.training.exchange import current_exchange
 
 # Those that may differ: a source of random numbers is that of the first process, and each process
-# has a device and a screen of its own.
-OWN_PARAMETERS = {"random_state", "device", "verbose"}
+# has a device, a disk and a screen of its own.
+OWN_PARAMETERS = {"random_state", "device", "cache_dir", "verbose"}
 
 
 def require_same_fit(estimator: Any, rows: LabelledRows, validation: LabelledRows | None) -> None:

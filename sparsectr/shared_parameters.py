@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -9,7 +10,7 @@ from sklearn.base import BaseEstimator
 
 from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.encoding.given import check_encoder
-from sparsectr.parameters import ParameterCheck
+from sparsectr.parameters import ParameterCheck, describe
 
 
 class SharedParameters(BaseEstimator):
@@ -58,6 +59,9 @@ class SharedParameters(BaseEstimator):
     warm_start : bool, default=False
         Whether `fit` goes on from the fitted net, with the same vocabularies. Parameters that shape
         the net must not have changed.
+    cache_dir : str, path or None, default=None
+        Where `fit` keeps the codes of files, so that later fits on the same files find them; None
+        keeps none. See `FieldEncoder.encode_dataset`.
     device : str, default="auto"
         Where to train: "cpu", "cuda", ...; "auto" takes a GPU if there is one.
     random_state : int, RandomState or None, default=None
@@ -90,6 +94,7 @@ class SharedParameters(BaseEstimator):
         n_interactions: int = 50,
         encoder: FieldEncoder | str = "auto",
         warm_start: bool = False,
+        cache_dir: str | PathLike[str] | None = None,
         device: str = "auto",
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
@@ -109,6 +114,7 @@ class SharedParameters(BaseEstimator):
         self.n_interactions = n_interactions
         self.encoder = encoder
         self.warm_start = warm_start
+        self.cache_dir = cache_dir
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
@@ -131,6 +137,10 @@ class SharedParameters(BaseEstimator):
         check.integer("n_members", 1)
         check.integer("n_interactions", 0)
         check.choice("warm_start", [True, False])
+        if not (self.cache_dir is None or isinstance(self.cache_dir, str | PathLike)):
+            raise ValueError(
+                f"cache_dir must be None, a str or a path, got {describe(self.cache_dir)}."
+            )
         if not isinstance(self.verbose, bool):
             check.integer("verbose", 0)
         check.seed("random_state")

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
+from inspect import Parameter, signature
 from typing import Any
 
 import numpy as np
@@ -71,10 +72,17 @@ class StoredStateMixin:
         check_origin(name, stored, state.pop("_sparsectr_format", FORMAT))
         with reading(name):
             self._check_state(state)
-        self.__dict__.update(state)
+        # A parameter that the version of then did not have is what it was: the default of now.
+        self.__dict__.update(_defaults(type(self)) | state)
 
     def _check_state(self, state: dict[str, Any]) -> None:
         """Raise ValueError if this state is none of a fitted, or unfitted, estimator."""
+
+
+def _defaults(kind: type) -> dict[str, Any]:
+    """Return the default values of the constructor parameters of a class."""
+    parameters = signature(kind).parameters.values()
+    return {p.name: p.default for p in parameters if p.default is not Parameter.empty}
 
 
 def check_origin(name: str, stored: str, stored_format: Any) -> None:

@@ -1,63 +1,173 @@
-"""From the tables that users pass to codes, and to logits."""
+"""From the rows that users pass to codes, and to logits."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
+from sparsectr.encoding.arrow_source import BATCH_ROWS, ArrowSource, is_source
+from sparsectr.encoding.code_cache import CodeCache
+from sparsectr.encoding.code_table import CodeTable
 from sparsectr.encoding.columns import TableLike, as_table
 from sparsectr.encoding.field_encoder import FieldEncoder
-from sparsectr.encoding.given import encode_training_rows
-from sparsectr.parameters import reported_as
+from sparsectr.encoding.given import (
+    check_table_encoder,
+    encode_training_rows,
+    is_kept,
+    own_encoder,
+    same_codes,
+)
+from sparsectr.parameters import describe, reported_as
 from sparsectr.persistence import NetStorageMixin, usable_device
-from sparsectr.rows.labelled import LabelledRows, label_rows
-from sparsectr.targets.target import Target, Weights
+from sparsectr.rows.labelled import PIECE_ROWS, LabelledRows, label_rows
+from sparsectr.rows.mapped import MappedRows
+from sparsectr.rows.memory import MemoryRows
+from sparsectr.rows.source import RowSource
+from sparsectr.targets.target import Target
 from sparsectr.training.prediction import predict_logits
+
+# X, y and sample_weight, as users pass them.
+Given: TypeAlias = tuple[Any, Any, Any]
 
 
 class TableReader(NetStorageMixin):
     """Check and encode tables, and run the fitted net on them."""
 
+    # What predicts rows of files.
+    _iterator_name: ClassVar[str]
     encoder: FieldEncoder | str
     encoder_: FieldEncoder
 
+    def _open_rows(self, given: Given, cache: CodeCache, *, fit: bool, suffix: str = "") -> Given:
+        """Put code tables in the place of sources; take targets and weights from code tables.
+
+        Parameters
+        ----------
+        given : tuple
+            X, y and sample_weight. Where X is a path, a dataset or a stream, y and sample_weight
+            are names of its columns.
+        cache : CodeCache
+            Where codes are written.
+        fit : bool
+            Whether these are the rows of a fit from scratch.
+        suffix : str, default=""
+            What follows the names of the parameters in errors.
+        """
+        X, y, weights = given
+        if is_source(X):
+            for name, value in ((f"y{suffix}", y), (f"sample_weight{suffix}", weights)):
+                if not (isinstance(value, str) or (value is None and name[0] == "s")):
+                    raise TypeError(
+                        f"{name} must name a column of the source where X{suffix} is a path, a "
+                        f"dataset or a stream, got {describe(value)}; or X{suffix} must be a table."
+                    )
+            encoder = own_encoder(self.encoder) if fit else self.encoder_
+            learns = fit and not is_kept(self.encoder)
+            table = cache.encode(encoder, X, y, weights, fit=learns)
+            return table, table.y, table.sample_weight
+        if isinstance(X, CodeTable):
+            if fit:
+                check_table_encoder(self.encoder, X)
+            y = X.y if y is None else y
+            weights = X.sample_weight if weights is None else weights
+        return X, y, weights
+
     def _check_table(self, X: TableLike, y: ArrayLike = "no_validation", *, reset: bool) -> Any:
         """Check names and number of columns; return the table."""
-        table = as_table(X)
-        validate_data(self, table, y, reset=reset, skip_check_array=True)
-        return table
+        if not isinstance(X, CodeTable):
+            table = as_table(X)
+            validate_data(self, table, y, reset=reset, skip_check_array=True)
+            return table
+        columns = pd.DataFrame(columns=X.manifest["fields"])
+        validate_data(self, columns, y, reset=reset, skip_check_array=True)
+        if not reset and not same_codes(self.encoder_, X):
+            raise ValueError(
+                "the codes must be made by the encoder of this estimator, got those of another; "
+                "write them by estimator.encoder_.encode_dataset(source, path, fit=False)."
+            )
+        return X
 
     def _encode(self, X: TableLike, *, fit: bool = False, warn: bool = True) -> Tensor:
         """Turn checked columns into codes (n, F) on the device."""
+        if isinstance(X, CodeTable):
+            return self._row_source(X).read(0, len(X))
         if fit:
             self.encoder_, codes = encode_training_rows(self.encoder, X, several=True)
         else:
             codes = self.encoder_._encode(X, warn=warn)
         return torch.from_numpy(codes).to(usable_device(self.device_))
 
+    def _row_source(self, table: Any, *, fit: bool = False) -> RowSource:
+        """Return the codes of a checked table, in memory or mapped."""
+        if not isinstance(table, CodeTable):
+            return MemoryRows(self._encode(table, fit=fit, warn=False))
+        if fit:
+            self.encoder_ = table.encoder
+        return MappedRows(table.mapped, usable_device(self.device_), table.rows)
+
     def _encode_validation(
-        self, X: TableLike, y: ArrayLike, sample_weight: Weights, target: Target
+        self, given: Given, cache: CodeCache, target: Target
     ) -> LabelledRows | None:
         """Encode the validation rows that the user has passed."""
-        if X is None and y is None and sample_weight is None:
+        names = ("X_val", "y_val", "sample_weight_val")
+        came = [name for name, value in zip(names, given, strict=True) if value is not None]
+        if not came:
             return None
-        given = {"X_val": X, "y_val": y, "sample_weight_val": sample_weight}
+        X, y, sample_weight = self._open_rows(given, cache, fit=False, suffix="_val")
         if X is None or y is None:
-            came = [name for name, value in given.items() if value is not None]
             raise ValueError(f"X_val and y_val must be passed together, got only {came}.")
         with reported_as("X_val"):
             table = self._check_table(X, reset=False)
-            codes = self._encode(table, warn=False)
+            source = self._row_source(table)
         rows = target.read(y, sample_weight, table.shape[0], "_val")
-        return label_rows(codes, *rows, target.loss)
+        return label_rows(source, *rows, target.loss)
 
     def _predict_logits(self, X: TableLike) -> NDArray[np.float64]:
         """Return the logits (n_rows, K) of the columns of `fit`, (n_rows, n_fields)."""
         check_is_fitted(self)
+        if is_source(X):
+            raise TypeError(
+                f"X must be a table in memory or a CodeTable, got {describe(X)}: "
+                f"{self._iterator_name}(X) predicts rows of files and streams batch by batch, and "
+                "predict_to_parquet(X, path) writes what it predicts."
+            )
         table = self._check_table(X, reset=False)
-        return predict_logits(self._fitted_net(), self._encode(table))
+        if not isinstance(table, CodeTable):
+            return predict_logits(self._fitted_net(), self._encode(table))
+        source, net = self._row_source(table), self._fitted_net()
+        stops = range(PIECE_ROWS, len(source) + PIECE_ROWS, PIECE_ROWS)
+        pieces = (source.read(stop - PIECE_ROWS, min(stop, len(source))) for stop in stops)
+        return np.concatenate([predict_logits(net, codes) for codes in pieces])
+
+    def _batches(self, source: object, columns: Sequence[str] = ()) -> Iterator[tuple[Any, Any]]:
+        """Yield the fields of some rows at a time, as a table, and other columns beside them.
+
+        Parameters
+        ----------
+        source : object
+            See `FieldEncoder.encode_dataset`, or a CodeTable.
+        columns : sequence of str, default=()
+            Columns of the source.
+        """
+        if isinstance(source, CodeTable):
+            for start in range(0, len(source), BATCH_ROWS):
+                yield source[start : start + BATCH_ROWS], None
+            return
+        rows, pa = ArrowSource(source), import_module("pyarrow")
+        fields = list(getattr(self, "feature_names_in_", rows.schema.names))
+        if absent := [name for name in [*fields, *columns] if name not in rows.schema.names]:
+            raise ValueError(
+                f"the source must have the columns {describe([*fields, *columns])}, got none named "
+                f"{describe(absent)}."
+            )
+        for batch in rows.batches(list(dict.fromkeys([*fields, *columns]))):
+            table = pa.Table.from_batches([batch])
+            yield table.select(fields), table.select(list(columns))

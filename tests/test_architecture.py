@@ -76,6 +76,8 @@ LAYERS = {
     },
     # From tables to codes and logits.
     "tables": {"encoding", "parameters", "persistence", "rows", "targets", "training"},
+    # Predictions of rows that are read batch by batch.
+    "file_prediction": {"drafts", "encoding", "parameters", "tables"},
     # The public methods that ask an explanation, and when it is measured.
     "reports": {
         "drafts",
@@ -93,6 +95,7 @@ LAYERS = {
     "base": {
         "drafts",
         "early_stopping",
+        "file_prediction",
         "kernels",
         "nn",
         "rows",

@@ -234,3 +234,11 @@ def test_damaged_files_do_no_harm(tmp_path):
     assert sum(n for name, n in outcomes.items() if name.startswith("checksums: ")) == 150
     assert outcomes["ValueError"] > 10
     assert not list(tmp_path.iterdir())
+
+
+def test_a_parameter_of_later_versions_has_its_default():
+    old = DynIntClassifier(max_epochs=3).__getstate__()
+    del old["cache_dir"], old["validation"]
+    opened = DynIntClassifier.__new__(DynIntClassifier)
+    opened.__setstate__(old)
+    assert opened.get_params() == DynIntClassifier(max_epochs=3).get_params()

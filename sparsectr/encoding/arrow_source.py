@@ -63,7 +63,7 @@ class ArrowSource:
         If pyarrow is not installed.
     """
 
-    def __init__(self, source: Any, spill: Path | None = None) -> None:
+    def __init__(self, source: object, spill: Path | None = None) -> None:
         self._dataset: Any = None
         self._stream: Any = None
         self._spill: Path | None = None
@@ -106,7 +106,7 @@ class ArrowSource:
         for part in self.parts:
             yield from part(names)
 
-    def _open_stream(self, source: Any, spill: Path | None) -> None:
+    def _open_stream(self, source: object, spill: Path | None) -> None:
         pa: Any = import_module("pyarrow")
         reader = pa.RecordBatchReader.from_stream(source)
         if spill is None:
@@ -129,7 +129,7 @@ class ArrowSource:
                     yield _select(batch.slice(start, BATCH_ROWS), names)
 
 
-def is_source(X: Any) -> bool:
+def is_source(X: object) -> bool:
     """Tell whether X names rows that are not in memory, instead of being a table.
 
     Parameters
@@ -150,14 +150,14 @@ def is_source(X: Any) -> bool:
     )
 
 
-def as_paths(source: Any) -> list[str] | None:
+def as_paths(source: object) -> list[str] | None:
     """Return the paths that a source names, patterns as they are; None if it names none."""
     if isinstance(source, str | os.PathLike):
         return [os.fspath(source)]
-    listed = isinstance(source, list | tuple) and source
-    if listed and all(isinstance(path, str | os.PathLike) for path in source):
-        return [os.fspath(path) for path in source]
-    return None
+    if not (isinstance(source, list | tuple) and source):
+        return None
+    paths = [path for path in source if isinstance(path, str | os.PathLike)]
+    return [os.fspath(path) for path in paths] if len(paths) == len(source) else None
 
 
 def load_dataset() -> Any:

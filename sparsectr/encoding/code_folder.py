@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
 
 from sparsectr.encoding.code_table import ENCODER, FORMAT, MANIFEST, read_manifest
 
@@ -38,7 +39,7 @@ def write_manifest(folder: Path, facts: dict[str, Any], encoder: Any) -> None:
         "numpy": np.__version__,
         "code_fields": encoder.code_fields_.tolist(),
         "vocabulary_sizes": encoder.vocabulary_sizes_.tolist(),
-        "encoder": digest(encoder),
+        "encoder": digest_fields(encoder),
     }
     text = json.dumps(manifest | facts, indent=1)
     (folder / MANIFEST).write_text(text, encoding="utf-8")
@@ -76,11 +77,16 @@ def appearing_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(made, ignore_errors=True)
 
 
-def digest(encoder: Any) -> str:
-    """Return a digest of what a fitted encoder makes of values; of its parameters if it is none."""
+def digest(encoder: BaseEstimator) -> str:
+    """Return a digest of what an encoder will learn of the same rows: of its parameters."""
     parameters = sorted(encoder.get_params(deep=False).items())
-    hashed = hashlib.sha256(repr(parameters).encode("utf-8", "surrogatepass"))
-    for field in getattr(encoder, "_fields", []):
+    return hashlib.sha256(repr(parameters).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def digest_fields(encoder: Any) -> str:
+    """Return a digest of what a fitted encoder makes of values."""
+    hashed = hashlib.sha256()
+    for field in encoder._fields:
         for column in field:
             _update(hashed, type(column).__name__, None)
             stored = column.__getstate__()

@@ -83,6 +83,11 @@ class CodeTable:
         return self.shape[0]
 
     @property
+    def mapped(self) -> NDArray[np.int32]:
+        """Codes of all rows of the files, shape (n_all_rows, n_columns)."""
+        return self._codes
+
+    @property
     def codes(self) -> NDArray[np.int32]:
         """Codes of the rows, shape (n_rows, n_columns): the map, or a copy of some rows."""
         return self._codes if self.rows is None else self._codes.take(self.rows, axis=0)

@@ -57,6 +57,11 @@ class Columns(NamedTuple):
         named = {LABELS: self.y, WEIGHTS: self.w}
         return {file: name for file, name in named.items() if name is not None}
 
+    @property
+    def all_names(self) -> list[str]:
+        """Every column once."""
+        return list(dict.fromkeys([*self.fields, *self.beside.values()]))
+
 
 class Contents(NamedTuple):
     """Say what a pass over all rows has found.
@@ -76,14 +81,27 @@ class Contents(NamedTuple):
     dtypes: dict[str, np.dtype[Any]]
 
 
-def choose_columns(schema: Any, y: str | None, w: str | None) -> Columns:
-    """Find the columns of a source that target and weights are in; all others are fields.
+def choose_columns(
+    schema: Any, y: str | None, w: str | None, known: list[str] | None = None
+) -> Columns:
+    """Find the columns of a source.
+
+    Parameters
+    ----------
+    schema : pyarrow.Schema
+        The columns.
+    y, w : str or None
+        Those of targets and weights.
+    known : list of str, optional
+        Those that are encoded; all others where none are known.
 
     Raises
     ------
     ValueError
         If there is no such column, or none is left.
     """
+    if known is not None and (absent := [name for name in known if name not in schema.names]):
+        raise ValueError(f"the source must have the columns of fit, got none named {absent}.")
     names = list(schema.names)
     for parameter, name in (("y", y), ("sample_weight", w)):
         if name is not None and name not in names:
@@ -91,7 +109,7 @@ def choose_columns(schema: Any, y: str | None, w: str | None) -> Columns:
                 f"{parameter} must name a column of the source, got {describe(name)}; the columns "
                 f"are {describe(names)}."
             )
-    fields = [name for name in names if name not in (y, w)]
+    fields = [name for name in names if name not in (y, w)] if known is None else known
     if not fields:
         raise ValueError(f"the source must have columns beside {describe([y, w])}, got none.")
     return Columns(fields, y, w)
@@ -99,7 +117,7 @@ def choose_columns(schema: Any, y: str | None, w: str | None) -> Columns:
 
 def encode_source(
     encoder: Any,
-    source: Any,
+    source: object,
     path: str | os.PathLike[str],
     y: str | None,
     w: str | None,
@@ -123,7 +141,8 @@ def encode_source(
         check_is_fitted(encoder)
     with appearing_folder(place) as folder:
         rows = ArrowSource(source, folder / SPILLED)
-        columns = choose_columns(rows.schema, y, w)
+        known = None if fit else getattr(encoder, "feature_names_in_", None)
+        columns = choose_columns(rows.schema, y, w, None if known is None else known.tolist())
         # What scikit-learn knows of the columns, it learns from a frame without rows.
         frame = pd.DataFrame(columns=columns.fields)
         validate_data(encoder, frame, reset=fit, skip_check_array=True)
@@ -222,7 +241,7 @@ def write_rows(
             first = sum(contents.n_rows[:place])
             coders = [BatchCoder(field) for field in encoder._fields]
             read = first
-            for batch in part([*columns.fields, *columns.beside.values()]):
+            for batch in part(columns.all_names):
                 codes(read, _encode_batch(batch, columns.fields, coders))
                 for file, name in columns.beside.items():
                     beside[file](read, plain_cells(batch.column(name), name))
@@ -281,7 +300,7 @@ def _look_through_part(
     counters: list[BatchCounter] = []
     if roles is not None:
         counters = [BatchCounter(_dropped(roles, j)) for j in range(len(columns.fields))]
-    names = [*(columns.fields if counters else []), *columns.beside.values()]
+    names = columns.all_names if counters else list(columns.beside.values())
     n_rows = 0
     dtypes: dict[str, np.dtype[Any]] = {}
     # A column at least, or there would be no batches.

@@ -274,7 +274,7 @@ class FieldEncoder(
     @on_a_draft
     def encode_dataset(
         self,
-        source: Any,
+        source: object,
         path: str | PathLike[str],
         *,
         y: str | None = None,

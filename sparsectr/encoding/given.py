@@ -11,6 +11,8 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from sparsectr.encoding.code_folder import digest, digest_fields
+from sparsectr.encoding.code_table import CodeTable
 from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.encoding.one_hot import N_ROWS, warn_of_one_hot
 from sparsectr.parameters import describe
@@ -70,18 +72,72 @@ def encode_training_rows(
     ValueError
         If a frozen encoder knows other columns.
     """
+    own = own_encoder(encoder)
     if is_kept(encoder):
-        # A copy: the encoder may be fitted on more rows later on.
-        kept: FieldEncoder = copy(encoder.estimator)
-        kept.__dict__.pop("_sklearn_output_config", None)  # the dict would be that of the other
-        kept.set_output(transform="default")
-        return kept, kept._encode(kept._check_table(table, reset=False), warn=warn)
-    own: FieldEncoder = FieldEncoder() if isinstance(encoder, str) else clone(encoder)
+        return own, own._encode(own._check_table(table, reset=False), warn=warn)
     if several and own.numeric_columns == "auto":
         own.numeric_columns = "several"
-    own.set_output(transform="default")
     codes = own._fit(table, encode=True, warn=warn)
     if warn:
         mains, values = own._main_columns, own.vocabularies_
         warn_of_one_hot(codes[:N_ROWS, mains], [values[c] for c in mains], own._field_names())
     return own, codes
+
+
+def own_encoder(encoder: Any) -> FieldEncoder:
+    """Return an encoder for one fit: not fitted, but for a copy of a frozen one.
+
+    Parameters
+    ----------
+    encoder : FieldEncoder, FrozenEstimator or "auto"
+        See `check_encoder`; it stays as it is.
+    """
+    own: FieldEncoder
+    if is_kept(encoder):
+        # A copy: the encoder may be fitted on more rows later on.
+        own = copy(encoder.estimator)
+        own.__dict__.pop("_sklearn_output_config", None)  # the dict would be that of the other
+    else:
+        own = FieldEncoder() if isinstance(encoder, str) else clone(encoder)
+    own.set_output(transform="default")
+    return own
+
+
+def check_table_encoder(encoder: Any, table: CodeTable) -> None:
+    """Check that the parameter ``encoder`` asks for nothing else than what a table holds.
+
+    Parameters
+    ----------
+    encoder : FieldEncoder, FrozenEstimator or "auto"
+        See `check_encoder`.
+    table : CodeTable
+        Codes to be trained on.
+
+    Raises
+    ------
+    ValueError
+        If it asks for other codes.
+    """
+    if isinstance(encoder, str):
+        return
+    if is_kept(encoder):
+        same = same_codes(encoder.estimator, table)
+    else:
+        wanted, there = encoder.get_params(), table.encoder.get_params()
+        if wanted["numeric_columns"] == "auto":
+            wanted["numeric_columns"] = "several"
+        same = digest(FieldEncoder(**wanted)) == digest(FieldEncoder(**there))
+    if not same:
+        raise ValueError(
+            "encoder must be 'auto', or that of the code table, where codes are passed to fit; got "
+            f"{describe(encoder)} with other parameters or vocabularies. Write a code table by it: "
+            "encoder.encode_dataset(...)."
+        )
+
+
+def same_codes(encoder: FieldEncoder, table: CodeTable) -> bool:
+    """Tell whether a fitted encoder makes the codes of a table of the same values."""
+    # Copies share what they have learnt.
+    return encoder._fields is table.encoder._fields or (
+        digest_fields(encoder) == table.manifest["encoder"]
+    )

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from sparsectr.losses import LOG_LOSS, Loss
-from sparsectr.rows.memory import MemoryRows, take_rows
+from sparsectr.rows.memory import take_rows
 from sparsectr.rows.source import RowSource
 
 # Rows whose codes are copied at one time, where all of a large part are gone through.
@@ -146,14 +146,17 @@ class LabelledRows:
 
 
 def label_rows(
-    codes: Tensor, values: npt.NDArray[np.generic], weights: npt.NDArray[np.float64], loss: Loss
+    source: RowSource,
+    values: npt.NDArray[np.generic],
+    weights: npt.NDArray[np.float64],
+    loss: Loss,
 ) -> LabelledRows:
     """Put codes and the targets of their rows together, without rows of weight zero.
 
     Parameters
     ----------
-    codes : Tensor of shape (n_rows, n_fields)
-        Codes on the device of training.
+    source : RowSource
+        Codes of n_rows rows on the device of training.
     values : ndarray of shape (n_rows,)
         Targets.
     weights : ndarray of shape (n_rows,), float64
@@ -162,9 +165,9 @@ def label_rows(
         What compares logits with the targets.
     """
     rows = LabelledRows(
-        MemoryRows(codes),
-        torch.from_numpy(values).to(codes.device),
-        torch.from_numpy(weights).to(codes.device, torch.float32),
+        source,
+        torch.from_numpy(values).to(source.device),
+        torch.from_numpy(weights).to(source.device, torch.float32),
         loss=loss,
     )
     return rows if weights.all() else rows.select(rows.weights.nonzero()[:, 0])

@@ -29,11 +29,19 @@ class MappedRows:
         A memory map.
     device : torch.device
         Where codes are put that are asked for.
+    rows : ndarray of int64, shape (n,), optional
+        The numbers of the rows that this is about; all by default.
     """
 
-    def __init__(self, codes: npt.NDArray[np.int32], device: torch.device) -> None:
+    def __init__(
+        self,
+        codes: npt.NDArray[np.int32],
+        device: torch.device,
+        rows: npt.NDArray[np.int64] | None = None,
+    ) -> None:
         self.codes = np.asarray(codes)
         self.device = device
+        self.rows = rows
         limit = memory_limit()
         fits = limit is not None and self.codes.nbytes <= IN_MEMORY * limit
         self.block_rows = 1 if fits else BLOCK_ROWS
@@ -44,13 +52,18 @@ class MappedRows:
         return self.codes.shape[1]
 
     def __len__(self) -> int:
-        return self.codes.shape[0]
+        return len(self.codes) if self.rows is None else len(self.rows)
 
     def take(self, rows: Tensor) -> Tensor:
         """Copy the codes of the rows with these numbers (B,), in this order: (B, F)."""
-        taken = self.codes.take(rows.cpu().numpy(), axis=0)
-        return torch.from_numpy(taken).to(self.device)
+        numbers = rows.cpu().numpy()
+        numbers = numbers if self.rows is None else self.rows.take(numbers)
+        return torch.from_numpy(self.codes.take(numbers, axis=0)).to(self.device)
 
     def read(self, start: int, stop: int) -> Tensor:
         """Copy the codes of consecutive rows, shape (stop - start, F)."""
-        return torch.from_numpy(self.codes[start:stop].copy()).to(self.device)
+        if self.rows is None:
+            codes = self.codes[start:stop].copy()
+        else:
+            codes = self.codes.take(self.rows[start:stop], axis=0)
+        return torch.from_numpy(codes).to(self.device)

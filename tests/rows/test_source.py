@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from sparsectr import DynIntClassifier, OptFeatureClassifier, ProfitClassifier
+from sparsectr import DynIntClassifier, OptFeatureClassifier, ProfitClassifier, tables
 from sparsectr.datasets import make_clicks
-from sparsectr.rows import labelled, mapped
+from sparsectr.rows import mapped
 from sparsectr.rows.mapped import BLOCK_ROWS, MappedRows
 from sparsectr.rows.memory import MemoryRows
 
@@ -32,7 +32,7 @@ def files(tmp_path, monkeypatch):
         made.append(MappedRows(np.load(path, mmap_mode="r"), torch.device("cpu")))
         return made[-1]
 
-    monkeypatch.setattr(labelled, "MemoryRows", write)
+    monkeypatch.setattr(tables, "MemoryRows", write)
     return made
 
 
@@ -55,7 +55,7 @@ def test_mapped_rows_train_to_the_bits_of_rows_in_memory(name, in_memory, files,
     found = fit(MODELS[name])
     assert len(files) == 4  # three calls of fit, validation rows of one
     assert {source.block_rows for source in files} == {1 if in_memory else BLOCK_ROWS}
-    monkeypatch.setattr(labelled, "MemoryRows", MemoryRows)
+    monkeypatch.setattr(tables, "MemoryRows", MemoryRows)
     expected = fit(MODELS[name])
     assert len(files) == 4
     for ours, theirs in zip(found, expected, strict=True):
@@ -64,7 +64,7 @@ def test_mapped_rows_train_to_the_bits_of_rows_in_memory(name, in_memory, files,
 
 def test_both_sources_give_the_same_codes(files):
     codes = torch.randint(9, (20, 3), dtype=torch.int32)
-    memory, file = MemoryRows(codes), labelled.MemoryRows(codes)
+    memory, file = MemoryRows(codes), tables.MemoryRows(codes)
     numbers = torch.tensor([3, 19, 3, 0])
     for source in (memory, file):
         assert (len(source), source.n_fields) == (20, 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from typing import Literal
 
 import numpy as np
@@ -103,6 +104,9 @@ class DynIntRegressor(BaseInteractionRegressor, BaseDynInt):
     warm_start : bool, default=False
         Whether `fit` goes on from the fitted net, with the same vocabularies. Parameters that shape
         the net must not have changed.
+    cache_dir : str, path or None, default=None
+        Where `fit` keeps the codes of files, so that later fits on the same files find them; None
+        keeps none. See `FieldEncoder.encode_dataset`.
     device : str, default="auto"
         Where to train: "cpu", "cuda", ...; "auto" takes a GPU if there is one.
     random_state : int, RandomState or None, default=None
@@ -213,6 +217,7 @@ class DynIntRegressor(BaseInteractionRegressor, BaseDynInt):
         n_interactions: int = 50,
         encoder: FieldEncoder | str = "auto",
         warm_start: bool = False,
+        cache_dir: str | PathLike[str] | None = None,
         device: str = "auto",
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
@@ -233,6 +238,7 @@ class DynIntRegressor(BaseInteractionRegressor, BaseDynInt):
             n_interactions=n_interactions,
             encoder=encoder,
             warm_start=warm_start,
+            cache_dir=cache_dir,
             device=device,
             random_state=random_state,
             verbose=verbose,

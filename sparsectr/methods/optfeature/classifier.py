@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -116,6 +117,9 @@ class OptFeatureClassifier(BaseInteractionClassifier, BaseOptFeature):
     warm_start : bool, default=False
         Whether `fit` goes on from the fitted net, with the same vocabularies. Parameters that shape
         the net must not have changed.
+    cache_dir : str, path or None, default=None
+        Where `fit` keeps the codes of files, so that later fits on the same files find them; None
+        keeps none. See `FieldEncoder.encode_dataset`.
     device : str, default="auto"
         Where to train: "cpu", "cuda", ...; "auto" takes a GPU if there is one.
     random_state : int, RandomState or None, default=None
@@ -241,6 +245,7 @@ class OptFeatureClassifier(BaseInteractionClassifier, BaseOptFeature):
         negative_sampling_rate: float = 1.0,
         encoder: FieldEncoder | str = "auto",
         warm_start: bool = False,
+        cache_dir: str | PathLike[str] | None = None,
         device: str = "auto",
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
@@ -261,6 +266,7 @@ class OptFeatureClassifier(BaseInteractionClassifier, BaseOptFeature):
             n_interactions=n_interactions,
             encoder=encoder,
             warm_start=warm_start,
+            cache_dir=cache_dir,
             device=device,
             random_state=random_state,
             verbose=verbose,

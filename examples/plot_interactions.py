@@ -48,6 +48,8 @@ def main():
     print(stability.head(8))
 
     displays = {
+        "fields": InteractionDisplay.from_estimator(clf, kind="fields"),
+        "hours": InteractionDisplay.from_values(clf, ["hour"]),
         "bars": InteractionDisplay.from_estimator(clf),
         "matrix": InteractionDisplay.from_estimator(clf, kind="matrix"),
         "graph": InteractionDisplay.from_estimator(clf, kind="graph"),

@@ -1,4 +1,4 @@
-"""What every fitted estimator reports of its crosses."""
+"""What every fitted estimator reports of its fields and crosses."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import torch
 from sklearn.utils.validation import check_is_fitted
@@ -15,6 +17,7 @@ from torch import Tensor, nn
 
 from sparsectr.drafts import on_one_fit, sibling
 from sparsectr.explanation.explanation import Explanation
+from sparsectr.explanation.field_effects import measure_fields
 from sparsectr.explanation.fields import Fields
 from sparsectr.explanation.later import LaterMeasures
 from sparsectr.explanation.measuring import CrossMeter, find_evidence
@@ -106,7 +109,9 @@ class InteractionReports(TableReader):
     def _measure_crosses(
         self, net: nn.Module, codes: Tensor, generator: torch.Generator
     ) -> dict[str, Any]:
-        """Measure the crosses that this method lists; see `CrossMeter.measure`.
+        """Measure the crosses that this method lists, and all fields.
+
+        See `CrossMeter.measure` and `measure_fields`.
 
         Parameters
         ----------
@@ -121,8 +126,11 @@ class InteractionReports(TableReader):
         if self.n_interactions:
             each = (self._list_crosses(member, codes) for member in members_of(net))
             listed = list(dict.fromkeys(chain.from_iterable(each)))
-        meter = CrossMeter(self._fields(), self._fitted_target().unit, self.n_interactions)
-        return meter.measure(net, codes, listed, generator)
+        fields, unit = self._fields(), self._fitted_target().unit
+        measures = CrossMeter(fields, unit, self.n_interactions).measure(
+            net, codes, listed, generator
+        )
+        return measures | measure_fields(net, codes, fields, unit)
 
     def _fields(self) -> Fields:
         """Return the fields of the fitted encoder."""
@@ -154,6 +162,34 @@ class InteractionReports(TableReader):
     def selected_interactions_(self) -> list[Interaction]:
         """The listed crosses, strongest first."""
         return self._explanation().crosses
+
+    @property
+    def field_importances_(self) -> npt.NDArray[np.float64]:
+        """What the values of every field change, by themselves and in crosses, (n_fields,)."""
+        return self._explanation("field_importances_").field_strengths()["total"]
+
+    @on_one_fit
+    def field_table(self) -> pd.DataFrame:
+        """Return what every field does by itself and in its crosses.
+
+        Of a row, a field contributes F(all fields) - F(all others), with F the log-odds of a row of
+        which only some fields are known. That is the effect of its value alone, F(field) - F(none),
+        and the effects of all its crosses, listed or not, in one sum.
+
+        Returns
+        -------
+        DataFrame
+            One row per field, strongest first: field (its name); total (standard deviation over
+            training rows of what the field contributes, in log-odds or as ``attrs["score"]`` says;
+            also in ``field_importances_``);
+            main (that of its value alone); crosses (that of all its crosses together); n_values
+            (values that have codes of their own, of numbers bins); strongest_cross (fields of the
+            strongest listed cross with it, ``()`` if there is none). The parts hardly ever sum to
+            the total: they depend on each other, and standard deviations do not add up. The
+            measures are NaN in an estimator that an older version has stored.
+        """
+        check_is_fitted(self)
+        return self._explanation().tabulate_fields()
 
     @on_one_fit
     def interaction_table(self, *, fdr: float = 0.05) -> pd.DataFrame:
@@ -216,12 +252,13 @@ class InteractionReports(TableReader):
     @on_one_fit
     @with_one_torch_thread()
     def value_effects(self, fields: Sequence[str], *, class_label: Any = None) -> pd.DataFrame:
-        """Show what the values of a cross add to the score: log-odds, or what is predicted.
+        """Show what the values of a field, or of a cross, add to the score: log-odds or prediction.
 
         Parameters
         ----------
         fields : sequence of str
-            Names of the fields of a cross in ``selected_interactions_``, in any order.
+            Name of one field, or names of the fields of a cross in ``selected_interactions_``, in
+            any order.
         class_label : object, optional
             The class whose log-odds are meant; see `explain`. By default the last of
             ``classes_``, which of two classes is the positive one. None for regressors.
@@ -233,16 +270,17 @@ class InteractionReports(TableReader):
             types; for a numeric field the interval of the bin, in an ordered column of dtype
             category (None, in numeric fields NaN, for unknown, rare, missing and hashed values);
             count, the rows with this combination in the sample of training rows on which strengths
-            are measured; effect, the mean of what the cross adds to their score, which
-            ``attrs["score"]`` names. The 400 most frequent combinations, most frequent first; in a
-            small net, only 50 of crosses that are not among the strongest, so that files stay
+            are measured; effect, the mean of what the field, or the cross, adds to their score,
+            which ``attrs["score"]`` names. The 400 most frequent combinations, most frequent first;
+            in a small net, only 50 of crosses that are not among the strongest, so that files stay
             small.
             Where a field has one of these names, an underscore follows ours: ``count_``.
 
         Raises
         ------
         ValueError
-            If the cross is not among ``selected_interactions_``, or there is no such class.
+            If there is no such field, no such cross among ``selected_interactions_``, or no such
+            class.
         """
         check_is_fitted(self)
         return self._explanation().tabulate_values(fields, class_label)

@@ -456,8 +456,8 @@ CALLS = [
         lambda: lambda: InteractionDisplay.from_values(_PRIOR, 1),
     ),
     Case(
-        "InteractionDisplay.from_values(clf, ('a',))",
-        lambda: lambda: InteractionDisplay.from_values(_PRIOR, ("a",)),
+        "InteractionDisplay.from_values(clf, ())",
+        lambda: lambda: InteractionDisplay.from_values(_PRIOR, ()),
     ),
     Case(
         "InteractionDisplay.from_estimator of another classifier",

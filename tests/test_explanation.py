@@ -268,9 +268,8 @@ def test_what_cannot_be_told_is_refused(fitted):
             clf.value_effects(wrong)
     with pytest.raises(ValueError, match=r"fields must name fields of X, .* got \['no field'\]"):
         clf.value_effects(("f0", "no field"))
-    for wrong in (("f0",), ("f0", "f0")):
-        with pytest.raises(ValueError, match="fields must name two or more different fields"):
-            clf.value_effects(wrong)
+    with pytest.raises(ValueError, match="fields must name one field or more, each once"):
+        clf.value_effects(("f0", "f0"))
     with pytest.raises(ValueError, match=r"got .*; raise n_interactions to list more crosses"):
         clf.value_effects(("f0", "f1", "f2", "f3"))
     with pytest.raises(ValueError, match="top must be an int >= 1"):

@@ -11,6 +11,8 @@ import pandas as pd
 from torch import Tensor, nn
 
 from sparsectr.encoding.columns import iterate_columns
+from sparsectr.encoding.vocabulary import N_RESERVED
+from sparsectr.explanation.field_effects import FIELD_MEASURES
 from sparsectr.explanation.fields import FieldNames, Fields
 from sparsectr.explanation.measuring import MEASURES
 from sparsectr.explanation.rows import list_all, rank, tabulate_entries
@@ -132,14 +134,48 @@ class Explanation:
         found: npt.NDArray[np.float64] = self.measures["evidence"].of(places)
         return found
 
-    # Values -----------------------------------------------------------------------------
+    # Fields and values ------------------------------------------------------------------
+
+    def field_strengths(self) -> dict[str, npt.NDArray[np.float64]]:
+        """Return the measures of the fields by name, each of shape (F,).
+
+        They are NaN where an older version has stored the estimator.
+        """
+        unknown = np.full(len(self.fields.names), np.nan)
+        found: dict[str, npt.NDArray[np.float64]] = self.measures.get(
+            "field_strengths", dict.fromkeys(FIELD_MEASURES, unknown)
+        )
+        return found
+
+    def tabulate_fields(self) -> pd.DataFrame:
+        """Return what every field does, the strongest first."""
+        names, sizes = self.fields.names, self.fields.encoder.vocabulary_sizes_
+        crosses = {name: [c.fields for c in self.crosses if name in c.fields] for name in names}
+        mains = self.fields.main_columns(names)
+        table = pd.DataFrame({"field": names, **self.field_strengths()})
+        table["n_values"] = sizes[mains].astype(np.int64) - N_RESERVED
+        table["strongest_cross"] = [crosses[name][0] if crosses[name] else () for name in names]
+        return self._in_scores(
+            table.sort_values("total", ascending=False, kind="stable", ignore_index=True)
+        )
 
     def tabulate_values(self, fields: Sequence[str], class_label: Any) -> pd.DataFrame:
-        """Return what the values of a listed cross add to the score."""
-        place = self.find_cross(fields)
-        known = self.crosses[place].fields
-        codes, counts, rows = unpack_combinations(self.measures["values"], place)
-        effects = self.measures["effects"][rows].astype(np.float64)
+        """Return what the values of a field, or of a listed cross, add to the score."""
+        self.fields.check(fields, fewest=1)
+        if len(fields) == 1:
+            if "field_values" not in self.measures:
+                raise ValueError(
+                    "an older version of sparsectr stored this estimator, without the effects of "
+                    "single fields; fit it again."
+                )
+            known, place = tuple(fields), self.fields.places(fields)[0]
+            packed, every = self.measures["field_values"], self.measures["field_effects"]
+        else:
+            place = self.find_cross(fields)
+            known = self.crosses[place].fields
+            packed, every = self.measures["values"], self.measures["effects"]
+        codes, counts, rows = unpack_combinations(packed, place)
+        effects = every[rows].astype(np.float64)
         effect = self.target.to_scores(effects[None], self.target.choose_output(class_label))[0]
         codes = codes[:, [known.index(field) for field in fields]]
         return self._in_scores(self.fields.tabulate(fields, codes, count=counts, effect=effect))

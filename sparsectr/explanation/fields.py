@@ -50,13 +50,13 @@ class Fields:
         """Return the names of fields that are given by their numbers."""
         return tuple(self.names[place] for place in places)
 
-    def check(self, fields: Any) -> None:
+    def check(self, fields: Any, fewest: int = 2) -> None:
         """Check what a user names as the fields of a cross.
 
         Raises
         ------
         ValueError
-            If these are not the names of two or more different fields.
+            If these are not the names of so many or more different fields.
         """
         listed = isinstance(fields, list | tuple | np.ndarray | pd.Index)
         if not (listed and all(isinstance(field, str) for field in fields)):
@@ -68,10 +68,9 @@ class Fields:
             raise ValueError(
                 f"fields must name fields of X, {describe(self.names)}, got {describe(strangers)}."
             )
-        if len(set(fields)) < max(2, len(fields)):
-            raise ValueError(
-                f"fields must name two or more different fields, got {describe(fields)}."
-            )
+        if len(set(fields)) < max(fewest, len(fields)):
+            least = "two or more different fields" if fewest > 1 else "one field or more, each once"
+            raise ValueError(f"fields must name {least}, got {describe(fields)}.")
 
     def main_columns(self, fields: Iterable[str]) -> list[int]:
         """Return for some fields the columns of codes that stand for them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -14,39 +14,53 @@ from sparsectr.interactions.drawing import (
     draw_graph,
     draw_matrix,
     draw_stability,
-    draw_values,
     figure_size,
-    value_names,
 )
+from sparsectr.interactions.field_bars import (
+    choose_values,
+    draw_field_values,
+    draw_fields,
+    field_values_size,
+    fields_size,
+)
+from sparsectr.interactions.heat_maps import choose_cells, count_panels, draw_values, heat_map_size
 from sparsectr.interactions.waterfall import draw_waterfall, waterfall_size, waterfall_steps
 from sparsectr.parameters import check_choice, check_integer, describe
 
 if TYPE_CHECKING:  # matplotlib is optional
     from matplotlib.axes import Axes
 
-# Default number of crosses in a picture.
-MOST_CROSSES = {"bar": 20, "matrix": 100, "graph": 40, "stability": 20}
+# Default number of crosses, or fields, in a picture.
+MOST_CROSSES = {"bar": 20, "matrix": 100, "graph": 40, "fields": 30, "stability": 20}
 # What their tables have.
 COLUMNS: dict[str, list[str]] = {
     "bar": ["fields", "strength", "strength_error"],
     "matrix": ["fields", "strength"],
     "graph": ["fields", "strength"],
+    "fields": ["field", "total", "main", "crosses"],
     "stability": ["fields", "frequency", "mean_strength", "strength_std"],
     "values": [],
     "waterfall": ["label", "start", "end"],
 }
+# Fields of which values are drawn.
+MOST_FIELDS = 3
 EXPLANATION = ["row", "fields", "values", "contribution"]
 DRAW: dict[str, Callable[[Axes, pd.DataFrame], None]] = {
     "bar": draw_bars,
     "matrix": draw_matrix,
     "graph": draw_graph,
+    "fields": draw_fields,
     "stability": draw_stability,
     "waterfall": draw_waterfall,
+}
+SIZES: dict[str, Callable[[pd.DataFrame], tuple[float, float]]] = {
+    "fields": fields_size,
+    "waterfall": waterfall_size,
 }
 
 
 class InteractionDisplay:
-    """Show the crosses that an estimator has found.
+    """Show the fields and the crosses of a fitted estimator.
 
     Make one with `from_estimator`, `from_values`, `from_explanation` or `from_stability`; the
     constructor takes what they compute. Needs matplotlib, which ``pip install sparsectr[plot]``
@@ -55,17 +69,20 @@ class InteractionDisplay:
     Parameters
     ----------
     table : DataFrame
-        What to draw: rows of ``interaction_table()``, of ``value_effects(fields)`` or of
-        `interaction_stability`; or the columns label, start and end of the steps of a waterfall.
-        ``table.attrs["score"]`` says what effects are in, as the reports of regressors do; by
-        default log-odds.
-    kind : {"bar", "matrix", "graph", "values", "stability", "waterfall"}, default="bar"
+        What to draw: rows of ``interaction_table()``, of ``field_table()``, of
+        ``value_effects(fields)`` or of `interaction_stability`; or the columns label, start and
+        end of the steps of a waterfall. ``table.attrs["score"]`` says what effects are in, as the
+        reports of regressors do; by default log-odds.
+    kind : {"bar", "matrix", "graph", "fields", "values", "stability", "waterfall"}, default="bar"
         How to draw it.
+    n_values : dict of str to int or None, default=None
+        How many values every field has: pictures of values say where they show fewer.
 
     Attributes
     ----------
-    ax_ : matplotlib Axes or ndarray of two of them
-        The axes; for "values" those of effects and of counts.
+    ax_ : matplotlib Axes or ndarray of them
+        The axes; of the values of a pair those of effects and of counts, of a triple one for each
+        value of the third field.
     figure_ : matplotlib Figure
         The figure that they are in.
 
@@ -84,9 +101,16 @@ class InteractionDisplay:
     'strength (log-odds)'
     """
 
-    def __init__(self, table: pd.DataFrame, *, kind: str = "bar") -> None:
+    def __init__(
+        self,
+        table: pd.DataFrame,
+        *,
+        kind: str = "bar",
+        n_values: Mapping[str, int] | None = None,
+    ) -> None:
         self.table = table
         self.kind = kind
+        self.n_values = n_values
 
     @classmethod
     def from_estimator(
@@ -97,17 +121,19 @@ class InteractionDisplay:
         n_interactions: int | None = None,
         ax: Axes | None = None,
     ) -> Self:
-        """Draw the strongest crosses of a fitted estimator.
+        """Draw the strongest crosses, or fields, of a fitted estimator.
 
         Parameters
         ----------
         estimator : classifier or regressor of this package
             Fitted.
-        kind : {"bar", "matrix", "graph"}, default="bar"
-            Bars with standard errors; a field-by-field matrix, in which a cross of higher order
-            stands in the cells of all its pairs; or fields on a circle, joined by their crosses.
+        kind : {"bar", "matrix", "graph", "fields"}, default="bar"
+            Bars with standard errors, pale for crosses without evidence; a field-by-field matrix,
+            in which pairs stand above the diagonal, and crosses of higher order below it in the
+            cells of all their pairs; fields on a circle, joined by their crosses; or bars of what
+            fields do by themselves and in crosses.
         n_interactions : int, optional
-            Most crosses. By default 20 bars, 100 in a matrix, 40 in a graph.
+            Most crosses, or fields. By default 20 bars, 100 in a matrix, 40 in a graph, 30 fields.
         ax : matplotlib Axes, optional
             Where to draw; a figure of a fitting size is made if there is none.
 
@@ -116,11 +142,15 @@ class InteractionDisplay:
         InteractionDisplay
             With the drawn axes in ``ax_``.
         """
-        check_choice("kind", kind, ["bar", "matrix", "graph"])
+        check_choice("kind", kind, ["bar", "matrix", "graph", "fields"])
         _check_estimator(estimator)
-        table = estimator.interaction_table().dropna(subset=["strength"])
-        table = table[table["strength"] > 0]
-        return cls(_strongest(table, n_interactions, kind), kind=kind).plot(ax=ax)
+        if kind == "fields":
+            table = estimator.field_table().dropna(subset=["total"])
+        else:
+            table = estimator.interaction_table().dropna(subset=["strength"])
+            table = table[table["strength"] > 0]
+        table = _strongest(table, n_interactions, kind)
+        return cls(table, kind=kind).plot(ax=ax)
 
     @classmethod
     def from_values(
@@ -132,20 +162,27 @@ class InteractionDisplay:
         class_label: object = None,
         ax: Axes | None = None,
     ) -> Self:
-        """Draw what the values of a pair of fields add to the score, and how frequent they are.
+        """Draw what the values of one to three fields add to the score, and in how many rows.
+
+        One field: a bar per value, numbers in their order, other values by their effect. A pair: a
+        heat map of effects and one of counts. A triple: a heat map for each of up to four values of
+        the third field. Where a field has more values, those are shown whose rows have most of the
+        squared effect, and the picture says how many these are.
 
         Parameters
         ----------
         estimator : classifier or regressor of this package
             Fitted.
-        fields : sequence of two str
-            Names of the fields of a cross in ``selected_interactions_``: rows, then columns.
+        fields : sequence of str
+            Name of a field, or names of the fields of a cross in ``selected_interactions_``: rows,
+            columns, panels.
         n_values : int, default=20
-            Most values of each field, the most frequent ones.
+            Most values of each field.
         class_label : object, optional
             The class whose log-odds are drawn; the last one by default. Of a regressor None.
-        ax : sequence of two matplotlib Axes, optional
-            Where to draw effects and counts.
+        ax : matplotlib Axes or sequence of them, optional
+            Where to draw: one for a field, two for the effects and the counts of a pair, as many as
+            panels for a triple.
 
         Returns
         -------
@@ -153,20 +190,30 @@ class InteractionDisplay:
             With the drawn axes in ``ax_``.
         """
         check_integer("n_values", n_values, 1)
-        if not isinstance(fields, Sequence) or isinstance(fields, str) or len(fields) != 2:
-            raise ValueError(f"fields must be the names of two fields, got {describe(fields)}.")
+        if (
+            not isinstance(fields, Sequence)
+            or isinstance(fields, str)
+            or not 1 <= len(fields) <= MOST_FIELDS
+        ):
+            raise ValueError(
+                f"fields must be the names of one to three fields, got {describe(fields)}."
+            )
         _check_estimator(estimator)
         table = estimator.value_effects(fields, class_label=class_label)
-        shown = np.ones(len(table), bool)
-        for column in (0, 1):
-            names = value_names(table.iloc[:, column])
-            frequent = table.iloc[:, 2].groupby(names).sum().nlargest(n_values).index
-            shown &= names.isin(frequent).to_numpy()
-        return cls(table[shown], kind="values").plot(ax=ax)
+        every = estimator.field_table().set_index("field")["n_values"]
+        chosen = (choose_values if len(fields) == 1 else choose_cells)(table, n_values)
+        known = {name: int(every[name]) for name in fields}
+        display = cls(chosen, kind="values", n_values=known)
+        return display.plot(ax=ax)
 
     @classmethod
     def from_explanation(
-        cls, explanation: pd.DataFrame, *, row: int = 0, n_entries: int = 10, ax: Any = None
+        cls,
+        explanation: pd.DataFrame,
+        *,
+        row: int = 0,
+        n_entries: int = 10,
+        ax: Any = None,
     ) -> Self:
         """Draw how the effects of a row's values add up to its score.
 
@@ -204,7 +251,8 @@ class InteractionDisplay:
                 "explanation must come from explain(X, top=None, complete=True) and hold the row "
                 f"{row!r}, got rows {describe(sorted(set(explanation['row'])))}."
             )
-        return cls(waterfall_steps(entries, n_entries), kind="waterfall").plot(ax=ax)
+        steps = waterfall_steps(entries, n_entries)
+        return cls(steps, kind="waterfall").plot(ax=ax)
 
     @classmethod
     def from_stability(
@@ -234,7 +282,7 @@ class InteractionDisplay:
 
         Parameters
         ----------
-        ax : matplotlib Axes, or two of them for the kind "values", optional
+        ax : matplotlib Axes, or several of them for the values of a cross, optional
             Where to draw; a figure of a fitting size is made if there is none.
 
         Returns
@@ -254,22 +302,29 @@ class InteractionDisplay:
         if not len(self.table):
             raise ValueError("there are no crosses to draw: the table has no rows.")
         plt = _import_pyplot()
-        n_axes = 2 if self.kind == "values" else 1
+        is_cross = self.kind == "values" and self.table.shape[1] > 3
+        n_axes = count_panels(self.table) if is_cross else 1
         if ax is None:
-            is_row = self.kind == "waterfall"
-            size = waterfall_size(self.table) if is_row else figure_size(self.kind, self.table)
-            _, ax = plt.subplots(1, n_axes, figsize=size, layout="constrained")
+            _, ax = plt.subplots(1, n_axes, figsize=self._size(), layout="constrained")
         if np.size(ax) != n_axes:
             raise ValueError(f"ax must be {n_axes} matplotlib Axes, got {np.size(ax)}.")
-        if self.kind == "values":
-            self.ax_ = np.ravel(ax)
-            self.figure_ = self.ax_[0].figure
-            effect_ax, count_ax = self.ax_
-            draw_values(effect_ax, count_ax, self.table)
+        first = np.ravel(ax)[0]
+        self.ax_, self.figure_ = np.ravel(ax) if is_cross else first, first.figure
+        if is_cross:
+            draw_values(list(self.ax_), self.table, self.n_values)
+        elif self.kind == "values":
+            draw_field_values(self.ax_, self.table, self.n_values)
         else:
-            self.ax_, self.figure_ = ax, ax.figure
-            DRAW[self.kind](ax, self.table)
+            DRAW[self.kind](self.ax_, self.table)
         return self
+
+    def _size(self) -> tuple[float, float]:
+        """Return a width and a height, inches, in which everything can be read."""
+        if self.kind == "values":
+            return (heat_map_size if self.table.shape[1] > 3 else field_values_size)(self.table)
+        if self.kind in SIZES:
+            return SIZES[self.kind](self.table)
+        return figure_size(self.kind, self.table)
 
 
 def _check_estimator(estimator: BaseEstimator) -> None:

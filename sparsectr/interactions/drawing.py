@@ -21,6 +21,8 @@ ERROR_COLOR, GRID_COLOR, MISSING_CELL = "#333333", "#d8d8d8", "#b8b8b8"
 NO_NAME = "(other)"
 # Longer names are cut in the middle, where they differ least.
 LONGEST_NAME = 24
+# Opacity of bars of crosses without evidence.
+PALE = 0.35
 # From this many fields on, labels shrink. Sizes in points; a letter is about 0.6 times as wide.
 MANY_FIELDS = 20
 LARGE, SMALL = 9, 7
@@ -67,12 +69,17 @@ def score_of(table: pd.DataFrame) -> str:
     return str(table.attrs.get("score", "log-odds"))
 
 
+def write_title(ax: Axes, text: str) -> None:
+    """Write what a picture shows above it."""
+    ax.set_title(text, loc="left", size=10, **AS_WRITTEN)
+
+
 def figure_size(kind: str, table: pd.DataFrame) -> tuple[float, float]:
     """Return a width and a height, inches, in which everything can be read.
 
     Parameters
     ----------
-    kind : {"bar", "matrix", "graph", "values", "stability"}
+    kind : {"bar", "matrix", "graph", "stability"}
         What will be drawn.
     table : DataFrame
         Its rows.
@@ -80,15 +87,10 @@ def figure_size(kind: str, table: pd.DataFrame) -> tuple[float, float]:
     if kind in ("bar", "stability"):
         longest = max(map(len, name_crosses(table)))
         return 4.5 + 0.075 * longest, 1.2 + 0.26 * len(table)
-    if kind == "values":
-        rows, columns = (short_names(value_names(table.iloc[:, k])).values() for k in (0, 1))
-        width = 3 + 0.3 * max(len(columns), 6) + 0.08 * max(map(len, rows))
-        height = 1.6 + 0.27 * max(len(rows), 6) + 0.08 * max(map(len, columns))
-        return 2 * width - 1.2, height
     n_fields = len(crossed_fields(table))
     if kind == "matrix":
         side = 3.2 + 0.24 * n_fields
-        return side + 0.8, side
+        return side + (1.9 if table["fields"].map(len).nunique() > 1 else 0.8), side
     side = 6 + 0.09 * n_fields
     return side, side
 
@@ -99,17 +101,17 @@ def crossed_fields(table: pd.DataFrame) -> list[str]:
 
 
 def draw_bars(ax: Axes, table: pd.DataFrame) -> None:
-    """Draw one bar per cross, with its standard error as a whisker.
+    """Draw one bar per cross, with its standard error as a whisker, pale without evidence.
 
     Parameters
     ----------
     ax : matplotlib Axes
         Where to draw.
     table : DataFrame
-        Columns fields, strength, strength_error; the strongest cross first.
+        Columns fields, strength, strength_error, and maybe significant; the strongest cross first.
     """
     places = np.arange(len(table))
-    ax.barh(
+    bars = ax.barh(
         places,
         table["strength"],
         xerr=table["strength_error"],
@@ -117,8 +119,16 @@ def draw_bars(ax: Axes, table: pd.DataFrame) -> None:
         color=PAIR_COLOR,
         error_kw={"ecolor": ERROR_COLOR, "elinewidth": 1, "capsize": 2},
     )
-    _name_rows(ax, table)
+    if "significant" in table.columns:
+        for bar, significant in zip(bars, table["significant"], strict=True):
+            bar.set_alpha(1 if significant else PALE)
+        for alpha, label in ((1, "significant"), (PALE, "without evidence")):
+            if (table["significant"] == (alpha == 1)).any():
+                ax.barh([0], [0], color=PAIR_COLOR, alpha=alpha, label=label)
+        ax.legend(loc="lower right", frameon=False, fontsize=8)
+    name_rows(ax, name_crosses(table))
     ax.set_xlabel(f"strength ({score_of(table)})")
+    write_title(ax, "crosses by strength")
 
 
 def draw_stability(ax: Axes, table: pd.DataFrame) -> None:
@@ -148,14 +158,14 @@ def draw_stability(ax: Axes, table: pd.DataFrame) -> None:
             f"{share:.0%}", (end, place), (4, 0), textcoords="offset points", va="center", size=8
         )
     ax.margins(x=0.12)
-    _name_rows(ax, table)
+    name_rows(ax, name_crosses(table))
     ax.set_xlabel(f"mean strength ({score_of(table)})\nin percent: fits that found the cross")
 
 
-def _name_rows(ax: Axes, table: pd.DataFrame) -> None:
-    """Write crosses beside the bars, the first one on top."""
-    ax.set_yticks(np.arange(len(table)), name_crosses(table), **AS_WRITTEN)
-    ax.set_ylim(len(table) - 0.4, -0.6)
+def name_rows(ax: Axes, names: Sequence[str]) -> None:
+    """Write names beside bars from 0 on, the first one on top."""
+    ax.set_yticks(np.arange(len(names)), names, **AS_WRITTEN)
+    ax.set_ylim(len(names) - 0.4, -0.6)
     ax.set_xlim(left=0)
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="x", color=GRID_COLOR)
@@ -179,33 +189,44 @@ def pair_strengths(table: pd.DataFrame, fields: Sequence[str]) -> Array:
 
 
 def draw_matrix(ax: Axes, table: pd.DataFrame) -> None:
-    """Draw a field-by-field matrix of the strongest cross in which both fields take part.
+    """Draw a field-by-field matrix: pairs, and below the diagonal crosses of more fields, if any.
 
     Parameters
     ----------
     ax : matplotlib Axes
         Where to draw.
     table : DataFrame
-        Columns fields, order, strength.
+        Columns fields, strength.
     """
     fields = crossed_fields(table)
-    matrix = pair_strengths(table, fields)
-    largest = np.nanmax(matrix)
-    # The scale starts below zero, so that the weakest cross differs from none.
-    image = _draw_cells(ax, matrix, "Blues", -0.2 * largest, largest)
+    is_pair = table["fields"].map(len) == 2
+    parts = [
+        (table[is_pair], "Blues", "pairs"),
+        (table[~is_pair], "Oranges", "crosses of more fields"),
+    ]
+    parts = [part for part in parts if len(part[0])]
+    largest = table["strength"].max()
     # Lines guide the eye from a name to its cells, and run below these.
     ax.set_facecolor("white")
+    for part, colors, what in parts:
+        matrix = pair_strengths(part, fields)
+        if len(parts) == 2:
+            below = np.tri(len(fields), dtype=bool)
+            matrix[~below if colors == "Oranges" else below] = np.nan
+        # The scale starts below zero, so that the weakest cross differs from none.
+        image = draw_cells(ax, matrix, colors, -0.2 * largest, largest, missing="white")
+        image.set_zorder(3)
+        label = "strength" if len(parts) == 1 else f"strength of {what}"
+        label = f"{label} ({score_of(table)})"
+        colorbar = ax.figure.colorbar(image, ax=ax, label=label, fraction=0.046, pad=0.03)
+        colorbar.ax.set_ylim(0, largest)
     ax.grid(color=GRID_COLOR, linewidth=0.4)
-    image.set_zorder(3)
     size = LARGE if len(fields) < MANY_FIELDS else SMALL
     names = list(short_names(fields).values())
     ax.set_xticks(np.arange(len(fields)), names, rotation=90, size=size, **AS_WRITTEN)
     ax.set_yticks(np.arange(len(fields)), names, size=size, **AS_WRITTEN)
-    highest = table["fields"].map(len).max()
-    label = "strength" if highest == 2 else "strength of the strongest cross"
-    label = f"{label} ({score_of(table)})"
-    colorbar = ax.figure.colorbar(image, ax=ax, label=label, fraction=0.046, pad=0.03)
-    colorbar.ax.set_ylim(0, largest)
+    above, below_it = "pairs above the diagonal", "crosses of more fields below"
+    write_title(ax, f"{above}, {below_it}" if len(parts) == 2 else "crosses, field by field")
 
 
 def draw_graph(ax: Axes, table: pd.DataFrame) -> None:
@@ -237,6 +258,7 @@ def draw_graph(ax: Axes, table: pd.DataFrame) -> None:
         for color, label in ((PAIR_COLOR, "pair"), (HIGHER_COLOR, "three or more fields")):
             ax.plot([], [], color=color, label=label)
         ax.legend(loc="lower right", frameon=False, fontsize=8)
+    write_title(ax, f"crosses; the strongest has {largest:.2g} {score_of(table)}")
     ax.set_aspect("equal")
     ax.set_axis_off()
     _name_points(ax, fields, angles)
@@ -281,74 +303,17 @@ def _name_points(ax: Axes, fields: Sequence[str], angles: Array) -> None:
     ax.set_ylim(-half, half)
 
 
-def value_names(values: pd.Series[Any]) -> pd.Series[Any]:
-    """Write values as text; all that have no name look alike."""
-    return values.astype(object).map(str).where(values.notna(), NO_NAME)
-
-
-def value_grids(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the effects and the counts of the values of a pair, NaN where there are no rows.
-
-    Parameters
-    ----------
-    table : DataFrame
-        The values of two fields, count and effect: its columns in this order.
-    """
-    first, second, counts, effects = (table.iloc[:, column] for column in range(4))
-    cells = pd.DataFrame(
-        {"first": value_names(first), "second": value_names(second), "count": counts}
-    ).assign(total=counts * effects)
-    grids = (
-        cells.pivot_table(index="first", columns="second", values=values, aggfunc="sum").reindex(
-            index=_sorted_names(first), columns=_sorted_names(second)
-        )
-        for values in ("total", "count")
-    )
-    total, count = grids
-    return total / count, count
-
-
-def _sorted_names(values: pd.Series[Any]) -> list[str]:
-    """Return the distinct values as text: in their order if they have one, else by name."""
-    different = values.dropna().drop_duplicates()
-    try:
-        distinct = list(different.sort_values())
-    except TypeError:
-        distinct = sorted(different, key=str)
-    return list(dict.fromkeys([*map(str, distinct), *value_names(values[values.isna()])]))
-
-
-def draw_values(ax: Axes, count_ax: Axes, table: pd.DataFrame) -> None:
-    """Draw the effects of the values of a pair, and how many rows have them.
-
-    Parameters
-    ----------
-    ax, count_ax : matplotlib Axes
-        Where to draw effects and counts.
-    table : DataFrame
-        The values of two fields, count and effect.
-    """
-    effects, counts = value_grids(table)
-    limit = np.nanmax(np.abs(effects.to_numpy()), initial=1e-12)
-    images = (
-        _draw_cells(ax, effects.to_numpy(), "RdBu_r", -limit, limit),
-        _draw_cells(count_ax, counts.fillna(0).to_numpy(), "Greys", 0),
-    )
-    rows, columns = (list(short_names(names).values()) for names in effects.axes)
-    labels = (f"effect ({score_of(table)})", "training rows")
-    for axes, image, label in zip((ax, count_ax), images, labels, strict=True):
-        axes.set_xticks(np.arange(len(columns)), columns, rotation=90, size=8, **AS_WRITTEN)
-        axes.set_yticks(np.arange(len(rows)), rows, size=8, **AS_WRITTEN)
-        axes.set_xlabel(shorten(table.columns[1], 40), **AS_WRITTEN)
-        axes.set_ylabel(shorten(table.columns[0], 40), **AS_WRITTEN)
-        axes.figure.colorbar(image, ax=axes, label=label, fraction=0.046, pad=0.03)
-
-
-def _draw_cells(
-    ax: Axes, grid: Array, colors: str, low: float | None = None, high: float | None = None
+def draw_cells(
+    ax: Axes,
+    grid: Array,
+    colors: str,
+    low: float | None = None,
+    high: float | None = None,
+    *,
+    missing: str = MISSING_CELL,
 ) -> Any:
-    """Draw a grid of coloured cells, grey where there is none."""
-    ax.set_facecolor(MISSING_CELL)
+    """Draw a grid (rows, columns) of coloured cells on a ground that shows where there is none."""
+    ax.set_facecolor(missing)
     image = ax.imshow(grid, cmap=colors, vmin=low, vmax=high, aspect="auto", interpolation="none")
     ax.tick_params(length=0)
     return image

@@ -31,6 +31,31 @@ VALUES = pd.DataFrame(
         "effect": [1.0, -2.0, 0.5, 0.25, 3.0],
     }
 )
+ONE = pd.DataFrame(
+    {
+        "hour": pd.Categorical(["b", "a", "c", "d"], categories=["a", "b", "c", "d"], ordered=True),
+        "count": [50, 40, 30, 20],
+        "effect": [1.0, -2.0, 0.01, 0.5],
+    }
+)
+THREE = pd.DataFrame(
+    {
+        "hour": [9, 10, 9, 10],
+        "shop": ["x", "y", "x", "y"],
+        "day": ["mon", "mon", "tue", "wed"],
+        "count": [50, 40, 30, 20],
+        "effect": [1.0, -2.0, 0.5, 0.25],
+    }
+)
+FIELDS = pd.DataFrame(
+    {
+        "field": ["hour", "a_field", "shop", "day"],
+        "total": [0.9, 0.6, 0.5, 0.1],
+        "main": [0.8, 0.1, 0.5, 0.0],
+        "crosses": [0.3, 0.6, 0.0, 0.1],
+        "n_values": [24, 3, 2, 3],
+    }
+)
 
 
 class Fitted:
@@ -45,7 +70,10 @@ class Fitted:
 
     def value_effects(self, fields, *, class_label=None):
         self.asked.append((fields, class_label))
-        return VALUES
+        return {1: ONE, 2: VALUES, 3: THREE}[len(fields)]
+
+    def field_table(self):
+        return FIELDS
 
 
 @pytest.fixture(autouse=True)
@@ -96,8 +124,16 @@ def test_a_matrix_has_the_fields_on_both_sides():
     display = InteractionDisplay.from_estimator(Fitted(), kind="matrix")
     names = texts(display.ax_.get_xticklabels())
     assert names == texts(display.ax_.get_yticklabels()) == ["a", "c", "b", "d"]
-    shown = display.ax_.images[0].get_array().filled(np.nan)
-    np.testing.assert_array_equal(shown, pair_strengths(TABLE[:3], names))
+    pairs, higher = (image.get_array().filled(np.nan) for image in display.ax_.images)
+    below = np.tri(4, dtype=bool)
+    strengths = pair_strengths(TABLE[:2], names)
+    np.testing.assert_array_equal(pairs, np.where(below, np.nan, strengths))
+    strengths = pair_strengths(TABLE[2:3], names)
+    np.testing.assert_array_equal(higher, np.where(below, strengths, np.nan))
+    alone = InteractionDisplay.from_estimator(Fitted(TABLE[:2]), kind="matrix")
+    (image,) = alone.ax_.images
+    strengths = pair_strengths(TABLE[:2], ["a", "c", "b"])
+    np.testing.assert_array_equal(image.get_array().filled(np.nan), strengths)
 
 
 def test_a_graph_has_one_line_per_pair_and_one_star_per_higher_cross():
@@ -129,10 +165,57 @@ def test_values_are_a_grid_of_effects_beside_a_grid_of_counts():
     assert low == -high == -3.0
 
 
-def test_only_the_most_frequent_values_are_shown():
+def test_the_values_that_explain_most_are_shown_and_counted():
     display = InteractionDisplay.from_values(Fitted(), ["hour", "shop"], n_values=2)
     assert texts(display.ax_[0].get_yticklabels()) == ["9", "10"]
     assert texts(display.ax_[1].get_xticklabels()) == ["x", "y"]
+    assert display.ax_[0].get_ylabel() == "hour (2 of 24 values)"
+    assert display.ax_[0].get_xlabel() == "shop"
+    rare = VALUES.assign(count=[50, 40, 30, 20, 10])  # the strongest cell by far
+    fitted = Fitted()
+    fitted.value_effects = lambda fields, class_label: rare
+    display = InteractionDisplay.from_values(fitted, ["hour", "shop"], n_values=1)
+    assert texts(display.ax_[0].get_yticklabels()) == ["10"]
+    assert texts(display.ax_[0].get_xticklabels()) == ["x"]
+
+
+def test_bars_without_evidence_are_pale():
+    table = TABLE[:3].assign(significant=[True, False, True])
+    ax = InteractionDisplay(table).plot().ax_
+    assert [bar.get_alpha() for bar in ax.patches[:3]] == [1, 0.35, 1]
+    assert texts(ax.get_legend().get_texts()) == ["significant", "without evidence"]
+
+
+def test_fields_have_bars_for_what_they_do_alone_and_in_crosses():
+    ax = InteractionDisplay.from_estimator(Fitted(), kind="fields", n_interactions=3).ax_
+    alone, crossed = ax.containers
+    assert [bar.get_width() for bar in alone] == [0.8, 0.1, 0.5]
+    assert [bar.get_width() for bar in crossed] == [0.3, 0.6, 0.0]
+    (totals,) = ax.lines
+    assert totals.get_xdata().tolist() == [0.9, 0.6, 0.5]
+    assert texts(ax.get_yticklabels()) == ["hour", "a_field", "shop"]
+    assert texts(ax.get_legend().get_texts()) == ["both together", "by itself", "in crosses"]
+
+
+def test_the_values_of_a_field_are_bars_in_their_order():
+    display = InteractionDisplay.from_values(Fitted(), ("hour",), n_values=3)
+    assert texts(display.ax_.get_yticklabels()) == ["a", "b", "d"]
+    assert [bar.get_width() for bar in display.ax_.patches] == [-2.0, 1.0, 0.5]
+    assert texts(display.ax_.texts) == ["40", "50", "20"]
+    assert display.ax_.get_title("left") == "hour (3 of 24 values)"
+    text = Fitted()
+    text.value_effects = lambda fields, class_label: ONE.astype({"hour": object})
+    ax = InteractionDisplay.from_values(text, ("hour",)).ax_
+    assert texts(ax.get_yticklabels()) == ["b", "d", "c", "a"]  # by effect
+
+
+def test_a_triple_has_a_heat_map_for_each_third_value():
+    display = InteractionDisplay.from_values(Fitted(), ("hour", "shop", "day"))
+    assert [ax.get_title("left") for ax in display.ax_] == ["day = mon", "day = tue", "day = wed"]
+    grids = [ax.images[0].get_array().filled(np.nan) for ax in display.ax_]
+    expected = [[[1.0, np.nan], [np.nan, -2.0]], [[0.5, np.nan], [np.nan] * 2]]
+    np.testing.assert_array_equal(grids[:2], expected)
+    assert {ax.images[0].get_clim() for ax in display.ax_} == {(-2.0, 2.0)}
 
 
 def test_stability_is_written_beside_the_bars():
@@ -173,7 +256,7 @@ def test_labels_lie_in_the_figure_and_do_not_overlap(kind, table):
 # The idiom -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["bar", "matrix", "graph"])
+@pytest.mark.parametrize("kind", ["bar", "matrix", "graph", "fields"])
 def test_given_axes_are_drawn_on(kind):
     figure, axes = plt.subplots(1, 2)
     display = InteractionDisplay.from_estimator(Fitted(), kind=kind, ax=axes[1])
@@ -204,8 +287,8 @@ def test_what_cannot_be_drawn_is_refused():
         InteractionDisplay(TABLE, kind="pie").plot()
     with pytest.raises(ValueError, match="no crosses to draw"):
         InteractionDisplay.from_estimator(Fitted(TABLE[3:]))
-    with pytest.raises(ValueError, match="two fields"):
-        InteractionDisplay.from_values(Fitted(), ("hour", "shop", "day"))
+    with pytest.raises(ValueError, match="one to three fields"):
+        InteractionDisplay.from_values(Fitted(), ("hour", "shop", "day", "week"))
     with pytest.raises(ValueError, match="ax must be 2 matplotlib Axes, got 1"):
         InteractionDisplay.from_values(Fitted(), ("hour", "shop"), ax=plt.figure().gca())
     with pytest.raises(ValueError, match="n_interactions must be an int >= 1"):
@@ -251,10 +334,12 @@ def drawn_names(display):
     return {label.get_text(): label for label in labels}
 
 
-@pytest.mark.parametrize("kind", ["bar", "stability", "matrix", "graph"])
+@pytest.mark.parametrize("kind", ["bar", "stability", "matrix", "graph", "fields"])
 def test_names_of_fields_are_drawn_as_they_are_written(kind):
     table = pd.DataFrame({"fields": list(pairwise(MARKUP)), "order": 2, "strength": 0.5})
     table = table.assign(strength_error=0.1, frequency=1.0, mean_strength=0.5, strength_std=0.1)
+    if kind == "fields":
+        table = pd.DataFrame({"field": MARKUP, "total": 1.0, "main": 0.5, "crosses": 0.5})
     found = drawn_names(InteractionDisplay(table, kind=kind).plot())
     shown = [*MARKUP[:-1], r"f\ng"]
     if kind in ("bar", "stability"):
@@ -305,8 +390,8 @@ def test_what_is_no_estimator_of_ours_or_no_pair():
             InteractionDisplay.from_estimator(wrong)
         with pytest.raises(TypeError, match=r"estimator must be a fitted one .*, got "):
             InteractionDisplay.from_values(wrong, ("hour", "shop"))
-    for wrong in (1, "ab", ("hour",), None):
-        with pytest.raises(ValueError, match="fields must be the names of two fields, got"):
+    for wrong in (1, "ab", (), None):
+        with pytest.raises(ValueError, match="fields must be the names of one to three fields"):
             InteractionDisplay.from_values(Fitted(), wrong)
 
 
@@ -328,7 +413,7 @@ def test_pictures_say_what_effects_are_in(score):
     }
     assert labels == {
         f"strength ({expected})",
-        f"strength of the strongest cross ({expected})",
+        f"strength of pairs ({expected})",
         f"mean strength ({expected})\nin percent: fits that found the cross",
         f"effect ({expected})",
         expected,

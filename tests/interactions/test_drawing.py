@@ -9,7 +9,6 @@ from sparsectr.interactions.drawing import (
     pair_strengths,
     short_names,
     shorten,
-    value_grids,
 )
 
 TABLE = pd.DataFrame(
@@ -44,14 +43,3 @@ def test_names_are_cut_in_the_middle_but_stay_different():
     assert list(short) == [*alike, "z"]
     assert len(set(short.values())) == 3
     assert short["z"] == "z"
-
-
-def test_values_without_a_name_share_a_cell():
-    table = pd.DataFrame(
-        {"a": ["x", "x", None], "b": [None, None, 1.0], "count": [1, 3, 2], "effect": [4.0, 0, 7]}
-    )
-    effects, counts = value_grids(table)
-    assert effects.index.tolist() == ["x", "(other)"]
-    assert effects.columns.tolist() == ["1.0", "(other)"]
-    np.testing.assert_array_equal(counts, [[np.nan, 4], [2, np.nan]])
-    np.testing.assert_allclose(effects, [[np.nan, 1], [7, np.nan]])

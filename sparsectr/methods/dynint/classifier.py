@@ -124,6 +124,8 @@ class DynIntClassifier(BaseInteractionClassifier, BaseDynInt):
         two classes: root mean square over the classes' logits.
     classes_ : ndarray of shape (n_classes,)
         The class labels.
+    field_importances_ : ndarray of float64, shape (n_fields,)
+        Strength of every field in log-odds, by itself and in its crosses; see `field_table`.
     encoder_ : FieldEncoder
         The fitted encoder.
     history_ : list of dict

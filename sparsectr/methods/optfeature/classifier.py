@@ -144,6 +144,8 @@ class OptFeatureClassifier(BaseInteractionClassifier, BaseOptFeature):
         Learnt choice of each cross: field gate if > 0, else value gate. NaN if not "hybrid".
     classes_ : ndarray of shape (n_classes,)
         The class labels.
+    field_importances_ : ndarray of float64, shape (n_fields,)
+        Strength of every field in log-odds, by itself and in its crosses; see `field_table`.
     encoder_ : FieldEncoder
         The fitted encoder.
     history_ : list of dict

@@ -140,6 +140,8 @@ class ProfitClassifier(BaseInteractionClassifier, BaseProfit):
     ----------
     classes_ : ndarray of shape (n_classes,)
         Class labels.
+    field_importances_ : ndarray of float64, shape (n_fields,)
+        Strength of every field in log-odds, by itself and in its crosses; see `field_table`.
     encoder_ : FieldEncoder
         The fitted encoder.
     selected_interactions_ : list of Interaction

@@ -141,6 +141,9 @@ class ProfitRegressor(BaseInteractionRegressor, BaseProfit):
     target_scale_ : float
         What the target is divided by: its standard deviation or, with ``loss="poisson"``, its
         dispersion: the mean of ``(y - m)^2 / m`` with m the mean of y.
+    field_importances_ : ndarray of float64, shape (n_fields,)
+        Strength of every field, by itself and in its crosses, in units of the target or of its
+        logarithm; see `field_table`.
     encoder_ : FieldEncoder
         The fitted encoder.
     selected_interactions_ : list of Interaction

@@ -21,7 +21,7 @@ from sparsectr.targets.classes import ClassTarget
 from sparsectr.targets.labels import as_labels, label_numbers, settle_classes
 from sparsectr.targets.target import Array, TargetRows, Weights
 from sparsectr.targets.weights import check_weights, class_factors
-from sparsectr.training.prediction import to_probabilities
+from sparsectr.training.prediction import row_probabilities, to_probabilities
 
 
 class BaseInteractionClassifier(ClassifierMixin, BaseInteractionEstimator):
@@ -187,4 +187,4 @@ class BaseInteractionClassifier(ClassifierMixin, BaseInteractionEstimator):
             See `sparsectr.export.row_predictor.RowPredictor`.
         """
         check_is_fitted(self)
-        return RowPredictor(sibling(self, dict(vars(self))))
+        return RowPredictor(sibling(self, dict(vars(self))), row_probabilities)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from sparsectr.export.skl2onnx import register_with_skl2onnx
 from sparsectr.methods.dynint.classifier import DynIntClassifier
+from sparsectr.methods.dynint.regressor import DynIntRegressor
 from sparsectr.methods.optfeature.classifier import OptFeatureClassifier
+from sparsectr.methods.optfeature.regressor import OptFeatureRegressor
 from sparsectr.methods.profit.classifier import ProfitClassifier
+from sparsectr.methods.profit.regressor import ProfitRegressor
 
 
 def register_onnx() -> None:
-    """Let skl2onnx convert pipelines that hold classifiers of this package.
+    """Let skl2onnx convert pipelines that hold estimators of this package.
 
     Afterwards `skl2onnx.convert_sklearn` and ``to_onnx`` take them as they take scikit-learn's own,
     alone, behind a `ColumnTransformer`, or within a `CalibratedClassifierCV`, which skl2onnx gives
-    one matrix of numbers. `sparsectr.to_onnx` needs no registration, for a classifier alone.
+    one matrix of numbers. `sparsectr.to_onnx` needs no registration, for an estimator alone.
 
     Raises
     ------
@@ -31,4 +34,6 @@ def register_onnx() -> None:
     >>> import sparsectr
     >>> sparsectr.register_onnx()
     """
-    register_with_skl2onnx([DynIntClassifier, OptFeatureClassifier, ProfitClassifier])
+    classifiers: list[type] = [DynIntClassifier, OptFeatureClassifier, ProfitClassifier]
+    regressors: list[type] = [DynIntRegressor, OptFeatureRegressor, ProfitRegressor]
+    register_with_skl2onnx(classifiers + regressors)

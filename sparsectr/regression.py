@@ -7,10 +7,12 @@ from typing import Any, ClassVar, Self
 
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import RegressorMixin
+from sklearn.utils.validation import check_is_fitted
 
 from sparsectr.base import BaseInteractionEstimator
-from sparsectr.drafts import on_a_draft, on_one_fit
+from sparsectr.drafts import on_a_draft, on_one_fit, sibling
 from sparsectr.encoding.columns import TableLike
+from sparsectr.export.row_predictor import RowPredictor
 from sparsectr.kernels.threads import with_one_torch_thread
 from sparsectr.parameters import ParameterCheck
 from sparsectr.targets.numbers import LOSSES, NumberTarget, as_numbers
@@ -142,6 +144,22 @@ class BaseInteractionRegressor(RegressorMixin, BaseInteractionEstimator):
 
     def _predicted_columns(self, table: Any) -> dict[str, NDArray[Any]]:
         return {"prediction": self.predict(table)}
+
+    @on_one_fit
+    def compile_predictor(self) -> RowPredictor:
+        """Return a function of one row, for services that have no table.
+
+        Called with a dict or a tuple of values it returns the prediction, a float, in
+        microseconds, and counts the unknown values of every field. It keeps the fit of now, and can
+        be pickled.
+
+        Returns
+        -------
+        RowPredictor
+            See `sparsectr.export.row_predictor.RowPredictor`.
+        """
+        check_is_fitted(self)
+        return RowPredictor(sibling(self, dict(vars(self))), self._fitted_target().predict_row)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

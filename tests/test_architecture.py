@@ -56,7 +56,7 @@ LAYERS = {
     # A mean of nets is stored as its members.
     "persistence": {"nn", "parameters", "stored_state"},
     # What leaves this process knows what is fitted, and no estimator by name.
-    "export": {"encoding", "nn", "persistence", "training"},
+    "export": {"encoding", "nn", "targets"},
     # Losses are what nets are trained on, metrics what they are watched by.
     "targets": {"losses", "metrics", "parameters", "training"},
     # Constructor parameters: how an encoder is checked.
@@ -131,7 +131,7 @@ LAYERS = {
         "targets",
         "training",
     },
-    "regression": {"base", "drafts", "encoding", "kernels", "parameters", "targets"},
+    "regression": {"base", "drafts", "encoding", "export", "kernels", "parameters", "targets"},
     # What other packages are told about the estimators.
     "conversion": {"export", "methods"},
     # encoding: an estimator names FieldEncoder in its signature. kernels: as explanation.

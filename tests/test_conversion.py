@@ -1,10 +1,10 @@
-"""Pipelines with classifiers of this package, converted by skl2onnx."""
+"""Pipelines with estimators of this package, converted by skl2onnx."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from onnx_runs import run_feeds
-from public import CLASSIFIERS
+from public import CLASSIFIERS, REGRESSORS
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import make_pipeline
@@ -54,6 +54,19 @@ def check(pipeline, atol=1e-6):
         expected = pipeline.predict_proba(X[rows])
         np.testing.assert_allclose(probabilities, expected, atol=atol)
         assert (label == pipeline.predict(X[rows])).all()
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "poisson"])
+@pytest.mark.parametrize("cls", REGRESSORS)
+def test_a_pipeline_of_every_regressor(cls, loss):
+    reg = make_pipeline(cls(loss=loss, max_epochs=1, random_state=0))
+    reg.fit(X, X["id"] + 5.0 * (X["city"] == "Oslo"))
+    opset = {"": 17, "ai.onnx.ml": 3}
+    model = skl2onnx.convert_sklearn(reg, initial_types=COLUMNS, target_opset=opset)
+    assert [output.name for output in model.graph.output] == ["variable"]
+    for rows in (slice(None), slice(1)):
+        (found,) = run_feeds(model, {name: values[rows] for name, values in FEEDS.items()})
+        np.testing.assert_allclose(found[:, 0], reg.predict(X[rows]), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("cls", CLASSIFIERS)

@@ -15,6 +15,7 @@ from sparsectr.export.columns import type_of, write_field
 from sparsectr.export.features import write_features
 from sparsectr.export.graph import OnnxGraph
 from sparsectr.nn.graph import take
+from sparsectr.targets.numbers import MOST_LOG
 
 # Protocol buffers hold at most 2 GB: larger constants lie in a file beside the model.
 MOST_BYTES = 2**31 - 2**20
@@ -24,12 +25,13 @@ LABELS = dict(zip("OUiubf", ["string", "string", "int64", "int64", "bool", "floa
 
 
 def to_onnx(estimator: Any, path: Any = None, inputs: str = "columns") -> Any:
-    """Export a fitted estimator to ONNX, from raw columns to probabilities or statistics.
+    """Export a fitted estimator to ONNX, from raw columns to predictions or statistics.
 
     The graph has one input of shape (n_rows, 1) per field, named as the field: strings, int64, or
-    float64 for numeric fields. The outputs are "label" of shape (n_rows,) and "probabilities" of
-    shape (n_rows, n_classes), float32, as skl2onnx names them; of `InteractionFeatures` there is
-    one, "variable" of shape (n_rows, n_columns), float64. Any number of rows can be sent.
+    float64 for numeric fields. Outputs have the names that skl2onnx gives them: of classifiers
+    "label" of shape (n_rows,) and "probabilities" of shape (n_rows, n_classes), float32; of
+    regressors "variable" of shape (n_rows, 1), float32; of `InteractionFeatures` "variable" of
+    shape (n_rows, n_columns), float64. Any number of rows can be sent.
 
     ============================  ========  ====================
     values of the field           input     missing value
@@ -46,8 +48,9 @@ def to_onnx(estimator: Any, path: Any = None, inputs: str = "columns") -> Any:
 
     Parameters
     ----------
-    estimator : DynIntClassifier, OptFeatureClassifier, ProfitClassifier or InteractionFeatures
-        A fitted one; `InteractionFeatures` with the encoders "target", "count" and "codes".
+    estimator : classifier or regressor of this package, or InteractionFeatures
+        A fitted one; `InteractionFeatures` with the encoders "target", "count" and "codes". Not
+        `CrossEnsembleClassifier`, which holds trees and statistics of five folds.
     path : str or Path, default=None
         Where to write the model. Constants of more than 2 GB are put into a file beside it, with
         ".data" behind its name.
@@ -64,6 +67,8 @@ def to_onnx(estimator: Any, path: Any = None, inputs: str = "columns") -> Any:
     ------
     ValueError
         If a field is hashed, or its values have several types, and inputs is "columns".
+    TypeError
+        If there is no graph of estimators of this class.
     ImportError
         If the package onnx is not installed.
 
@@ -81,10 +86,11 @@ def to_onnx(estimator: Any, path: Any = None, inputs: str = "columns") -> Any:
         raise ValueError(f"inputs must be 'columns' or 'codes', got {inputs!r}.")
     check_is_fitted(estimator)
     encoder = getattr(estimator, "field_encoder_", getattr(estimator, "encoder_", None))
-    if encoder is None or not (hasattr(estimator, "classes_") or hasattr(estimator, "_crosses")):
+    if encoder is None or not (hasattr(estimator, "_fitted_net") or hasattr(estimator, "_crosses")):
         raise TypeError(
-            "estimator must be a classifier of this package or InteractionFeatures, got a "
-            f"{type(estimator).__name__}; pipelines convert by skl2onnx after register_onnx()."
+            "estimator must be a classifier or regressor of this package that is one net, or "
+            f"InteractionFeatures, got a {type(estimator).__name__}; pipelines convert by skl2onnx "
+            "after register_onnx()."
         )
     graph = OnnxGraph()
     codes = (_write_columns if inputs == "columns" else _write_codes)(graph, encoder)
@@ -95,21 +101,33 @@ def to_onnx(estimator: Any, path: Any = None, inputs: str = "columns") -> Any:
         graph.add_output("variable", variable, "float64", ["rows", len(names)])
         metadata["columns"] = json.dumps(names)
     else:
-        write_outputs(graph, estimator.classes_, write_classifier(graph, estimator, codes))
-        metadata["classes"] = json.dumps(estimator.classes_.tolist(), default=str)
+        write_predictions(graph, estimator, codes)
+        if hasattr(estimator, "classes_"):
+            metadata["classes"] = json.dumps(estimator.classes_.tolist(), default=str)
     model = graph.make_model(metadata, version("sparsectr"))
     if path is not None:
         _save(graph.onnx, model, Path(path))
     return model
 
 
-def write_classifier(graph: OnnxGraph, estimator: Any, codes: str) -> str:
-    """Add a fitted classifier: codes (B, C), int64, to probabilities (B, K), float64."""
+def write_predictions(graph: OnnxGraph, estimator: Any, codes: str) -> None:
+    """Add what a fitted classifier or regressor makes of codes (B, C), int64, and its outputs."""
     logits = graph.add("Cast", estimator._fitted_net().eval().write(graph, codes), to=11)
-    if len(estimator.classes_) == 2:
-        zeros = graph.add("Mul", logits, np.array(0.0))
-        logits = graph.add("Concat", zeros, logits, axis=1)
-    return graph.add("Softmax", logits, axis=1)
+    if hasattr(estimator, "classes_"):
+        _write_classes(graph, estimator.classes_, logits)
+    else:
+        _write_numbers(graph, estimator._fitted_target(), logits)
+
+
+def _write_numbers(graph: OnnxGraph, target: Any, logits: str) -> None:
+    """Turn logits (B, 1), float64, into numbers and name the output."""
+    numbers = graph.add(
+        "Add", graph.add("Mul", logits, np.array(target.unit)), np.array(target.offset)
+    )
+    if target.is_count:
+        bounds = np.array(-MOST_LOG), np.array(MOST_LOG)
+        numbers = graph.add("Exp", graph.add("Clip", numbers, *bounds))
+    graph.add_output("variable", graph.add("Cast", numbers, to=1), "float32", ["rows", 1])
 
 
 def label_type(classes: NDArray[Any]) -> str:
@@ -123,8 +141,12 @@ def label_type(classes: NDArray[Any]) -> str:
     return kind
 
 
-def write_outputs(graph: OnnxGraph, classes: NDArray[Any], probabilities: str) -> None:
-    """Name the outputs of a classifier: labels (B,) and probabilities (B, K)."""
+def _write_classes(graph: OnnxGraph, classes: NDArray[Any], logits: str) -> None:
+    """Turn logits (B, K), float64, into labels (B,) and probabilities, and name the outputs."""
+    if len(classes) == 2:
+        zeros = graph.add("Mul", logits, np.array(0.0))
+        logits = graph.add("Concat", zeros, logits, axis=1)
+    probabilities = graph.add("Softmax", logits, axis=1)
     kind = label_type(classes)
     known = classes.astype(object if kind == "string" else kind)
     places = graph.add("ArgMax", probabilities, axis=1, keepdims=0)

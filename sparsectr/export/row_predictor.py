@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from sparsectr.encoding.binning import Bins
 from sparsectr.encoding.columns import read_column
 from sparsectr.encoding.resolutions import CodeColumn, encode_values
 from sparsectr.encoding.vocabulary import MISSING, N_RESERVED, UNKNOWN, Vocabulary, as_objects
-from sparsectr.persistence import usable_device
-from sparsectr.training.prediction import predict_row, to_probabilities
+from sparsectr.export.row_program import RowProgram
 
 Lookup: TypeAlias = dict[Any, int] | tuple[list[float], list[int]]
+Finish: TypeAlias = Callable[[npt.NDArray[Any]], Any]
 
 # Cells of these types that are no value of a vocabulary are unknown; others, such as dates, may be
 # equal to one in another form.
@@ -27,15 +26,17 @@ LARGEST_EXACT = 2**53
 
 
 class RowPredictor:
-    """Predict the probabilities of one row, given as a dict or a tuple.
+    """Predict one row, given as a dict or a tuple.
 
-    What `BaseInteractionClassifier.compile_predictor` returns. It holds the fit of that moment,
-    goes through pickle, and may be called by several threads.
+    What ``compile_predictor`` of classifiers and regressors returns. It holds the fit of that
+    moment, goes through pickle, and may be called by several threads.
 
     Parameters
     ----------
-    classifier : BaseInteractionClassifier
+    estimator : BaseInteractionEstimator
         A fitted one.
+    finish : callable
+        Turns logits (1, K) into what is returned. It must go through pickle.
 
     Attributes
     ----------
@@ -46,22 +47,28 @@ class RowPredictor:
         Number of rows so far.
     """
 
-    def __init__(self, classifier: Any) -> None:
-        self._classifier = classifier
-        self._net = classifier._fitted_net().eval()
-        self._device = usable_device(classifier.device_)
-        encoder = classifier.encoder_
+    def __init__(self, estimator: Any, finish: Finish) -> None:
+        self._estimator, self._finish = estimator, finish
+        self._program = RowProgram(estimator._fitted_net().eval())
+        encoder = estimator.encoder_
         self._names: list[str] = encoder._field_names()
         self._fields: list[tuple[CodeColumn, ...]] = encoder._fields
         self._lookups = [
             [_make_lookup(column) for column in field] if _has_fast_way(field) else None
             for field in self._fields
         ]
+        # Of fields that are one vocabulary; None and a value that is there need no closer look.
+        self._known: list[dict[Any, int]] = [
+            lookups[0] | {None: MISSING}
+            if lookups and len(lookups) == 1 and isinstance(lookups[0], dict)
+            else {}
+            for lookups in self._lookups
+        ]
         self.unknown_counts = dict.fromkeys(self._names, 0)
         self.n_calls = 0
 
-    def __call__(self, row: Mapping[str, Any] | Sequence[Any]) -> npt.NDArray[np.float64]:
-        """Return the probability of every class.
+    def __call__(self, row: Mapping[str, Any] | Sequence[Any]) -> Any:
+        """Return the probability of every class, or the number that is predicted.
 
         Parameters
         ----------
@@ -71,8 +78,8 @@ class RowPredictor:
 
         Returns
         -------
-        ndarray of shape (n_classes,), float64
-            In the order of ``classes_``.
+        ndarray of shape (n_classes,), float64, or float
+            Probabilities in the order of ``classes_``; of a regressor the prediction.
 
         Raises
         ------
@@ -80,19 +87,27 @@ class RowPredictor:
             If a field is not there, or the value of a numeric field is no number.
         """
         codes: list[int] = []
-        for name, cell, field, lookups in zip(
-            self._names, self._cells(row), self._fields, self._lookups, strict=True
-        ):
-            found = None if lookups is None else _look_up(cell, lookups)
-            if found is None:
-                found = _encode_cell(name, cell, field)
-            if found[0] == UNKNOWN:
-                self.unknown_counts[name] += 1
-            codes += found
+        for place, (cell, known) in enumerate(zip(self._cells(row), self._known, strict=True)):
+            try:
+                code = known.get(cell)
+            except TypeError:  # cannot be hashed
+                code = None
+            if code is not None:
+                codes.append(code)
+            else:
+                codes += self._look_closely(place, cell)
         self.n_calls += 1
-        array = np.array([codes], dtype=np.int32)
-        logits = predict_row(self._net, torch.from_numpy(array).to(self._device))
-        return to_probabilities(logits)[0]
+        return self._finish(self._program(codes))
+
+    def _look_closely(self, place: int, cell: Any) -> list[int]:
+        """Return the codes of a cell of a field, and count it where it is unknown."""
+        name, lookups = self._names[place], self._lookups[place]
+        found = None if lookups is None else _look_up(cell, lookups)
+        if found is None:
+            found = _encode_cell(name, cell, self._fields[place])
+        if found[0] == UNKNOWN:
+            self.unknown_counts[name] += 1
+        return found
 
     def _cells(self, row: Mapping[str, Any] | Sequence[Any]) -> Sequence[Any]:
         if isinstance(row, Mapping):
@@ -110,7 +125,7 @@ class RowPredictor:
         return row
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return RowPredictor, (self._classifier,)
+        return RowPredictor, (self._estimator, self._finish)
 
 
 def _has_fast_way(field: tuple[CodeColumn, ...]) -> bool:

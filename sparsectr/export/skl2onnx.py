@@ -1,15 +1,17 @@
-"""Classifiers as parts of scikit-learn pipelines that skl2onnx converts."""
+"""Estimators as parts of scikit-learn pipelines that skl2onnx converts."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
 import numpy as np
+from sklearn.base import RegressorMixin
 
 from sparsectr.export.columns import type_of, write_field
 from sparsectr.export.graph import ML, TYPES, OnnxGraph
-from sparsectr.export.onnx import label_type, write_classifier, write_outputs
+from sparsectr.export.onnx import label_type, write_predictions
 
 # Names of skl2onnx's types of tensors.
 TENSORS = {
@@ -21,13 +23,13 @@ TENSORS = {
 }
 
 
-def register_with_skl2onnx(classes: list[type]) -> None:
-    """Tell skl2onnx how classifiers are converted.
+def register_with_skl2onnx(classes: Sequence[type]) -> None:
+    """Tell skl2onnx how classifiers and regressors are converted.
 
     Parameters
     ----------
-    classes : list of type
-        Classifiers of this package.
+    classes : sequence of type
+        Classifiers and regressors of this package.
 
     Raises
     ------
@@ -42,42 +44,50 @@ def register_with_skl2onnx(classes: list[type]) -> None:
             "register_onnx needs the package skl2onnx; install it by pip install skl2onnx."
         ) from error
 
-    def find_shapes(operator: Any) -> None:
+    def find_shape_of_numbers(operator: Any) -> None:
+        operator.outputs[0].type = types.FloatTensorType([None, 1])
+
+    def find_shapes_of_classes(operator: Any) -> None:
         classes = operator.raw_operator.classes_
         label = getattr(types, TENSORS[label_type(classes)])
         operator.outputs[0].type = label([None])
         operator.outputs[1].type = types.FloatTensorType([None, len(classes)])
 
     for cls in classes:
+        told = (
+            {"shape_fct": find_shape_of_numbers}
+            if issubclass(cls, RegressorMixin)
+            else {
+                "shape_fct": find_shapes_of_classes,
+                "options": {"zipmap": [True, False, "columns"], "nocl": [True, False]},
+            }
+        )
         skl2onnx.update_registered_converter(
-            cls,
-            f"Sparsectr{cls.__name__}",
-            find_shapes,
-            convert,
-            options={"zipmap": [True, False, "columns"], "nocl": [True, False]},
+            cls, f"Sparsectr{cls.__name__}", convert_fct=convert, **told
         )
 
 
 def convert(scope: Any, operator: Any, container: Any) -> None:
-    """Add a classifier to the container of a conversion."""
-    classifier = operator.raw_operator
+    """Add a classifier or regressor to the container of a conversion."""
+    estimator = operator.raw_operator
     graph = _ContainerGraph(scope, container)
     columns = graph.split_columns(operator.inputs)
-    encoder = classifier.encoder_
+    encoder = estimator.encoder_
     names = encoder._field_names()
     if len(columns) != len(names):
         raise ValueError(
-            f"{type(classifier).__name__} has {len(names)} fields, got {len(columns)} columns."
+            f"{type(estimator).__name__} has {len(names)} fields, got {len(columns)} columns."
         )
     graph.cells = dict(zip(names, columns, strict=True))
     codes: list[str] = []
     for name, field in zip(names, encoder._fields, strict=True):
         codes += write_field(graph, name, field, type_of(name, field))
     joined = graph.add("Concat", *codes, axis=1)
+    outputs = ("label", "probabilities") if hasattr(estimator, "classes_") else ("variable",)
     graph.output_names = dict(
-        zip(("label", "probabilities"), (out.full_name for out in operator.outputs), strict=True)
+        zip(outputs, (out.full_name for out in operator.outputs), strict=True)
     )
-    write_outputs(graph, classifier.classes_, write_classifier(graph, classifier, joined))
+    write_predictions(graph, estimator, joined)
 
 
 class _ContainerGraph(OnnxGraph):

@@ -89,6 +89,10 @@ class NumberTarget(Target):
         scores = logits[:, 0] * self.unit + self.offset
         return np.exp(np.clip(scores, -MOST_LOG, MOST_LOG)) if self.is_count else scores
 
+    def predict_row(self, logits: npt.NDArray[np.floating]) -> float:
+        """Turn the logit (1, 1) of one row into a number in units of the target."""
+        return float(self.predict(logits.astype(np.float64))[0])
+
     def split(
         self, values: Array, fraction: float, random_state: np.random.RandomState
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -1,6 +1,6 @@
 """Logits and probabilities of encoded rows."""
 
-from contextvars import ContextVar
+from math import exp
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +21,6 @@ DEVICE_BATCH = 4096
 BATCHES_AT_ONCE = 8
 # A net that is so sure of each of so many rows has converged to nothing.
 SATURATED, SATURATION_ROWS = 1e-9, 256
-# Whether a batch is not filled up.
-_alone = ContextVar("alone", default=False)
 
 
 def predict_logits(net: nn.Module, codes: Tensor) -> npt.NDArray[np.float64]:
@@ -50,28 +48,6 @@ def predict_logits(net: nn.Module, codes: Tensor) -> npt.NDArray[np.float64]:
     return np.asarray(logits, np.float64)
 
 
-def predict_row(net: nn.Module, codes: Tensor) -> npt.NDArray[np.float64]:
-    """Compute the logits of a row without filling up its batch.
-
-    Parameters
-    ----------
-    net : nn.Module
-        See `predict_logits`.
-    codes : Tensor of shape (1, n_fields)
-        Codes on the net's device.
-
-    Returns
-    -------
-    ndarray of shape (1, K), float64
-        Those of `predict_logits`; up to rounding where the net has no fused logits.
-    """
-    before = _alone.set(True)
-    try:
-        return predict_logits(net, codes)
-    finally:
-        _alone.reset(before)
-
-
 def logits_of(net: nn.Module, codes: Tensor) -> Tensor:
     """Return `predict_logits` as a tensor (n_rows, K), float64, on the device of the codes."""
     return torch.from_numpy(predict_logits(net, codes)).to(codes.device)
@@ -81,9 +57,6 @@ def logits_in_batches(net: nn.Module, codes: Tensor) -> npt.NDArray[np.float32]:
     """Compute logits (n_rows, K) of codes (n_rows, F) in batches of one size."""
     if codes.device.type != "cpu":
         return _predict_batches(net, codes, DEVICE_BATCH)
-    if _alone.get():
-        with one_torch_thread(), torch.autocast("cpu", enabled=False):
-            return _predict_batches(net, codes, len(codes))
     parts = codes.split(BATCHES_AT_ONCE * CPU_BATCH)
     results: dict[int, npt.NDArray[np.float32]] = {}
 
@@ -119,6 +92,16 @@ def to_probabilities(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]
     with np.errstate(invalid="ignore"):  # infinite logits give NaN, which callers look for
         shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+
+
+def row_probabilities(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """Turn the logits (1, K) of one row into class probabilities (n_classes,), as above."""
+    if logits.shape[1] > 1:
+        return to_probabilities(logits.astype(np.float64))[0]
+    log_odds = float(logits[0, 0])
+    smaller = exp(-abs(log_odds))
+    parts = (1.0, smaller) if log_odds < 0 else (smaller, 1.0)
+    return np.array(parts) / (1.0 + smaller)
 
 
 def is_saturated(logits: npt.NDArray[np.float64]) -> bool:

@@ -12,10 +12,14 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 
 from sparsectr import (
+    CrossEnsembleClassifier,
     DynIntClassifier,
+    DynIntRegressor,
     FieldEncoder,
     OptFeatureClassifier,
+    OptFeatureRegressor,
     ProfitClassifier,
+    ProfitRegressor,
     to_onnx,
 )
 from sparsectr.export import graph as graph_module
@@ -133,6 +137,35 @@ def test_names_shapes_and_metadata(fitted):
     assert model.producer_version == known["sparsectr_version"]
 
 
+REGRESSORS = {
+    "dynint": DynIntRegressor(encoder=SEVERAL, **QUICK),
+    "dynint poisson": DynIntRegressor(loss="poisson", n_members=2, **QUICK),
+    "optfeature": OptFeatureRegressor(granularity="hybrid", **SEARCHED),
+    "profit poisson": ProfitRegressor(loss="poisson", predictor="mlp", **SEARCHED),
+}
+NUMBERS_OF_ROWS = np.where(Y == "yes", 70.0, 20.0) + X["id"]
+
+
+@pytest.mark.parametrize("name", REGRESSORS)
+@pytest.mark.filterwarnings("ignore::sparsectr.UnknownValuesWarning")
+def test_numbers_from_columns(name):
+    reg = REGRESSORS[name].fit(X, NUMBERS_OF_ROWS)
+    model = to_onnx(reg)
+    onnx.checker.check_model(model, full_check=True)
+    (output,) = model.graph.output
+    assert [d.dim_param or d.dim_value for d in output.type.tensor_type.shape.dim] == ["rows", 1]
+    for table in (X, UNSEEN):
+        for n_rows in (1, 300):
+            (found,) = run(model, table[:n_rows], "variable")
+            assert found.dtype == np.float32
+            expected = reg.predict(table[:n_rows])
+            scale = max(reg.target_scale_, np.abs(expected).max())
+            np.testing.assert_allclose(found[:, 0], expected, atol=1e-6 * scale)
+    known = {prop.key: prop.value for prop in model.metadata_props}
+    assert known["estimator"] == type(reg).__name__
+    assert "classes" not in known
+
+
 # Columns ---------------------------------------------------------------------------------
 
 
@@ -203,8 +236,11 @@ def test_what_cannot_be_written_is_refused():
         to_onnx(hashed, inputs="rows")
     with pytest.raises(NotFittedError):
         to_onnx(DynIntClassifier())
-    with pytest.raises(TypeError, match=r"must be a classifier of .*, got a Logistic"):
+    with pytest.raises(TypeError, match=r"must be a classifier or regressor .*, got a Logistic"):
         to_onnx(LogisticRegression().fit(codes, Y))
+    ensemble = CrossEnsembleClassifier(net=DynIntClassifier(**QUICK), n_folds=2, random_state=0)
+    with pytest.raises(TypeError, match=r"that is one net, .*, got a CrossEnsembleClassifier"):
+        to_onnx(ensemble.fit(X[["city", "id"]], Y))
 
 
 def test_without_the_package_onnx(monkeypatch):

@@ -11,7 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.exceptions import NotFittedError
 
-from sparsectr import DynIntClassifier, FieldEncoder, OptFeatureClassifier, ProfitClassifier
+from sparsectr import (
+    DynIntClassifier,
+    DynIntRegressor,
+    FieldEncoder,
+    OptFeatureClassifier,
+    OptFeatureRegressor,
+    ProfitClassifier,
+    ProfitRegressor,
+)
 
 RNG = np.random.default_rng(0)
 N = 400
@@ -59,6 +67,29 @@ def test_rows_of_the_table(fitted):
         again = predict(dict(zip(names, row, strict=True)) | {"more": 1})
         np.testing.assert_array_equal(again, found)
     assert predict.n_calls == 120
+
+
+REGRESSORS = {
+    "dgp": DynIntRegressor(variant="dgp", n_members=2, **QUICK),
+    "poisson": DynIntRegressor(loss="poisson", variant="da", n_subspaces=2, **QUICK),
+    "several": OptFeatureRegressor(operator="outer", search_epochs=1, **QUICK),
+    "profit": ProfitRegressor(loss="poisson", search_epochs=1, **QUICK),
+}
+
+
+@pytest.mark.parametrize("name", REGRESSORS)
+def test_numbers_of_rows(name):
+    reg = REGRESSORS[name].fit(X, 50.0 + 30 * X["id"])
+    predict = reg.compile_predictor()
+    found = [predict(tuple(row)) for row in X[:40].itertuples(index=False)]
+    assert {type(number) for number in found} == {float}
+    expected = reg.predict(X[:40])
+    scale = max(reg.target_scale_, expected.max())
+    np.testing.assert_allclose(found, expected, atol=1e-6 * scale)
+    row = X.iloc[0].to_dict()
+    assert pickle.loads(pickle.dumps(predict))(row) == predict(row)
+    with pytest.raises(NotFittedError):
+        DynIntRegressor().compile_predictor()
 
 
 CELLS = [

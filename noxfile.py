@@ -103,6 +103,13 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def kill(session: nox.Session) -> None:
+    """Kill 20 fits of every method at random moments, let them go on, and compare the bits."""
+    install(session, "tests")
+    session.run("python", "tests/kill_fits.py", *(session.posargs or ["20", "0"]))
+
+
+@nox.session
 def mlflow(session: nox.Session) -> None:
     """Log estimators with MLflow and load them again."""
     install(session, "mlflow")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import ABCMeta, abstractmethod
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -15,6 +16,7 @@ from sklearn.utils import check_random_state
 from torch import nn
 
 from sparsectr.callbacks import CallbackSupportMixin, EpochReporter, with_callbacks
+from sparsectr.checkpoints import open_checkpoint
 from sparsectr.drafts import on_a_draft
 from sparsectr.early_stopping import (
     Split,
@@ -39,9 +41,10 @@ from sparsectr.shared_parameters import SharedParameters
 from sparsectr.targets.target import Target, TargetRows, Weights
 from sparsectr.training.exchange import current_exchange
 from sparsectr.training.intercept import fit_intercept, shift_intercept
-from sparsectr.training.loop import EpochRecord, Schedule
+from sparsectr.training.loop import Schedule
 from sparsectr.training.memory import within_memory
 from sparsectr.training.prediction import first_logits
+from sparsectr.training.progress import EpochRecord
 from sparsectr.training.task import TrainingTask
 
 
@@ -322,12 +325,16 @@ class BaseInteractionEstimator(
             # The past counts, so that going on does not repeat the order of the rows.
             seeds=np.random.SeedSequence([*rng.randint(2**31, size=4).tolist(), n_past]),
         )
+        checkpoint = None if one_epoch else open_checkpoint(self, task, net, reporter.member or 0)
+        task = replace(task, checkpoint=checkpoint)
         made = self.embedding_dim if net is None else None
         with within_memory(task.vocabulary_sizes, made, task.device), task.schedule.threads():
             net, history = self._train_net(task, net)
         task.keep_counts(net)
         if not one_epoch:  # the mean target of one chunk is not that of the stream
             fit_intercept(net, rows, task.new_generator())
+        if checkpoint is not None:
+            checkpoint.close()
         return net, task, history
 
     def _keep(self, net: nn.Module, history: list[EpochRecord], schedule: Schedule) -> None:

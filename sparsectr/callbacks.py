@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
 from sklearn.base import BaseEstimator
@@ -84,6 +84,13 @@ class EpochReporter:
     def name_member(self) -> dict[str, int]:
         """Return what the records of the running fit have beside those of an only one."""
         return {} if self.member is None else {"member": self.member}
+
+    def resume(self, history: Sequence[dict[str, Any]], seconds: Sequence[float]) -> None:
+        """Take over epochs that an earlier fit has trained."""
+        self.seconds += seconds
+        if self.estimator.verbose and history:
+            name, last = type(self.estimator).__name__, self.name_member() | history[-1]
+            sys.stdout.write(f"{format_record(name, last | {'seconds': seconds[-1]})}, resumed\n")
 
     def begin_epoch(self, net: Any) -> None:
         """Open the context of an epoch."""

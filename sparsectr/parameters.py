@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
 from numbers import Integral, Number, Real
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -167,6 +168,12 @@ class ParameterCheck:
                 f"{describe(value)}."
             )
         self._put(name, int(value))
+
+    def folder(self, name: str) -> None:
+        """Check the path of a folder, or None."""
+        value = self._get(name)
+        if value is not None and not (value and isinstance(value, str | PathLike)):
+            raise ValueError(f"{name} must be None or the path of a folder, got {describe(value)}.")
 
     def _get(self, name: str) -> Any:
         return getattr(self.estimator, name)

@@ -66,6 +66,12 @@ class SharedParameters(BaseEstimator):
         Where to train: "cpu", "cuda", ...; "auto" takes a GPU if there is one.
     random_state : int, RandomState or None, default=None
         Source of all random numbers: validation split, initial weights, order of the rows.
+    checkpoint : str, path or None, default=None
+        Folder in which the state of the training is written after every epoch, and every ten
+        minutes of a longer one. A fit that was ended from outside goes on from there when it is
+        started again with the same parameters and rows, and ends with the same bits. Needs an
+        integer ``random_state``. Fits with other parameters or rows, such as those of a search,
+        share the folder.
     verbose : int, default=0
         Whether to print one line per epoch (1) or nothing (0).
     """
@@ -97,6 +103,7 @@ class SharedParameters(BaseEstimator):
         cache_dir: str | PathLike[str] | None = None,
         device: str = "auto",
         random_state: int | np.random.RandomState | None = None,
+        checkpoint: str | PathLike[str] | None = None,
         verbose: int = 0,
     ) -> None:
         self.embedding_dim: Any = embedding_dim
@@ -117,6 +124,7 @@ class SharedParameters(BaseEstimator):
         self.cache_dir = cache_dir
         self.device = device
         self.random_state = random_state
+        self.checkpoint = checkpoint
         self.verbose = verbose
 
     def _check_parameters(self) -> None:
@@ -145,6 +153,12 @@ class SharedParameters(BaseEstimator):
             check.integer("verbose", 0)
         check.seed("random_state")
         check_encoder(self.encoder)
+        check.folder("checkpoint")
+        if self.checkpoint is not None and not isinstance(self.random_state, int):
+            raise ValueError(
+                "random_state must be an int where there is a checkpoint, so that a fit that goes "
+                f"on draws the same numbers, got {describe(self.random_state)}."
+            )
 
     def set_params(self, **params: Any) -> Self:
         """Set parameters, those of the encoder as ``encoder__min_frequency``.

@@ -93,6 +93,7 @@ LAYERS = {
     # kernels: how long they were compiled is reported by verbose; how many threads work. nn: the
     # mean of several nets.
     "base": {
+        "checkpoints",
         "drafts",
         "early_stopping",
         "file_prediction",
@@ -110,6 +111,8 @@ LAYERS = {
         "shared_parameters",
         "targets",
     },
+    # What makes two fits the same one.
+    "checkpoints": {"kernels", "rows", "shared_parameters", "training"},
     # A piece of base.py with a name of its own.
     "early_stopping": {
         "encoding",

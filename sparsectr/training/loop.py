@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from itertools import repeat
-from typing import Any, Protocol
+from itertools import islice, repeat
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -17,10 +17,12 @@ from torch.optim import Optimizer
 from sparsectr.kernels.memory import reused_memory
 from sparsectr.kernels.threads import one_torch_thread
 from sparsectr.rows.orders import shuffled_batches
+from sparsectr.training.checkpoint import Checkpoint
 from sparsectr.training.exchange import current_exchange
+from sparsectr.training.progress import EpochRecord, Progress
 from sparsectr.training.recording import RecordedStep, Step
+from sparsectr.training.run_checkpoint import RunCheckpoint, Trained
 
-EpochRecord = dict[str, Any]
 Evaluate = Callable[[nn.Module], dict[str, float]]
 
 # Validation values that are scores; all others are losses.
@@ -29,9 +31,6 @@ LARGER_IS_BETTER = frozenset({"roc_auc"})
 RATE_DROP = 0.1
 # So many such epochs in a row are put down to noise: they change nothing.
 GRACE_EPOCHS = 1
-# A smaller gain, as a share of the watched value, is kept but counts as none: with small steps an
-# epoch may be better than the last by nearly nothing, again and again.
-SMALLEST_GAIN = 2e-4
 # Rows of a batch up to which torch's threads bring little, and cost much beside other processes.
 SMALL_BATCH = 128
 
@@ -47,9 +46,9 @@ class Schedule:
     max_epochs : int
         Passes over the training rows.
     patience : int or None
-        Stop after this many epochs in a row without a better validation value, by
-        `SMALLEST_GAIN` at least, and go back to the best epoch. None: run all epochs and keep
-        the last.
+        Stop after this many epochs in a row without a better validation value, by `SMALLEST_GAIN`
+        of `sparsectr.training.progress` at least, and go back to the best epoch. None: run all
+        epochs and keep the last.
     monitor : str
         The validation value that is watched, such as "log_loss".
     """
@@ -87,6 +86,9 @@ class Reporter(Protocol):
 
     complete: Callable[[], None]
 
+    def resume(self, history: Sequence[EpochRecord], seconds: Sequence[float]) -> None:
+        """Called before a run, with the epochs that a checkpoint holds of it."""
+
     def begin_epoch(self, net: nn.Module) -> None:
         """Called at the start of every epoch."""
 
@@ -108,6 +110,8 @@ def run_epochs(
     beside: Iterator[Sequence[Tensor]] | None = None,
     generators: Sequence[torch.Generator] = (),
     block_rows: int = 1,
+    optimizers: Sequence[Optimizer] = (),
+    checkpoint: Checkpoint | None = None,
 ) -> list[EpochRecord]:
     """Train a net by calling ``step`` on shuffled batches of row numbers.
 
@@ -147,6 +151,10 @@ def run_epochs(
         Those that the step may draw from.
     block_rows : int, default=1
         How many neighbours are read together; see `shuffled_batches`.
+    optimizers : sequence of Optimizer, default=()
+        All that the step updates weights with: their state goes into the checkpoint.
+    checkpoint : Checkpoint, optional
+        Where the state is written after every epoch, and where the run goes on from.
 
     Returns
     -------
@@ -158,28 +166,34 @@ def run_epochs(
     ValueError
         If the training loss, a weight or a validation value is not finite.
     """
-    history: list[EpochRecord] = []
-    best = _BestEpoch()
-    recorded = RecordedStep(step, generator.device, generators)
     beside = repeat(()) if beside is None else beside
+    saved = None
+    if checkpoint is not None:
+        saved = checkpoint.begin_run(Trained(net, optimizers, generators))
+    progress = Progress() if saved is None else saved.resume(beside)
+    history, best = progress.history, progress.best
+    if progress.n_steps:
+        reporter.resume(history, progress.seconds)
+    recorded = RecordedStep(step, generator.device, generators)
     exchange = current_exchange()
-    for epoch in range(1, schedule.max_epochs + 1):
+    while not progress.is_finished and len(history) < schedule.max_epochs:
         reporter.begin_epoch(net)
-        started = time.perf_counter()
+        started, epoch = time.perf_counter() - progress.epoch_seconds, len(history) + 1
+        _begin_order(progress, generator)
         batches = shuffled_batches(n_rows, schedule.batch_size, generator, block_rows)
-        loss = _train_epoch(net, n_rows, recorded, batches, beside)
+        loss = _train_epoch(net, n_rows, recorded, batches, beside, progress, saved)
         exchange.align(net)
-        _require_finite(loss, "training loss", phase, epoch)
-        # The losses were those before each step; the last step may have been one too far.
-        _require_finite(_extreme_weight(net), "weights", phase, epoch)
         record: EpochRecord = {"phase": phase, "epoch": epoch, "train_loss": loss}
+        _require_finite(loss, "training loss", record)
+        # The losses were those before each step; the last step may have been one too far.
+        _require_finite(_extreme_weight(net), "weights", record)
         if evaluate is not None:
             for name, value in exchange.gather(evaluate(net))[0].items():
-                _require_finite(value, name, phase, epoch)
+                _require_finite(value, name, record)
                 record[name] = value
-        history.append(record)
-        # Told, not kept: two fits of the same rows are to have the same history.
         seconds = time.perf_counter() - started
+        progress.end_epoch(record, seconds)
+        # Told, not kept: two fits of the same rows are to have the same history.
         stopped = any(exchange.gather(reporter.end_epoch(net, record | {"seconds": seconds})))
         if schedule.patience is not None:
             best.look_at(net, schedule.cost(record), epoch)
@@ -190,33 +204,20 @@ def run_epochs(
                 best.restore(net)
                 _start_afresh(annealed)
                 recorded.forget()
-        if stopped:
-            break
-    if best.epoch < len(history):
-        best.restore(net)
+        progress.is_finished = stopped or epoch == schedule.max_epochs
+        if progress.is_finished and best.epoch < epoch:
+            best.restore(net)
+        if saved is not None:
+            saved.save(progress)
     return history
 
 
-class _BestEpoch:
-    """Keep the weights of the epoch with the lowest cost, and note the last gain that counts."""
-
-    def __init__(self) -> None:
-        self.cost, self.epoch = math.inf, 0
-        self.last_gain, self._level = 0, math.inf
-        self._state: dict[str, Tensor] = {}
-
-    def look_at(self, net: nn.Module, cost: float, epoch: int) -> None:
-        """Keep the weights if no earlier epoch had as low a cost."""
-        if cost < self.cost:
-            self.cost, self.epoch = cost, epoch
-            _copy_state(net, self._state)
-        if epoch == 1 or cost < self._level - SMALLEST_GAIN * abs(self._level):
-            self.last_gain, self._level = epoch, cost
-
-    def restore(self, net: nn.Module) -> None:
-        """Put the kept weights, if there are any, where those of the net are now."""
-        if self._state:
-            net.load_state_dict(self._state)
+def _begin_order(progress: Progress, generator: torch.Generator) -> None:
+    """Put the generator where it was when the running epoch began, or note where it is."""
+    if progress.order is None:
+        progress.order = generator.get_state()
+    else:
+        generator.set_state(progress.order)
 
 
 def _train_epoch(
@@ -225,18 +226,29 @@ def _train_epoch(
     step: RecordedStep,
     batches: Iterator[Tensor],
     beside: Iterator[Sequence[Tensor]],
+    progress: Progress,
+    saved: RunCheckpoint | None,
 ) -> float:
-    """Run one pass over the rows and return the mean loss per row."""
+    """Run one pass over the rows, or what is left of it; return the mean loss per row."""
     net.train()
+    started = time.perf_counter() - progress.epoch_seconds
     # Summed on the device: reading a loss at every step would stall a GPU.
     on_cpu = step.device.type == "cpu"
-    total = 0.0 if on_cpu else torch.zeros((), dtype=torch.float64, device=step.device)
+    total: float | Tensor = progress.epoch_loss
+    if not on_cpu:
+        total = torch.full((), progress.epoch_loss, dtype=torch.float64, device=step.device)
     exchange = current_exchange()
     with reused_memory(), step.epoch():
-        for rows in batches:
+        for rows in islice(batches, progress.n_epoch_steps, None):
             shares = [exchange.share(some) for some in (rows, *next(beside))]
             loss = step(*shares)
             total += (loss.item() if on_cpu else loss) * shares[0].shape[0]
+            progress.n_steps += 1
+            progress.n_epoch_steps += 1
+            if saved is not None and saved.is_due():
+                progress.epoch_loss = float(total)
+                progress.epoch_seconds = time.perf_counter() - started
+                saved.save(progress)
     return sum(exchange.gather(float(total))) / n_rows
 
 
@@ -255,18 +267,9 @@ def _start_afresh(optimizers: Sequence[Optimizer]) -> None:
             group["lr"] *= RATE_DROP
 
 
-def _copy_state(net: nn.Module, into: dict[str, Tensor]) -> None:
-    """Overwrite a saved state in place: one extra copy of the weights, never two."""
-    for name, value in net.state_dict().items():
-        if name in into:
-            into[name].copy_(value)
-        else:
-            into[name] = value.clone()
-
-
-def _require_finite(value: float, what: str, phase: str, epoch: int) -> None:
+def _require_finite(value: float, what: str, record: EpochRecord) -> None:
     if not math.isfinite(value):
         raise ValueError(
-            f"the {what} must stay finite, got {value} in epoch {epoch} of the {phase} phase. "
-            "Lower learning_rate or raise weight_decay."
+            f"the {what} must stay finite, got {value} in epoch {record['epoch']} of the "
+            f"{record['phase']} phase. Lower learning_rate or raise weight_decay."
         )

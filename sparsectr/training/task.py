@@ -13,8 +13,10 @@ from torch.optim import Optimizer
 from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.nn.mlp import Dropout
 from sparsectr.rows.labelled import LabelledRows
+from sparsectr.training.checkpoint import Checkpoint
 from sparsectr.training.exchange import own_stream
-from sparsectr.training.loop import EpochRecord, Evaluate, Reporter, Schedule, run_epochs
+from sparsectr.training.loop import Evaluate, Reporter, Schedule, run_epochs
+from sparsectr.training.progress import EpochRecord
 from sparsectr.training.recording import Step
 
 
@@ -44,6 +46,8 @@ class TrainingTask:
         All that `new_generator` has returned.
     set_apart : LabelledRows or None
         Rows that `split_off` took away: a search meets their values, too.
+    checkpoint : Checkpoint or None
+        Where the state is written during training.
     """
 
     train: LabelledRows
@@ -56,6 +60,7 @@ class TrainingTask:
     seeds: np.random.SeedSequence = field(default_factory=np.random.SeedSequence)
     generators: list[torch.Generator] = field(default_factory=list)
     set_apart: LabelledRows | None = None
+    checkpoint: Checkpoint | None = None
 
     @property
     def device(self) -> torch.device:
@@ -115,6 +120,7 @@ class TrainingTask:
         *,
         phase: str = "train",
         schedule: Schedule | None = None,
+        optimizers: Sequence[Optimizer] = (),
         annealed: Sequence[Optimizer] = (),
         beside: Iterator[Sequence[Tensor]] | None = None,
     ) -> list[EpochRecord]:
@@ -162,6 +168,8 @@ class TrainingTask:
             beside=beside,
             generators=self.generators,
             block_rows=self.train.source.block_rows,
+            optimizers=optimizers,
+            checkpoint=self.checkpoint,
         )
         complete()
         return history

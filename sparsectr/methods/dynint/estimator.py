@@ -17,7 +17,6 @@ from sparsectr.methods.dynint.net import (
 from sparsectr.nn.effects import FieldSet
 from sparsectr.parameters import ParameterCheck
 from sparsectr.training.descent import descend
-from sparsectr.training.loop import EpochRecord
 from sparsectr.training.optimizers import (
     OPTIMIZERS,
     continuing,
@@ -25,6 +24,7 @@ from sparsectr.training.optimizers import (
     zero_row_share,
 )
 from sparsectr.training.prior import add_embedding_prior
+from sparsectr.training.progress import EpochRecord
 from sparsectr.training.strengths import strongest_sets
 from sparsectr.training.task import TrainingTask
 
@@ -111,7 +111,7 @@ class BaseDynInt(BaseInteractionEstimator):
 
         # FTRL shortens its steps itself.
         annealed = optimizers if self.optimizer != "ftrl" else ()
-        history = task.run(net, step, annealed=annealed)
+        history = task.run(net, step, optimizers=optimizers, annealed=annealed)
         self.rank_ = net.config.rank
         if self.optimizer == "ftrl":
             self.zero_row_share_ = zero_row_share(net.embedding.weight)

@@ -124,6 +124,12 @@ class OptFeatureClassifier(BaseInteractionClassifier, BaseOptFeature):
         Where to train: "cpu", "cuda", ...; "auto" takes a GPU if there is one.
     random_state : int, RandomState or None, default=None
         Source of all random numbers: validation split, initial weights, order of the rows.
+    checkpoint : str, path or None, default=None
+        Folder in which the state of the training is written after every epoch, and every ten
+        minutes of a longer one. A fit that was ended from outside goes on from there when it is
+        started again with the same parameters and rows, and ends with the same bits. Needs an
+        integer ``random_state``. Fits with other parameters or rows, such as those of a search,
+        share the folder.
     verbose : int, default=0
         Whether to print one line per epoch (1) or nothing (0).
 
@@ -250,6 +256,7 @@ class OptFeatureClassifier(BaseInteractionClassifier, BaseOptFeature):
         cache_dir: str | PathLike[str] | None = None,
         device: str = "auto",
         random_state: int | np.random.RandomState | None = None,
+        checkpoint: str | PathLike[str] | None = None,
         verbose: int = 0,
     ) -> None:
         super().__init__(
@@ -271,6 +278,7 @@ class OptFeatureClassifier(BaseInteractionClassifier, BaseOptFeature):
             cache_dir=cache_dir,
             device=device,
             random_state=random_state,
+            checkpoint=checkpoint,
             verbose=verbose,
         )
         self.monitor = monitor

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -26,11 +26,12 @@ from sparsectr.nn.effects import FieldSet, fields_of
 from sparsectr.nn.mean import members_of
 from sparsectr.parameters import ParameterCheck, check_integer
 from sparsectr.training.descent import descend
-from sparsectr.training.loop import EpochRecord, Schedule
+from sparsectr.training.loop import Schedule
 from sparsectr.training.memory import check_first_layer
 from sparsectr.training.optimizers import continuing, make_optimizers
 from sparsectr.training.packing import pack_combinations, unpack_combinations
 from sparsectr.training.prior import add_embedding_prior, automatic_l2
+from sparsectr.training.progress import EpochRecord
 from sparsectr.training.strengths import MOST_ROWS_BEHIND_MLP, strongest_sets
 from sparsectr.training.task import TrainingTask
 
@@ -185,7 +186,7 @@ class BaseOptFeature(BaseInteractionEstimator):
         schedule: Schedule | None = None,
         *,
         kind: str | None = None,
-        before: Callable[[Tensor], None] | None = None,
+        before: GateStep | None = None,
         gate_rows: Iterator[Sequence[Tensor]] | None = None,
         selection: Sequence[Optimizer] = (),
     ) -> list[EpochRecord]:
@@ -225,7 +226,13 @@ class BaseOptFeature(BaseInteractionEstimator):
             return loss.detach()
 
         return task.run(
-            net, step, phase=phase, schedule=schedule, annealed=optimizers, beside=gate_rows
+            net,
+            step,
+            phase=phase,
+            schedule=schedule,
+            optimizers=[*optimizers, *(before.optimizers if before else ())],
+            annealed=optimizers,
+            beside=gate_rows,
         )
 
     # Reports --------------------------------------------------------------------------

@@ -22,9 +22,9 @@ from sparsectr.methods.profit.search_spaces import make_space
 from sparsectr.nn.effects import FieldSet, fields_of
 from sparsectr.parameters import ParameterCheck, check_integer
 from sparsectr.training.descent import descend
-from sparsectr.training.loop import EpochRecord
 from sparsectr.training.optimizers import RowAdagrad, continuing
 from sparsectr.training.prior import add_embedding_prior
+from sparsectr.training.progress import EpochRecord
 from sparsectr.training.strengths import MOST_ROWS_BEHIND_MLP
 from sparsectr.training.task import TrainingTask
 
@@ -261,7 +261,7 @@ class BaseProfit(BaseInteractionEstimator):
             descend(loss, optimizers, len(rows))
             return loss.detach()
 
-        return task.run(net, step, phase="retrain", annealed=optimizers)
+        return task.run(net, step, phase="retrain", optimizers=optimizers, annealed=optimizers)
 
     def _measure_crosses(
         self, net: nn.Module, codes: Tensor, generator: torch.Generator

@@ -17,9 +17,9 @@ from sparsectr.rows.labelled import Batch, LabelledRows
 from sparsectr.rows.orders import endless_batches
 from sparsectr.training.agreement import affordable_rows, agreement_scores, outstanding_sets
 from sparsectr.training.descent import descend
-from sparsectr.training.loop import EpochRecord
 from sparsectr.training.optimizers import make_adam, make_optimizers
 from sparsectr.training.prior import add_embedding_prior
+from sparsectr.training.progress import EpochRecord
 from sparsectr.training.task import TrainingTask
 
 Cross = tuple[int, ...]
@@ -135,7 +135,12 @@ class CrossSearch:
         )
         step = _SearchStep(self, orders, schedule.batch_size)
         history = self.task.run(
-            self.net, step, phase="search", schedule=schedule, beside=step.beside()
+            self.net,
+            step,
+            phase="search",
+            schedule=schedule,
+            optimizers=[step.architecture_optimizer, *step.optimizers],
+            beside=step.beside(),
         )
         for record in history:
             record["order"] = self.net.order

@@ -133,9 +133,17 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the documentation; warnings are errors."""
+    """Run the gallery and build the documentation; warnings are errors."""
     install(session, "docs")
     session.run("sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html")
+
+
+@nox.session
+def links(session: nox.Session) -> None:
+    """Ask whether external links of the documentation lead somewhere. Needs the network."""
+    install(session, "docs")
+    settings = ["-D", "plot_gallery=0"]
+    session.run("sphinx-build", "-b", "linkcheck", *settings, "docs", "docs/_build/links")
 
 
 @nox.session

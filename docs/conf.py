@@ -13,6 +13,8 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.viewcode",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
 ]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
@@ -20,6 +22,19 @@ myst_heading_anchors = 3
 autosummary_generate = True
 autodoc_typehints = "none"  # numpydoc sections say it better
 numpydoc_show_class_members = False  # the class template lists the methods of this package
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples/gallery",
+    "gallery_dirs": "gallery",
+    "abort_on_example_error": True,
+    "backreferences_dir": "api/backreferences",
+    "doc_module": ("sparsectr",),
+    "reference_url": {"sparsectr": None},
+    "within_subsection_order": "ExampleTitleSortKey",
+    "image_srcset": ["2x"],
+    "show_memory": False,
+    "write_computation_times": False,
+}
 
 templates_path = ["_templates"]
 exclude_patterns = ["_build"]

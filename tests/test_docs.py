@@ -1,7 +1,11 @@
-"""The Python blocks of README and of the documentation run, page by page, on few rows."""
+"""The Python blocks of README and of the documentation run, page by page, on few rows.
+
+So do the examples of the gallery, which the build of the documentation runs on all of their rows.
+"""
 
 import re
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +16,8 @@ from sparsectr import datasets
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+EXAMPLES = sorted((ROOT / "examples" / "gallery").glob("plot_*.py"))
+EXAMPLE_LINES = 80
 # A block that cannot run here has a comment in front of it that says why.
 BLOCK = re.compile(
     r"^(?:<!-- not run: (?P<reason>.+) -->\n)?```python\n(?P<code>.*?)^```", re.M | re.S
@@ -44,6 +50,12 @@ def load_few_flights(*, return_X_y):
     return X.loc[rows].reset_index(drop=True), y[rows].reset_index(drop=True)
 
 
+def missing_libraries(script: str) -> list[str]:
+    """Names of imported libraries that are not installed: the oldest environment has few."""
+    names = re.findall(r"^(?:import|from) (\w+)", script, re.M)
+    return [name for name in names if not find_spec(name)]
+
+
 FLIGHTS = datasets.load_flights(return_X_y=True)
 
 
@@ -68,6 +80,27 @@ def test_the_blocks_of_a_page_run_in_its_order(page, few_rows):
             # Blank lines in front, so that a traceback tells the line of the page.
             source = "\n" * (line - 1) + LARGE.sub(str(N_ROWS), code)
             exec(compile(source, page.name, "exec"), names)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_the_examples_of_the_gallery_run(path, few_rows):
+    script = path.read_text("utf-8")
+    if missing := missing_libraries(script):
+        pytest.skip(f"needs {', '.join(missing)}")
+    names = {"__name__": "__main__"}
+    exec(compile(LARGE.sub(str(N_ROWS), script), path.name, "exec"), names)
+    assert len(plt.get_fignums()) >= 1
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_the_examples_of_the_gallery_are_short(path):
+    assert len(path.read_text("utf-8").splitlines()) < EXAMPLE_LINES
+
+
+def test_missing_libraries_are_found():
+    script = "import re\nfrom no_such_library.part import name\nimport numpy as np\n"
+    assert missing_libraries(script) == ["no_such_library"]
 
 
 def test_the_page_of_dependencies_lists_all_with_their_bounds():

@@ -230,9 +230,11 @@ class BaseInteractionEstimator(
             )
             self.device_ = str(find_device(self.device))
             reporter.silent = current_exchange().rank > 0
+            labelled = label_rows(self._row_source(table, fit=not going_on), *rows, target.loss)
+            del rows  # weights as float64
             self._train(
                 target,
-                label_rows(self._row_source(table, fit=not going_on), *rows, target.loss),
+                labelled,
                 self._encode_validation(validation, cache, target),
                 reporter,
                 split=choose_split(self, target, table, groups),

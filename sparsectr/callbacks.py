@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence, Sized
+from threading import Lock
 from typing import Any, TypeVar, cast
 
 from sklearn.base import BaseEstimator
+
+from sparsectr.progress import ProgressBar
 
 try:
     from sklearn.callback import CallbackSupportMixin
@@ -20,7 +23,10 @@ except ImportError:  # scikit-learn before 1.9 has no callbacks
         return method
 
 
+# From this value of ``verbose`` on, rows are counted while one waits.
+BARS = 2
 Method = TypeVar("Method", bound=Callable[..., Any])
+Rows = TypeVar("Rows", bound=Sized)
 
 __all__ = ["CallbackSupportMixin", "EpochReporter", "with_callbacks"]
 
@@ -68,11 +74,43 @@ class EpochReporter:
         self.member: int | None = None
         # Whether another process writes the same lines.
         self.silent = False
+        self._bar: ProgressBar | None = None
+        self._lock = Lock()
         # How long every epoch took, over all phases.
         self.seconds: list[float] = []
 
     def report_rows(self, n_rows: int, done: str) -> None:
-        """Hear that so many rows of a source were counted or encoded."""
+        """Hear that so many rows of a source were "counted", or "encoded" after that.
+
+        Parts of files call this from their threads.
+        """
+        if self.estimator.verbose < BARS or self.silent:
+            return
+        with self._lock:
+            n_counted, bar = 0, self._bar
+            if bar is not None and not bar.name.endswith(done):
+                bar.close()
+                n_counted, bar = bar.n_done, None
+            if bar is None:
+                name = type(self.estimator).__name__
+                bar = ProgressBar(f"[{name}] {done}", n_counted if done == "encoded" else None)
+            bar.advance(n_rows)
+            finished = bar.n_done == bar.n_all
+            if finished:
+                bar.close()
+            self._bar = None if finished else bar
+
+    def watch(self, batches: Iterator[Rows], n_rows: int) -> Iterator[Rows]:
+        """Yield the batches of an epoch over so many rows, and show how far it is."""
+        if self.estimator.verbose < BARS or self.silent:
+            yield from batches
+            return
+        name = type(self.estimator).__name__
+        bar = ProgressBar(f"[{name}] epoch {len(self.seconds) + 1}", n_rows)
+        for rows in batches:
+            yield rows
+            bar.advance(len(rows))
+        bar.close()
 
     def report_compilation(self, seconds: float) -> None:
         """Show how long kernels were compiled, which the first fit on a machine has to wait for."""

@@ -51,7 +51,9 @@ LAYERS = {
     "datasets": set(),
     "metrics": set(),
     # The pieces of base.py that have names of their own.
-    "callbacks": set(),
+    # How far a fit is, shown to those who wait.
+    "progress": set(),
+    "callbacks": {"progress"},
     "parameters": set(),
     # A mean of nets is stored as its members.
     "persistence": {"nn", "parameters", "stored_state"},

@@ -47,7 +47,8 @@ class ClassTarget(Target):
         self, numbers: npt.NDArray[np.int64], weights: npt.NDArray[np.float64], suffix: str = ""
     ) -> TargetRows:
         """Put class numbers and weights (n_rows,) together, weighted by class."""
-        weights = balance(weights, self.factors[numbers], f"sample_weight{suffix}")
+        factors = self.factors[numbers] if (self.factors != 1).any() else None
+        weights = balance(weights, factors, f"sample_weight{suffix}")
         # One logit is compared with 0.0 and 1.0.
         return TargetRows(numbers.astype(np.float32) if self.n_outputs == 1 else numbers, weights)
 

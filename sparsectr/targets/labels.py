@@ -16,6 +16,8 @@ Array = npt.NDArray[np.generic]
 
 # What labels may be.
 LABELS = "strings, integers of 64 bits, whole floats, booleans or timestamps"
+# So many are looked up at a time: labels of a mapped file have many rows.
+LABELS_AT_ONCE = 1 << 20
 # So few rows may all have a class of their own.
 FEW_LABELS = 20
 
@@ -180,11 +182,17 @@ def label_numbers(labels: Array, classes: Array, name: str = "y") -> npt.NDArray
     ValueError for a label that is no class.
     """
     if _family(labels) == _family(classes):
-        numbers = np.searchsorted(classes, labels).clip(max=len(classes) - 1)
-        strangers = classes[numbers] != labels
-        if not strangers.any():
-            return numbers.astype(np.int64)
-        labels = labels[strangers]
+        numbers, others = np.empty(len(labels), dtype=np.int64), []
+        for start in range(0, len(labels), LABELS_AT_ONCE):
+            some = labels[start : start + LABELS_AT_ONCE]
+            found = np.searchsorted(classes, some).clip(max=len(classes) - 1)
+            strangers = classes[found] != some
+            if strangers.any():
+                others.append(some[strangers])
+            numbers[start : start + len(some)] = found
+        if not others:
+            return numbers
+        labels = np.concatenate(others)
     raise ValueError(
         f"{name} must hold only the classes {describe(classes.tolist())}, got "
         f"{describe(np.unique(labels)[:5].tolist())}."

@@ -11,7 +11,7 @@ from sparsectr.metrics import number_values
 from sparsectr.parameters import describe
 from sparsectr.targets.columns import as_column, as_floats, check_shape, count_missing
 from sparsectr.targets.target import Array, Floats, Target, TargetRows, Weights
-from sparsectr.targets.weights import check_weights
+from sparsectr.targets.weights import balance, check_weights
 
 LOSSES = {loss.name: loss for loss in (SQUARED_ERROR, POISSON)}
 # Larger numbers leave the range in which their squares can be summed up.
@@ -82,7 +82,7 @@ class NumberTarget(Target):
     def transform(self, values: Floats, weights: Floats) -> TargetRows:
         """Put numbers (n_rows,), as the net learns them, and weights of mean 1 together."""
         scaled = ((values - self.mean) / self.scale).astype(np.float32)
-        return TargetRows(scaled, weights / weights[weights > 0].mean())
+        return TargetRows(scaled, balance(weights))
 
     def predict(self, logits: Floats) -> Floats:
         """Turn logits (n_rows, 1) into numbers in units of the target, (n_rows,)."""

@@ -130,16 +130,18 @@ def class_factors(
 
 def balance(
     weights: npt.NDArray[np.float64],
-    factors: npt.NDArray[np.float64],
+    factors: npt.NDArray[np.float64] | None = None,
     name: str = "sample_weight",
 ) -> npt.NDArray[np.float64]:
     """Multiply weights (n_rows,) by factors (n_rows,) of the classes; scale them to mean 1.
 
-    Rows with zero weight are ignored when the mean is taken.
+    Rows with zero weight are ignored when the mean is taken. No factors: all are 1.
     """
-    weights = weights * factors
+    if factors is not None:
+        weights = weights * factors
     if not weights.any():
         raise ValueError(
             f"{name} times class_weight must not be zero for every row, got only zeros."
         )
-    return weights / weights[weights > 0].mean()
+    # Without a copy where none is needed: files have many rows.
+    return weights / (weights if weights.all() else weights[weights > 0]).mean()

@@ -92,6 +92,9 @@ class Reporter(Protocol):
     def begin_epoch(self, net: nn.Module) -> None:
         """Called at the start of every epoch."""
 
+    def watch(self, batches: Iterator[Tensor], n_rows: int) -> Iterator[Tensor]:
+        """Return the batches of row numbers of an epoch over ``n_rows`` rows."""
+
     def end_epoch(self, net: nn.Module, record: EpochRecord) -> bool:
         """Called at the end of every epoch; return True to end the phase."""
 
@@ -181,6 +184,7 @@ def run_epochs(
         started, epoch = time.perf_counter() - progress.epoch_seconds, len(history) + 1
         _begin_order(progress, generator)
         batches = shuffled_batches(n_rows, schedule.batch_size, generator, block_rows)
+        batches = reporter.watch(batches, n_rows)
         loss = _train_epoch(net, n_rows, recorded, batches, beside, progress, saved)
         exchange.align(net)
         record: EpochRecord = {"phase": phase, "epoch": epoch, "train_loss": loss}

@@ -13,6 +13,9 @@ class Reporter:
     def __init__(self, stop_at=None):
         self.events, self.stop_at = [], stop_at
 
+    def watch(self, batches, n_rows):
+        return batches
+
     def begin_epoch(self, net):
         self.events.append("begin")
 

@@ -131,7 +131,8 @@ class OptFeatureClassifier(BaseInteractionClassifier, BaseOptFeature):
         integer ``random_state``. Fits with other parameters or rows, such as those of a search,
         share the folder.
     verbose : int, default=0
-        Whether to print one line per epoch (1) or nothing (0).
+        Whether to print nothing (0), one line per epoch (1), or also (2) how many rows of an epoch
+        or of a file are done.
 
     Attributes
     ----------

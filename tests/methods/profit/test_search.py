@@ -21,6 +21,9 @@ F, MAX_ORDER, SIZE = 4, 3, 5
 
 
 class Silent:
+    def watch(self, batches, n_rows):
+        return batches
+
     def begin_epoch(self, net):
         pass
 

@@ -48,6 +48,7 @@ MEASUREMENTS = {
     "device": "agreement with the CPU, and speed, on a GPU",
     "kernels": "fused code against its reference, and against the limits of the machine",
     "one_row": "microseconds of a compiled predictor for one row",
+    "onnx_graphs": "ONNX graphs beside their estimators: agreement, speed, size",
     "scaling": "how time and memory grow with batch, fields, vocabulary, order and rank",
     "scale": "training in several processes: bytes, time, and what is to be expected",
     "encoding": "FieldEncoder beside OrdinalEncoder",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,8 +12,10 @@ from sparsectr.encoding.hashing import Buckets
 from sparsectr.encoding.resolutions import CodeColumn
 from sparsectr.encoding.vocabulary import MISSING, N_RESERVED, UNKNOWN, Vocabulary
 from sparsectr.export.graph import ML, ML_OPSET_OF_FLOATS, OnnxGraph
-from sparsectr.nn.graph import insert_axis, sum_over
+from sparsectr.nn.graph import insert_axis, sum_over, take
 
+# Columns of more bins than this would make the comparisons of the others wider.
+MOST_CUTS_TOGETHER = 128
 MISSING_STRING, MISSING_INTEGER = "", np.iinfo(np.int64).min
 
 
@@ -32,6 +35,24 @@ class ColumnType(NamedTuple):
     kind: str
     missing: str
     unit: str = ""
+
+
+class BinnedColumn(NamedTuple):
+    """A column of codes that are bins of the cells of an input.
+
+    Attributes
+    ----------
+    place : int
+        Number of the column.
+    cells : str
+        The input.
+    bins : Bins
+        Its bins.
+    """
+
+    place: int
+    cells: str
+    bins: Bins
 
 
 def type_of(name: str, field: tuple[CodeColumn, ...]) -> ColumnType:
@@ -80,21 +101,34 @@ def _kind(values: Any) -> str | None:
     return "string" if all(type(value) is str for value in values.tolist()) else None
 
 
-def write_field(
-    graph: OnnxGraph, name: str, field: tuple[CodeColumn, ...], types: ColumnType
-) -> list[str]:
-    """Add a field: an input of shape (B, 1) to one column of codes (B, 1) for each of its own."""
-    cells = graph.add_input(name, types.kind, ["rows", 1])
-    numbers = cells
-    if types.kind == "int64" and any(isinstance(column, Bins) for column in field):
-        numbers = graph.add("Cast", cells, to=11)
-    codes = []
-    for column in field:
-        if isinstance(column, Bins):
-            codes.append(_write_bins(graph, numbers, cells, column, types))
-        else:
-            codes.append(_write_vocabulary(graph, cells, column.values, types))
-    return codes
+def write_columns(
+    graph: OnnxGraph, names: Sequence[str], fields: Sequence[tuple[CodeColumn, ...]]
+) -> str:
+    """Add all fields: an input of shape (B, 1) each, to the codes (B, C) of all columns.
+
+    Operators cost more than what they do with a row: all bins of one kind are found together.
+    """
+    single: dict[int, str] = {}
+    binned: dict[tuple[str, str, int], list[BinnedColumn]] = {}
+    place = 0
+    for name, field in zip(names, fields, strict=True):
+        types = type_of(name, field)
+        cells = graph.add_input(name, types.kind, ["rows", 1])
+        for column in field:
+            if isinstance(column, Bins):
+                alone = place if len(column.cuts) > MOST_CUTS_TOGETHER else -1
+                group = binned.setdefault((types.kind, column.rule, alone), [])
+                group.append(BinnedColumn(place, cells, column))
+            else:
+                single[place] = _write_vocabulary(graph, cells, column.values, types)
+            place += 1
+    codes = [*single.values()]
+    order = [*single]
+    for (kind, _, _), columns in binned.items():
+        codes.append(_write_bins(graph, columns, kind))
+        order += [column.place for column in columns]
+    joined = graph.add("Concat", *codes, axis=1)
+    return joined if order == sorted(order) else take(graph, joined, np.argsort(order).tolist())
 
 
 def _write_vocabulary(graph: OnnxGraph, cells: str, values: Any, types: ColumnType) -> str:
@@ -103,7 +137,7 @@ def _write_vocabulary(graph: OnnxGraph, cells: str, values: Any, types: ColumnTy
         write = _look_up_floats if graph.float_lookup else _search_floats
         # Adding 0.0 makes -0.0 the same value as 0.0.
         found = write(graph, graph.add("Add", cells, np.array(0.0)), values + 0.0, codes)
-        return _mark_missing(graph, cells, found, types)
+        return _mark_missing(graph, cells, found, types.kind)
     if types.kind == "string":
         keys, missing = {"keys_strings": [*values.tolist(), MISSING_STRING]}, [MISSING]
     else:
@@ -145,12 +179,22 @@ def _search_floats(graph: OnnxGraph, cells: str, values: Any, codes: Any) -> str
     return graph.add("Where", known, found, np.array(UNKNOWN))
 
 
-def _write_bins(graph: OnnxGraph, numbers: str, cells: str, bins: Bins, types: ColumnType) -> str:
-    levels = _write_levels(graph, numbers, bins.rule)
-    above = graph.add("Greater", levels, bins.cuts[None].astype(np.float64))  # (B, cuts)
-    places = sum_over(graph, graph.add("Cast", above, to=7), 1)
-    codes = graph.add("Gather", bins.codes_of_bins.astype(np.int64), places)
-    return _mark_missing(graph, cells, insert_axis(graph, codes, 1), types)
+def _write_bins(graph: OnnxGraph, columns: Sequence[BinnedColumn], kind: str) -> str:
+    """Add the codes (B, P) of P columns of bins of one kind and rule."""
+    cells = graph.add("Concat", *(column.cells for column in columns), axis=1)
+    numbers = graph.add("Cast", cells, to=11) if kind == "int64" else cells
+    bins = [column.bins for column in columns]
+    levels = insert_axis(graph, _write_levels(graph, numbers, bins[0].rule), 2)
+    cuts = np.full((1, len(bins), max(1, *(len(some.cuts) for some in bins), 0)), np.inf)
+    for row, some in zip(cuts[0], bins, strict=True):
+        row[: len(some.cuts)] = some.cuts
+    above = graph.add("Greater", levels, cuts)  # (B, P, cuts)
+    # Sums of float32 are vectorised, those of integers are not.
+    places = graph.add("Cast", sum_over(graph, graph.add("Cast", above, to=1), 2), to=7)
+    starts = np.cumsum([0, *(len(some.codes_of_bins) for some in bins[:-1])])
+    known = np.concatenate([some.codes_of_bins for some in bins]).astype(np.int64)
+    codes = graph.add("Gather", known, graph.add("Add", places, starts))
+    return _mark_missing(graph, cells, codes, kind)
 
 
 def _write_levels(graph: OnnxGraph, numbers: str, rule: str) -> str:
@@ -171,8 +215,8 @@ def _write_levels(graph: OnnxGraph, numbers: str, rule: str) -> str:
     return graph.add("Where", graph.add("Greater", numbers, two), squares, truncated)
 
 
-def _mark_missing(graph: OnnxGraph, cells: str, codes: str, types: ColumnType) -> str:
-    if types.kind == "float64":
+def _mark_missing(graph: OnnxGraph, cells: str, codes: str, kind: str) -> str:
+    if kind == "float64":
         is_missing = graph.add("IsNaN", cells)
     else:
         is_missing = graph.add("Equal", cells, np.array(MISSING_INTEGER, dtype=np.int64))

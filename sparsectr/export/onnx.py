@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from sparsectr.export.columns import type_of, write_field
+from sparsectr.export.columns import type_of, write_columns
 from sparsectr.export.features import write_features
 from sparsectr.export.graph import OnnxGraph
 from sparsectr.nn.graph import take
@@ -93,7 +93,11 @@ def to_onnx(estimator: Any, path: Any = None, inputs: str = "columns") -> Any:
             "after register_onnx()."
         )
     graph = OnnxGraph()
-    codes = (_write_columns if inputs == "columns" else _write_codes)(graph, encoder)
+    codes = (
+        write_columns(graph, encoder._field_names(), encoder._fields)
+        if inputs == "columns"
+        else _write_codes(graph, encoder)
+    )
     metadata = _metadata(estimator, encoder, inputs)
     if hasattr(estimator, "field_encoder_"):
         variable = write_features(graph, estimator, take(graph, codes, encoder._main_columns))
@@ -153,13 +157,6 @@ def _write_classes(graph: OnnxGraph, classes: NDArray[Any], logits: str) -> None
     graph.add_output("label", graph.add("Gather", known, places), kind, ["rows"])
     as_floats = graph.add("Cast", probabilities, to=1)
     graph.add_output("probabilities", as_floats, "float32", ["rows", len(classes)])
-
-
-def _write_columns(graph: OnnxGraph, encoder: Any) -> str:
-    codes: list[str] = []
-    for name, field in zip(encoder._field_names(), encoder._fields, strict=True):
-        codes += write_field(graph, name, field, type_of(name, field))
-    return graph.add("Concat", *codes, axis=1)
 
 
 def _write_codes(graph: OnnxGraph, encoder: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import RegressorMixin
 
-from sparsectr.export.columns import type_of, write_field
+from sparsectr.export.columns import write_columns
 from sparsectr.export.graph import ML, TYPES, OnnxGraph
 from sparsectr.export.onnx import label_type, write_predictions
 
@@ -79,10 +79,7 @@ def convert(scope: Any, operator: Any, container: Any) -> None:
             f"{type(estimator).__name__} has {len(names)} fields, got {len(columns)} columns."
         )
     graph.cells = dict(zip(names, columns, strict=True))
-    codes: list[str] = []
-    for name, field in zip(names, encoder._fields, strict=True):
-        codes += write_field(graph, name, field, type_of(name, field))
-    joined = graph.add("Concat", *codes, axis=1)
+    joined = write_columns(graph, names, encoder._fields)
     outputs = ("label", "probabilities") if hasattr(estimator, "classes_") else ("variable",)
     graph.output_names = dict(
         zip(outputs, (out.full_name for out in operator.outputs), strict=True)

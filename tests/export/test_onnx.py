@@ -24,7 +24,7 @@ from sparsectr import (
 )
 from sparsectr.export import graph as graph_module
 from sparsectr.export import onnx as onnx_module
-from sparsectr.export.columns import type_of, write_field
+from sparsectr.export.columns import type_of, write_columns
 from sparsectr.export.graph import OnnxGraph
 
 onnx = pytest.importorskip("onnx")
@@ -171,12 +171,10 @@ def test_numbers_from_columns(name):
 
 def encode(encoder, frame):
     """Codes by a graph that consists of the columns alone."""
-    graph, types = OnnxGraph(), {}
-    codes = []
-    for name, field in zip(encoder._field_names(), encoder._fields, strict=True):
-        types[name] = type_of(name, field)
-        codes += write_field(graph, name, field, types[name])
-    graph.add_output("codes", graph.add("Concat", *codes, axis=1), "int64", ["rows", len(codes)])
+    graph, names = OnnxGraph(), encoder._field_names()
+    types = {name: type_of(name, field) for name, field in zip(names, encoder._fields, strict=True)}
+    codes = write_columns(graph, names, encoder._fields)
+    graph.add_output("codes", codes, "int64", ["rows", len(encoder.code_fields_)])
     feeds = {
         name: to_input(frame[name], {"type": known.kind, "unit": known.unit})
         for name, known in types.items()

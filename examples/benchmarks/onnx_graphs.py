@@ -1,0 +1,140 @@
+"""ONNX graphs beside the estimators they were written from: agreement, speed, size.
+
+    python examples/benchmarks/bench.py onnx_graphs flights adult amazon --data DIR
+
+20,000 training rows, one epoch. ``difference`` is the largest one between a prediction of
+onnxruntime and of the estimator, over 4,096 test rows at once and 200 of them one by one, in
+probability; of the regressor, which predicts a column of numbers, in standard deviations of the
+target. Milliseconds and microseconds are those of one processor. ``strings``: a field of a million
+strings; MiB are those of the graph without the embeddings.
+"""
+
+import json
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pandas as pd
+import torch
+from one_row import microseconds
+from suite.datasets import load_parts
+
+from sparsectr import (
+    DynIntClassifier,
+    DynIntRegressor,
+    OptFeatureClassifier,
+    ProfitClassifier,
+    to_onnx,
+)
+
+N_TRAIN, N_TEST, N_SINGLE = 20_000, 4_096, 200
+QUICK = {"max_epochs": 1, "random_state": 0}
+MODELS = {
+    "DynIntClassifier": DynIntClassifier(**QUICK),
+    "DynIntClassifier(variant='dwp')": DynIntClassifier(variant="dwp", **QUICK),
+    "ProfitClassifier": ProfitClassifier(search_epochs=1, **QUICK),
+    "ProfitClassifier(predictor='mlp')": ProfitClassifier(
+        predictor="mlp", search_epochs=1, **QUICK
+    ),
+    "OptFeatureClassifier": OptFeatureClassifier(search_epochs=1, **QUICK),
+    "DynIntRegressor": DynIntRegressor(**QUICK),
+}
+# What the regressor predicts, by table.
+NUMBERS = {"flights": "distance", "adult": "age", "amazon": "ROLE_DEPTNAME"}
+
+
+def make_session(model):
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+
+
+def make_feeds(session, X):
+    """Return the columns of a table as the metadata of a graph ask for them."""
+    fields = json.loads(session.get_modelmeta().custom_metadata_map["fields"])
+    return {field["name"]: to_input(X[field["name"]], field["type"]) for field in fields}
+
+
+def to_input(column, kind):
+    missing = column.isna().to_numpy()
+    if kind == "string":
+        return np.where(missing, "", column.astype(object)).astype(object)[:, None]
+    if kind == "float64":
+        return column.to_numpy(np.float64, na_value=np.nan)[:, None]
+    values = np.full(len(column), np.iinfo(np.int64).min)
+    values[~missing] = column[~missing].astype(np.int64)
+    return values[:, None]
+
+
+def measure(name, table, X, y, X_test):
+    model = MODELS[name]
+    if name == "DynIntRegressor":
+        column = NUMBERS[table]
+        known = X[column].notna().to_numpy()
+        y, X, X_test = X[column][known], X[known].drop(columns=column), X_test.drop(columns=column)
+    model.fit(X, y)
+    session = make_session(graph := to_onnx(model))
+    output = "variable" if name == "DynIntRegressor" else "probabilities"
+    predict = model.predict if output == "variable" else model.predict_proba
+    feeds, expected = make_feeds(session, X_test), predict(X_test)
+    rows = [{key: cells[k : k + 1] for key, cells in feeds.items()} for k in range(N_SINGLE)]
+    found = session.run([output], feeds)[0].reshape(expected.shape)
+    single = np.concatenate([session.run([output], row)[0] for row in rows])
+    unit = getattr(model, "target_scale_", 1.0)
+    difference = max(
+        np.abs(found - expected).max(),
+        np.abs(single.reshape(expected[:N_SINGLE].shape) - expected[:N_SINGLE]).max(),
+    )
+    row = microseconds(lambda feed: session.run([output], feed), rows)
+    whole = milliseconds(lambda: session.run([output], feeds))
+    by_estimator = milliseconds(lambda: predict(X_test))
+    print(
+        f"{table:8} {name:34} {difference / unit:10.1e} {row:6.0f} {whole:9.1f} "
+        f"{by_estimator:9.1f} {len(graph.SerializeToString()) / 2**20:7.2f}",
+        flush=True,
+    )
+
+
+def milliseconds(call, n_calls=5):
+    times = []
+    for _ in range(n_calls):
+        started = time.process_time()
+        call()
+        times.append(time.process_time() - started)
+    return 1e3 * np.median(times)
+
+
+def measure_strings():
+    """Print the size of a graph whose only field has a million strings, without embeddings."""
+    names = [f"user_{k:07d}" for k in range(1_000_000)]
+    X = pd.DataFrame({"user": names, "shop": np.resize(["a", "b"], len(names))})
+    clf = DynIntClassifier(embedding_dim=2, **QUICK).fit(X, np.resize([0, 1, 1], len(names)))
+    graph = to_onnx(clf)
+    weights = sum(len(constant.raw_data) for constant in graph.graph.initializer)
+    size = (len(graph.SerializeToString()) - weights) / 2**20
+    print(f"1,000,000 strings of 12 letters: {size:.1f} MiB beside the embeddings")
+
+
+def add_arguments(parser):
+    parser.add_argument("tables", nargs="*", default=[*NUMBERS, "strings"])
+    parser.add_argument("--data", type=Path, help="folder of the tables, but for flights")
+
+
+def run(arguments):
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    print(
+        f"{'table':8} {'estimator':34} difference  us/row  ms, 4,096 rows  ms of the estimator  MiB"
+    )
+    for table in arguments.tables:
+        if table == "strings":
+            measure_strings()
+            continue
+        parts = load_parts(table, arguments.data, 0)
+        X, y = parts.train[0][:N_TRAIN], parts.train[1][:N_TRAIN]
+        for name in MODELS:
+            measure(name, table, X, y, parts.test[0][:N_TEST])

@@ -14,6 +14,7 @@ from sparsectr.interactions.display import InteractionDisplay
 from sparsectr.interactions.features import InteractionFeatures
 from sparsectr.interactions.interaction import Interaction
 from sparsectr.interactions.listed import ListedInteractions
+from sparsectr.interactions.report import interaction_report
 from sparsectr.interactions.stability import interaction_stability
 from sparsectr.methods.dynint.classifier import DynIntClassifier
 from sparsectr.methods.dynint.regressor import DynIntRegressor
@@ -44,6 +45,7 @@ __all__ = [
     "ListedInteractions",
     "UnknownValuesWarning",
     "distributed",
+    "interaction_report",
     "interaction_stability",
     "register_onnx",
     "screen_interactions",

@@ -117,6 +117,13 @@ def mlflow(session: nox.Session) -> None:
 
 
 @nox.session
+def scale(session: nox.Session) -> None:
+    """Fit in processes that torchrun, Dask, Ray and Spark start. Spark needs a Java runtime."""
+    install(session, "scale")
+    session.run("pytest", "tests/integrations/test_engines.py", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style and format."""
     install(session, "lint", package=False)

@@ -63,10 +63,10 @@ class GroupExchange:
         self.n_processes: int = dist.get_world_size(group)
         self.rank: int = dist.get_rank(group)
         self.n_bytes = 0
-        # Such as "cpu:gloo,cuda:nccl".
-        backends = dict(part.split(":") for part in dist.get_backend_config(group).split(","))
-        self._on_gpu = backends.get("cuda") == "nccl"
-        self._meet_on = "cpu" if "cpu" in backends else "cuda"
+        # Such as "cpu:gloo,cuda:nccl". Not all calls of gloo take tensors of a GPU.
+        backends = [part.split(":") for part in dist.get_backend_config(group).split(",")]
+        self._devices = [device for device, name in backends if device == "cpu" or name != "gloo"]
+        self._meet_on = "cpu" if "cpu" in self._devices else "cuda"
         self._is_talking = False
 
     # The protocol ---------------------------------------------------------------------
@@ -195,7 +195,8 @@ class GroupExchange:
 
     def _on_wire(self, tensor: Tensor) -> Tensor:
         """Return a tensor where the group can send it from."""
-        return tensor.contiguous() if self._on_gpu else tensor.cpu().contiguous()
+        sent = tensor if tensor.device.type in self._devices else tensor.to(self._meet_on)
+        return sent.contiguous()
 
     def _gather(self, tensor: Tensor) -> Tensor:
         """Return the tensors (n,) of all processes, (n_processes, n)."""

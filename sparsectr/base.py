@@ -33,7 +33,7 @@ from sparsectr.kernels.fused import timed_compilation
 from sparsectr.kernels.threads import with_one_torch_thread
 from sparsectr.nn.mean import join_members, members_of
 from sparsectr.persistence import find_device
-from sparsectr.process_groups import with_other_processes
+from sparsectr.process_groups import in_turns, with_other_processes
 from sparsectr.reports import InteractionReports
 from sparsectr.rows.labelled import LabelledRows, label_rows
 from sparsectr.same_fit import require_same_fit, require_same_split
@@ -223,19 +223,23 @@ class BaseInteractionEstimator(
             compiling if self.verbose else nullcontext(),
             CodeCache(self.cache_dir, reporter.report_rows) as cache,
         ):
-            X, y, weights = self._open_rows((X, y, sample_weight), cache, fit=not going_on)
+            reporter.silent = current_exchange().rank > 0
+            is_shared = self.cache_dir is not None
+            with in_turns(is_shared):
+                X, y, weights = self._open_rows((X, y, sample_weight), cache, fit=not going_on)
             table = self._check_table(X, y, reset=not going_on)
             target, rows = self._settle_target(
                 y, weights, table.shape[0], going_on=going_on, told=told
             )
             self.device_ = str(find_device(self.device))
-            reporter.silent = current_exchange().rank > 0
-            labelled = label_rows(self._row_source(table, fit=not going_on), *rows, target.loss)
+            train = label_rows(self._row_source(table, fit=not going_on), *rows, target.loss)
             del rows  # weights as float64
+            with in_turns(is_shared):
+                validated = self._encode_validation(validation, cache, target)
             self._train(
                 target,
-                labelled,
-                self._encode_validation(validation, cache, target),
+                train,
+                validated,
                 reporter,
                 split=choose_split(self, target, table, groups),
                 going_on=going_on,

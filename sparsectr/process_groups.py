@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -88,6 +89,30 @@ def with_other_processes(method: Method) -> Method:
             _one_fit.release()
 
     return cast("Method", fit)
+
+
+@contextmanager
+def in_turns(takes_turns: bool = True) -> Iterator[None]:
+    """Run a block in the first process, then in the first of each other machine, then in the rest.
+
+    What one of them writes to a disk that they share, the next ones find.
+
+    Parameters
+    ----------
+    takes_turns : bool, default=True
+        False: all run it at the same time.
+    """
+    exchange = current_exchange()
+    if exchange.n_processes == 1 or not takes_turns:
+        yield
+        return
+    hosts = exchange.gather(socket.gethostname())
+    is_first = hosts.index(hosts[exchange.rank]) == exchange.rank
+    turn = (1 if is_first else 2) if exchange.rank else 0
+    for number in range(3):
+        if number == turn:
+            yield
+        exchange.gather(None)
 
 
 def _find_group() -> dist.ProcessGroup | None:

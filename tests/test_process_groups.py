@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 import together
-from together import FEW_FITS, FITS, NOISY_FITS, run_together
+from together import CLICKS, FEW_FITS, FITS, NOISY_FITS, run_together
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="gloo over loopback")
 
@@ -80,6 +80,23 @@ def test_stopping_chunks_and_groups(tmp_path):
     assert_equal(first["alone"], second["alone"])
     assert_equal(first["some"], third["some"])
     assert "some" not in second
+
+
+def test_processes_share_the_codes_of_a_file(tmp_path):
+    pytest.importorskip("pyarrow")
+    CLICKS.X.assign(clicked=CLICKS.y).to_parquet(tmp_path / "rows.parquet")
+    first, second = run_together(together.fit_from_file, 2, tmp_path, tmp_path)
+    written = {place.name: place.stat().st_mtime_ns for place in (tmp_path / "codes").iterdir()}
+    expected = together.fit_from_file(tmp_path)
+    for name in ("False", "True"):
+        assert_equal(first[name], second[name])
+        assert_nearly_equal(first[name], expected[name])
+    # Of training and validation rows, once for all.
+    assert len(written) == 2
+    assert first["folders"] == expected["folders"] == sorted(written)
+    assert written == {
+        place.name: place.stat().st_mtime_ns for place in (tmp_path / "codes").iterdir()
+    }
 
 
 def test_faults_of_one_process_are_errors_of_all(tmp_path):

@@ -208,6 +208,18 @@ def fit_in_turns():
     return outcomes
 
 
+def fit_from_file(folder):
+    """Return the outcomes of fits of a file, with codes in a shared folder and without."""
+    path = folder / "rows.parquet"
+    outcomes = {}
+    for cache_dir in (folder / "codes", None):
+        model = clone(DYNINT).set_params(cache_dir=cache_dir)
+        model.fit(path, "clicked", X_val=path, y_val="clicked")
+        outcomes[str(cache_dir is None)] = outcome_of(model)
+    outcomes["folders"] = sorted(place.name for place in (folder / "codes").iterdir())
+    return outcomes
+
+
 # Fits that fail ----------------------------------------------------------------------------
 
 

@@ -262,7 +262,7 @@ class BaseInteractionEstimator(
         seed = self.random_state
         rng = np.random.RandomState() if seed is None else check_random_state(seed)
         require_same_fit(self, rows, validation)
-        rng = current_exchange().gather(rng)[0]
+        rng = current_exchange().from_first(rng)
         # A callback's copy of a fit that was running has no history.
         past: list[EpochRecord] = getattr(self, "history_", []) if going_on else []
         old: list[Any] = [None] * self.n_members

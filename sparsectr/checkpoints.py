@@ -35,25 +35,19 @@ def open_checkpoint(
         The net to go on from.
     member : int
         Number of the fit among those whose mean is taken.
-
-    Raises
-    ------
-    ValueError
-        If several processes train together.
     """
     if estimator.checkpoint is None:
         return None
-    if current_exchange().n_processes > 1:
-        raise ValueError(
-            "checkpoint must be None where several processes train together, got "
-            f"{estimator.checkpoint!r}."
-        )
+    exchange = current_exchange()
+    if exchange.rank > 0:
+        return Checkpoint(None, {})
     description = {
         "estimator": type(estimator).__name__,
         "member": str(member),
         "sparsectr": version("sparsectr"),
         "torch": torch.__version__,
         "device": str(task.device),
+        "processes": str(exchange.n_processes),
         "fused kernels": str(fused_on()),
         "seeds": str(task.seeds.entropy),
         "vocabulary sizes": str(task.vocabulary_sizes),

@@ -99,6 +99,18 @@ def test_processes_share_the_codes_of_a_file(tmp_path):
     }
 
 
+def test_killed_processes_go_on_from_a_checkpoint(tmp_path):
+    fit = together.fit_with_checkpoint
+    (expected, _), _ = run_together(fit, 2, tmp_path, tmp_path / "undisturbed", 9)
+    killed = run_together(fit, 2, tmp_path, tmp_path / "killed", 1)
+    assert killed == [together.KILLED, together.KILLED]
+    for outcome, n_epochs in run_together(fit, 2, tmp_path, tmp_path / "killed", 9):
+        assert_equal(outcome, expected)
+        assert n_epochs == [2, 3]
+    (folder,) = (tmp_path / "killed").iterdir()
+    assert sorted(place.name for place in folder.iterdir()) == ["fit.json", "run-1.pt"]
+
+
 def test_faults_of_one_process_are_errors_of_all(tmp_path):
     faults = ["other parameter", "other values", "other labels", "fewer rows", "one row"]
     faults += ["parameter", "disk"]

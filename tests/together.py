@@ -220,6 +220,22 @@ def fit_from_file(folder):
     return outcomes
 
 
+def fit_with_checkpoint(folder, last_epoch):
+    """Return the outcome of a fit and its number of epochs; all are killed after ``last_epoch``."""
+    end_epoch, n_epochs = EpochReporter.end_epoch, []
+
+    def end_or_die(reporter, net, record):
+        n_epochs.append(record["epoch"])
+        if record["epoch"] > last_epoch:
+            dist.barrier()  # the first one has written its file
+            _kill()
+        return end_epoch(reporter, net, record)
+
+    EpochReporter.end_epoch = end_or_die
+    model = clone(DYNINT).set_params(checkpoint=str(folder), max_epochs=3)
+    return outcome_of(model.fit(CLICKS.X, CLICKS.y)), n_epochs
+
+
 # Fits that fail ----------------------------------------------------------------------------
 
 

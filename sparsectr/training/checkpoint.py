@@ -27,14 +27,15 @@ class Checkpoint:
 
     Parameters
     ----------
-    folder : Path
-        Holds the folders of all trainings; made if it is not there.
+    folder : Path or None
+        Holds the folders of all trainings; made if it is not there. None in all processes but the
+        first of those that train together: it reads and writes for all.
     description : dict of str to str
         All that makes the training what it is; its digest names the folder.
 
     Attributes
     ----------
-    folder : Path
+    folder : Path or None
         The folder of this training.
 
     Raises
@@ -49,28 +50,33 @@ class Checkpoint:
         what.
     """
 
-    def __init__(self, folder: Path, description: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path | None, description: Mapping[str, str]) -> None:
         self._description = dict(description)
+        self.folder: Path | None = None
+        self._n_begun = 0
+        if folder is None:
+            return
         digest = hashlib.sha256(json.dumps(self._description, sort_keys=True).encode()).hexdigest()
         self.folder = folder / digest[:32]
-        self._n_begun = 0
         if (self.folder / ABOUT).exists():
-            self._check(_read_about(self.folder))
+            self._check(self.folder, _read_about(self.folder))
         else:
             self._tell_of_others(folder)
             self.folder.mkdir(parents=True, exist_ok=True)
-        self._write_about(is_complete=False)
+        self._write_about(self.folder, is_complete=False)
 
     def begin_run(self, trained: Trained) -> RunCheckpoint:
         """Return the file of the next run of the loop."""
         self._n_begun += 1
-        return RunCheckpoint(self.folder / f"run-{self._n_begun}.pt", trained)
+        path = None if self.folder is None else self.folder / f"run-{self._n_begun}.pt"
+        return RunCheckpoint(path, trained)
 
     def close(self) -> None:
         """Note that the training is complete; a repeated one only reads the files."""
-        self._write_about(is_complete=True)
+        if self.folder is not None:
+            self._write_about(self.folder, is_complete=True)
 
-    def _write_about(self, is_complete: bool) -> None:
+    def _write_about(self, folder: Path, is_complete: bool) -> None:
         about = {
             "format": FORMAT,
             "description": self._description,
@@ -78,19 +84,19 @@ class Checkpoint:
             "process": os.getpid(),
             "is_complete": is_complete,
         }
-        with replaced(self.folder / ABOUT) as file:
+        with replaced(folder / ABOUT) as file:
             file.write(json.dumps(about, indent=1).encode())
 
-    def _check(self, about: dict[str, Any]) -> None:
+    def _check(self, folder: Path, about: dict[str, Any]) -> None:
         if about["format"] != FORMAT:
             raise ValueError(
-                f"the checkpoint {self.folder} must have format {FORMAT}, got "
+                f"the checkpoint {folder} must have format {FORMAT}, got "
                 f"{about['format']!r}; remove it to train from the start."
             )
         if about["description"] != self._description:
             difference = _name_differences(about["description"], self._description)
             raise ValueError(
-                f"the checkpoint {self.folder} must be that of the same fit, but it differs in "
+                f"the checkpoint {folder} must be that of the same fit, but it differs in "
                 f"{difference}; remove it to train from the start."
             )
 

@@ -56,6 +56,9 @@ class Exchange(Protocol):
     def gather(self, value: T) -> list[T]:
         """Return the values of all processes, in the order of their ranks."""
 
+    def from_first(self, value: T) -> T:
+        """Return the value of the first process."""
+
     def align(self, net: nn.Module) -> None:
         """See to it that all nets have the same bits."""
 
@@ -77,6 +80,10 @@ class Alone:
     def gather(self, value: T) -> list[T]:
         """Return the only value."""
         return [value]
+
+    def from_first(self, value: T) -> T:
+        """Return the only value."""
+        return value
 
     def align(self, net: nn.Module) -> None:
         """Do nothing."""

@@ -192,7 +192,7 @@ def run_epochs(
         # The losses were those before each step; the last step may have been one too far.
         _require_finite(_extreme_weight(net), "weights", record)
         if evaluate is not None:
-            for name, value in exchange.gather(evaluate(net))[0].items():
+            for name, value in exchange.from_first(evaluate(net)).items():
                 _require_finite(value, name, record)
                 record[name] = value
         seconds = time.perf_counter() - started

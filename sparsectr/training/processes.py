@@ -17,8 +17,15 @@ from sparsectr.training.optimizers.per_parameter import PerParameterOptimizer
 T = TypeVar("T")
 
 # What a process is about to do together with the others.
-FAILED, END, STEP, GATHER, ALIGN = range(5)
-CALLS = ("failed", "at the end of fit", "at a step", "comparing values", "comparing weights")
+FAILED, END, STEP, GATHER, FIRST, ALIGN = range(6)
+CALLS = (
+    "failed",
+    "at the end of fit",
+    "at a step",
+    "comparing values",
+    "asking the first process",
+    "comparing weights",
+)
 
 
 class _OtherProcessFailed(RuntimeError):
@@ -123,6 +130,15 @@ class GroupExchange:
         with self._talking():
             self._meet(GATHER)
             return self._gather_objects(value)
+
+    def from_first(self, value: T) -> T:
+        """Return the value of the first process, which may be large."""
+        with self._talking():
+            self._meet(FIRST)
+            values: list[Any] = [value if self.rank == 0 else None]
+            first = dist.get_global_rank(self.group, 0)
+            dist.broadcast_object_list(values, first, group=self.group)
+        return value if self.rank == 0 else cast("T", values[0])
 
     @torch.no_grad()
     def align(self, net: nn.Module) -> None:

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from sparsectr.training.exchange import current_exchange
 from sparsectr.training.progress import BestEpoch, Progress
 
 # Where epochs are long, the state is written in between, too.
@@ -70,13 +71,14 @@ class RunCheckpoint:
 
     Parameters
     ----------
-    path : Path
-        The file, which need not be there.
+    path : Path or None
+        The file, which need not be there. None in all processes but the first of those that train
+        together: they go on from its file.
     trained : Trained
         What the run trains.
     """
 
-    def __init__(self, path: Path, trained: Trained) -> None:
+    def __init__(self, path: Path | None, trained: Trained) -> None:
         self.path, self._trained = path, trained
         self._written = time.monotonic()
 
@@ -88,15 +90,9 @@ class RunCheckpoint:
         beside : iterator
             Yields something for every step; is moved to where it was.
         """
-        if not self.path.exists():
+        state = current_exchange().from_first(_read(self.path))
+        if state is None:
             return Progress()
-        try:
-            state = torch.load(self.path, map_location="cpu", weights_only=True)
-        except Exception as error:  # torch raises whatever its readers raise
-            raise ValueError(
-                f"the checkpoint {self.path} cannot be read ({type(error).__name__}); remove its "
-                "folder to train from the start."
-            ) from error
         progress = Progress(**state["progress"])
         progress.best = BestEpoch(**state["progress"]["best"])
         # It may draw from the generators, and must begin where it began.
@@ -108,11 +104,18 @@ class RunCheckpoint:
         return progress
 
     def is_due(self) -> bool:
-        """Tell whether the file was written long ago."""
+        """Tell whether the file was written long ago.
+
+        Within an epoch, processes that train together know their own parts of its loss only.
+        """
+        if current_exchange().n_processes > 1:
+            return False
         return time.monotonic() - self._written >= SECONDS_BETWEEN
 
     def save(self, progress: Progress) -> None:
         """Write how far the run has come; of a finished one, only what comes later needs."""
+        if self.path is None:
+            return
         trained, kept = self._trained, dict(vars(progress))
         kept["best"] = dict(vars(progress.best))
         if progress.is_finished:
@@ -121,6 +124,19 @@ class RunCheckpoint:
         with replaced(self.path) as file:
             torch.save({"trained": trained.state(), "progress": kept}, file)
         self._written = time.monotonic()
+
+
+def _read(path: Path | None) -> Any:
+    """Return what a file holds, None where there is none."""
+    if path is None or not path.exists():
+        return None
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises whatever its readers raise
+        raise ValueError(
+            f"the checkpoint {path} cannot be read ({type(error).__name__}); remove its "
+            "folder to train from the start."
+        ) from error
 
 
 @contextmanager

@@ -57,8 +57,8 @@ class CodeTable:
     >>> import pyarrow
     >>> from sparsectr import FieldEncoder
     >>> rows = pyarrow.table({"city": ["Oslo", "Bergen", "Oslo"], "click": [1, 0, 1]})
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> table = FieldEncoder().encode_dataset(rows.to_reader(), folder.name, y="click")
+    >>> folder = tempfile.mkdtemp()
+    >>> table = FieldEncoder().encode_dataset(rows.to_reader(), folder, y="click")
     >>> table.codes.ravel().tolist(), table[[0, 2]].y.tolist(), table.shape
     ([2, 3, 2], [1, 1], (3, 1))
     """

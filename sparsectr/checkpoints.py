@@ -7,10 +7,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from sparsectr.kernels.fused import fused_on
-from sparsectr.rows.labelled import PIECE_ROWS, LabelledRows
+from sparsectr.rows.digest import digest_rows, tensor_bytes
 from sparsectr.shared_parameters import SharedParameters
 from sparsectr.training.checkpoint import Checkpoint
 from sparsectr.training.exchange import current_exchange
@@ -51,23 +51,14 @@ def open_checkpoint(
         "fused kernels": str(fused_on()),
         "seeds": str(task.seeds.entropy),
         "vocabulary sizes": str(task.vocabulary_sizes),
-        "training rows": _digest_rows(task.train),
-        "validation rows": _digest_rows(task.validation),
         "start": _digest_net(start),
     }
+    for part, rows in (("training", task.train), ("validation", task.validation)):
+        digests = {} if rows is None else digest_rows(rows)
+        description |= {f"{part} {name}": digest for name, digest in digests.items()}
     parameters = estimator.get_params(deep=False)
     description |= {k: repr(v) for k, v in parameters.items() if k not in UNRELATED}
     return Checkpoint(Path(estimator.checkpoint), description)
-
-
-def _digest_rows(rows: LabelledRows | None) -> str:
-    if rows is None:
-        return "none"
-    digest = hashlib.blake2b(digest_size=16)
-    for piece in rows.pieces(PIECE_ROWS):
-        for part in (piece.codes, piece.targets, piece.weights):
-            digest.update(_bytes(part))
-    return digest.hexdigest()
 
 
 def _digest_net(net: nn.Module | None) -> str:
@@ -75,9 +66,5 @@ def _digest_net(net: nn.Module | None) -> str:
         return "none"
     digest = hashlib.blake2b(digest_size=16)
     for value in net.state_dict().values():
-        digest.update(_bytes(value))
+        digest.update(tensor_bytes(value))
     return digest.hexdigest()
-
-
-def _bytes(values: Tensor) -> bytes:
-    return values.detach().cpu().numpy().tobytes()

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
-from zlib import crc32
 
 import joblib
-import numpy as np
-from torch import Tensor
 
-from sparsectr.rows.labelled import PIECE_ROWS, LabelledRows
+from sparsectr.rows.digest import digest_rows, tensor_bytes
+from sparsectr.rows.labelled import LabelledRows
 from sparsectr.training.exchange import current_exchange
 
 # Those that may differ: a source of random numbers is that of the first process, and each process
@@ -37,9 +35,9 @@ def require_same_fit(estimator: Any, rows: LabelledRows, validation: LabelledRow
     compared["the vocabularies of X"] = estimator.encoder_
     compared |= {name: vars(estimator).get(name) for name in estimator._target_state}
     digests = {name: joblib.hash(value) for name, value in compared.items()}
-    digests |= _digest_rows(rows, "")
+    digests |= digest_rows(rows)
     if validation is not None:
-        digests |= _digest_rows(validation, "_val")
+        digests |= {f"{name}_val": digest for name, digest in digest_rows(validation).items()}
     _require_same(digests)
     # Machines with little memory visit neighbours together, and then all do.
     rows.source.block_rows = max(current_exchange().gather(rows.source.block_rows))
@@ -48,7 +46,9 @@ def require_same_fit(estimator: Any, rows: LabelledRows, validation: LabelledRow
 def require_same_split(rows: LabelledRows) -> None:
     """Raise ValueError, in all processes, where they set different rows apart."""
     if current_exchange().n_processes > 1 and rows.numbers is not None:
-        _require_same({"the rows set apart for validation": _digest(rows.numbers)})
+        _require_same(
+            {"the rows set apart for validation": joblib.hash(tensor_bytes(rows.numbers))}
+        )
 
 
 def _require_same(digests: dict[str, Any]) -> None:
@@ -62,18 +62,3 @@ def _require_same(digests: dict[str, Any]) -> None:
                     f"{name} must be equal, got other values in process {rank} than in process 0. "
                     "Give all of them the same data in the same order."
                 )
-
-
-def _digest_rows(rows: LabelledRows, suffix: str) -> dict[str, int]:
-    codes = 0
-    for piece in rows.pieces(PIECE_ROWS):
-        codes = _digest(piece.codes, codes)
-    return {
-        f"X{suffix}": codes,
-        f"y{suffix}": _digest(rows.targets),
-        f"sample_weight{suffix}": _digest(rows.weights),
-    }
-
-
-def _digest(tensor: Tensor, start: int = 0) -> int:
-    return crc32(np.ascontiguousarray(tensor.cpu().numpy()).data, start)

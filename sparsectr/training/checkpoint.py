@@ -132,7 +132,7 @@ def _name_differences(kept: Mapping[str, str], now: Mapping[str, str]) -> str:
     """Say in what two descriptions differ, digests without their values."""
     return ", ".join(
         name
-        if name.endswith("rows") or name in ("seeds", "start")
+        if name.startswith(("training ", "validation ")) or name in ("seeds", "start")
         else f"{name} ({kept.get(name)}, now {now.get(name)})"
         for name in sorted({*kept, *now})
         if kept.get(name) != now.get(name)

@@ -12,8 +12,10 @@ from typing import NamedTuple
 import matplotlib.pyplot as plt
 import pytest
 
-from sparsectr import datasets
+import sparsectr
+from sparsectr import datasets, metrics
 
+MODULES = [sparsectr, datasets, metrics]
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 EXAMPLES = sorted((ROOT / "examples" / "gallery").glob("plot_*.py"))
@@ -60,8 +62,9 @@ FLIGHTS = datasets.load_flights(return_X_y=True)
 
 
 @pytest.fixture
-def few_rows(monkeypatch):
+def few_rows(monkeypatch, tmp_path):
     plt.switch_backend("agg")
+    monkeypatch.chdir(tmp_path)  # where pages save their files
     monkeypatch.setattr(datasets, "load_flights", load_few_flights)
     yield
     plt.close("all")
@@ -101,6 +104,13 @@ def test_the_examples_of_the_gallery_are_short(path):
 def test_missing_libraries_are_found():
     script = "import re\nfrom no_such_library.part import name\nimport numpy as np\n"
     assert missing_libraries(script) == ["no_such_library"]
+
+
+def test_every_public_name_is_in_the_reference_once():
+    page = (ROOT / "docs" / "api" / "index.md").read_text("utf-8")
+    listed = re.findall(r"^   (sparsectr\.[\w.]+)$", page, re.M)
+    public = [f"{module.__name__}.{name}" for module in MODULES for name in module.__all__]
+    assert sorted(listed) == sorted(public)
 
 
 def test_the_page_of_dependencies_lists_all_with_their_bounds():

@@ -172,7 +172,7 @@ class ParameterCheck:
     def folder(self, name: str) -> None:
         """Check the path of a folder, or None."""
         value = self._get(name)
-        if value is not None and not (value and isinstance(value, str | PathLike)):
+        if value is not None and not (isinstance(value, str | PathLike) and str(value)):
             raise ValueError(f"{name} must be None or the path of a folder, got {describe(value)}.")
 
     def _get(self, name: str) -> Any:

@@ -23,6 +23,7 @@ from sparsectr import (
     DynIntClassifier,
     Interaction,
     InteractionDisplay,
+    ListedInteractions,
     interaction_stability,
     screen_interactions,
     to_interaction_constraints,
@@ -357,7 +358,7 @@ VALIDATION = [
 ]
 
 
-# Questions: what is asked of a fitted classifier ------------------------------------------
+# Questions: what is asked of a fitted estimator -------------------------------------------
 
 ASKED = [
     Case("value_effects('a')", lambda: lambda clf: clf.value_effects("a")),
@@ -372,30 +373,43 @@ ASKED = [
     Case("explain, a column less", lambda: lambda clf: clf.explain(table()[["a"]])),
     Case("interaction_table(fdr=0)", lambda: lambda clf: clf.interaction_table(fdr=0)),
     Case("missed_interactions(fdr=5)", lambda: lambda clf: clf.missed_interactions(fdr=5)),
+    Case(
+        "partial_fit, y with NaN",
+        lambda: lambda clf: clf.partial_fit(table(), np.where(Y, np.nan, 0.0)),
+    ),
+]
+ASKED_CLASSIFIERS = [
     Case("partial_fit, other classes", lambda: lambda clf: clf.partial_fit(table(), Y, [0, 7])),
     Case("partial_fit, classes as text", lambda: lambda clf: clf.partial_fit(table(), Y, "01")),
     Case("partial_fit, a new label", lambda: lambda clf: clf.partial_fit(table(), Y + 1)),
 ]
 UNFITTED = [
-    Case("predict_proba(X)", lambda: lambda clf: clf.predict_proba(table())),
     Case("predict(X)", lambda: lambda clf: clf.predict(table())),
     Case("explain(X)", lambda: lambda clf: clf.explain(table())),
     Case("interaction_table()", lambda: lambda clf: clf.interaction_table()),
     Case("missed_interactions()", lambda: lambda clf: clf.missed_interactions()),
     Case("value_effects(('a', 'b'))", lambda: lambda clf: clf.value_effects(("a", "b"))),
-    Case("partial_fit(X, y)", lambda: lambda clf: clf.partial_fit(table(), Y)),
-    Case("partial_fit, one class", lambda: lambda clf: clf.partial_fit(table(), Y, classes=[0])),
-    Case("partial_fit, NaN", lambda: lambda clf: clf.partial_fit(table(), Y, classes=[0, np.nan])),
     Case("screen_interactions", lambda: lambda clf: screen_interactions(clf, table(), Y)),
     Case("InteractionDisplay", lambda: InteractionDisplay.from_estimator),
 ]
+UNFITTED_CLASSIFIERS = [
+    Case("predict_proba(X)", lambda: lambda clf: clf.predict_proba(table())),
+    Case("partial_fit(X, y)", lambda: lambda clf: clf.partial_fit(table(), Y)),
+    Case("partial_fit, one class", lambda: lambda clf: clf.partial_fit(table(), Y, classes=[0])),
+    Case("partial_fit, NaN", lambda: lambda clf: clf.partial_fit(table(), Y, classes=[0, np.nan])),
+]
 _CROSS = Interaction(("a", "b"), 2, 0.5)
+_MEAN = DummyRegressor().fit(table(), Y)
 _PRIOR = DummyClassifier(strategy="prior").fit(table(), Y)
 CALLS = [
     Case("screen_interactions(5, X, y)", lambda: lambda: screen_interactions(5, table(), Y)),
     Case(
-        "screen_interactions with a regressor",
-        lambda: lambda: screen_interactions(DummyRegressor().fit(table(), Y), table(), Y),
+        "screen_interactions with a regressor, y with NaN",
+        lambda: lambda: screen_interactions(_MEAN, table(), np.where(Y, np.nan, 0.0)),
+    ),
+    Case(
+        "screen_interactions with a transformer",
+        lambda: lambda: screen_interactions(ListedInteractions().fit(table()), table(), Y),
     ),
     Case(
         "screen_interactions, order=1",
@@ -505,6 +519,7 @@ PARAMETERS: dict[str, list[Case]] = {
     "batch_size": [*_COUNTS, constant("2**62", 2**62), constant("np.uint8(200)", np.uint8(200))],
     "max_epochs": _COUNTS,
     "early_stopping": _FLAGS,
+    "loss": [*_CHOICES, constant("'quantile'", "quantile")],
     "monitor": _CHOICES,
     "validation_fraction": _SHARES,
     "n_iter_no_change": _COUNTS,

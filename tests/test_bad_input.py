@@ -17,6 +17,7 @@ import pytest
 import sklearn
 from bad_inputs import (
     ASKED,
+    ASKED_CLASSIFIERS,
     CALLS,
     CLASS_WEIGHTS,
     COLUMNS,
@@ -28,6 +29,7 @@ from bad_inputs import (
     ODD_VALUES,
     PARAMETERS,
     UNFITTED,
+    UNFITTED_CLASSIFIERS,
     VALIDATION,
     WEIGHTS,
     Case,
@@ -35,6 +37,7 @@ from bad_inputs import (
     table,
 )
 from packaging.version import Version
+from sklearn.base import is_regressor
 from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import NotFittedError
 
@@ -83,7 +86,9 @@ def make(name: str, **parameters: Any) -> Any:
 
 def check_result(estimator: Any, X: Any) -> None:
     """Ask a fitted estimator for what it is made for."""
-    if hasattr(estimator, "predict_proba"):
+    if is_regressor(estimator):
+        assert np.isfinite(estimator.predict(X)).all()
+    elif hasattr(estimator, "predict_proba"):
         probabilities = estimator.predict_proba(X)
         assert np.isfinite(probabilities).all()
         np.testing.assert_allclose(probabilities.sum(axis=1), 1)
@@ -110,8 +115,8 @@ def screen(X: Any, y: Any = Y) -> None:
 
 
 CLASSIFIERS = [cls.__name__ for cls in public.CLASSIFIERS]
-# What regressors do with a table is the same; their targets are in tests/targets/test_numbers.py.
-ESTIMATORS = [cls.__name__ for cls in public.ESTIMATORS if cls not in public.REGRESSORS]
+REGRESSORS = [cls.__name__ for cls in public.REGRESSORS]
+ESTIMATORS = [cls.__name__ for cls in public.ESTIMATORS]
 
 
 class Group(NamedTuple):
@@ -161,7 +166,7 @@ def see_later(name: str, X: Any) -> None:
 
 @cache
 def fitted(name: str) -> Any:
-    """Return a classifier that lists no crosses."""
+    """Return an estimator that lists no crosses."""
     return make(name, n_interactions=0).fit(table(), Y)
 
 
@@ -180,7 +185,8 @@ def call(name: str, question: Callable[[], Any]) -> None:
 TABLES = [*ESTIMATORS, "screen_interactions"]
 ENSEMBLES = ["CrossEnsembleClassifier", "CrossStatistics"]
 LABELLED = [*CLASSIFIERS, "InteractionFeatures", "screen_interactions", *ENSEMBLES]
-WEIGHTED = [*CLASSIFIERS, "InteractionFeatures", *ENSEMBLES]
+WEIGHTED = [*CLASSIFIERS, *REGRESSORS, "InteractionFeatures", *ENSEMBLES]
+MODELS = [*CLASSIFIERS, *REGRESSORS]
 TRANSFORMING = [name for name in ESTIMATORS if name != "ListedInteractions"]
 GROUPS = [
     Group("Tables", "`X` is", CONTAINERS, TABLES, fit_table),
@@ -188,11 +194,20 @@ GROUPS = [
     Group("Names of columns", "They are", NAMES, TABLES, fit_table),
     Group("Other tables after the fit", "`X` has", LATER, TRANSFORMING, see_later),
     Group("Labels", "`y` is", LABELS, LABELLED, fit_labels),
+    Group("Targets of regressors", "`y` is", LABELS, REGRESSORS, fit_labels),
     Group("Weights", "`sample_weight` is", WEIGHTS, WEIGHTED, fit_weights),
     Group("Weights of classes", "`class_weight` is", CLASS_WEIGHTS, CLASSIFIERS, fit_class_weight),
-    Group("Validation rows", "`X_val`, `y_val`", VALIDATION, CLASSIFIERS, fit_validation),
-    Group("Questions to a fitted classifier", "call", ASKED, CLASSIFIERS, ask),
-    Group("Questions to one that is not fitted", "call", UNFITTED, CLASSIFIERS, ask_unfitted),
+    Group("Validation rows", "`X_val`, `y_val`", VALIDATION, MODELS, fit_validation),
+    Group("Questions to a fitted estimator", "call", ASKED, MODELS, ask),
+    Group("Questions to a fitted classifier", "call", ASKED_CLASSIFIERS, CLASSIFIERS, ask),
+    Group("Questions to one that is not fitted", "call", UNFITTED, MODELS, ask_unfitted),
+    Group(
+        "Questions to a classifier that is not fitted",
+        "call",
+        UNFITTED_CLASSIFIERS,
+        CLASSIFIERS,
+        ask_unfitted,
+    ),
     Group("Other functions and classes", "call", CALLS, ["functions"], call),
 ]
 
@@ -204,7 +219,14 @@ def give(name: str, parameter: str) -> Callable[[str, Any], None]:
 
 
 def parameters_of(name: str) -> list[str]:
-    return list(inspect.signature(getattr(sparsectr, name)).parameters)
+    """Return the parameters of a class; of a regressor, those that no classifier checks for it."""
+    parameters = inspect.signature(getattr(sparsectr, name)).parameters
+    if name not in REGRESSORS:
+        return list(parameters)
+    known = inspect.signature(
+        getattr(sparsectr, name.replace("Regressor", "Classifier"))
+    ).parameters
+    return ["monitor", *(parameter for parameter in parameters if parameter not in known)]
 
 
 # What comes ------------------------------------------------------------------------------------
@@ -369,10 +391,12 @@ def say(outcome: Outcome, name: str) -> str:
 
 
 def name_all(names: list[str]) -> str:
-    if set(CLASSIFIERS) <= set(names):
-        names = ["classifiers", *(f"`{name}`" for name in names if name not in CLASSIFIERS)]
-        return ", ".join(names)
-    return ", ".join(f"`{name}`" for name in names)
+    all_of = []
+    for words, kind in (("classifiers", CLASSIFIERS), ("regressors", REGRESSORS)):
+        if set(kind) <= set(names):
+            all_of.append(words)
+            names = [name for name in names if name not in kind]
+    return ", ".join([*all_of, *(f"`{name}`" for name in names)])
 
 
 @pytest.mark.skipif(

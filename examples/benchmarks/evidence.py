@@ -12,7 +12,7 @@ many planted ones are, and the share of false ones among all significant sets, a
 Copies and coarse versions of a field count as that field. The tests are those that every
 classifier makes in `fit`; no net is trained.
 
-``numbers``: the same for numbers with noise of four kinds and for counts of two kinds, as
+``numbers``: the same for numbers with noise of five kinds and for counts of two kinds, as
 regressors test them; 20,000 rows.
 
 ``rates``: tables with weak pairs and triples, so that not all can be found: realised share of false
@@ -72,7 +72,7 @@ CASES = {
     "triples": TablePlan(n_rows=100_000, n_fields=20, crosses=TRIPLES, base=-1.0),
 }
 COUNTS = ["counts", "overdispersed"]
-NOISES = ["normal", "unequal", "heavy", "skewed", *COUNTS]
+NOISES = ["normal", "unequal", "heavy", "skewed", "skewed and unequal", *COUNTS]
 SHAPES = {
     "main effects": TablePlan(n_noise=3, n_numeric=2),
     "strong main effects": TablePlan(n_fields=8, main=1.0),

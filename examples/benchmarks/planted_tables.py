@@ -171,9 +171,19 @@ def _draw_classes(rng, log_odds, columns):
 
 def _draw_unequal(rng, mean, columns):
     """Noise whose standard deviation is .1 to 4, by the joint values of two fields."""
+    return mean + _draw_spreads(rng, columns) * rng.normal(size=len(mean))
+
+
+def _draw_skewed_unequal(rng, mean, columns):
+    """Noise of mean zero that is skewed, and more spread in some pairs of values than in others."""
+    noise = rng.lognormal(0.0, 1.5, len(mean)) - np.exp(1.5**2 / 2)
+    return mean + _draw_spreads(rng, columns) * noise
+
+
+def _draw_spreads(rng, columns):
     first, second = columns["f0"], columns["f1"]
-    spread = np.geomspace(0.1, 4.0, 50)[rng.integers(0, 50, (first.max() + 1, second.max() + 1))]
-    return mean + spread[first, second] * rng.normal(size=len(mean))
+    spreads = np.geomspace(0.1, 4.0, 50)[rng.integers(0, 50, (first.max() + 1, second.max() + 1))]
+    return spreads[first, second]
 
 
 def _draw_heavy(rng, mean, columns):
@@ -199,6 +209,7 @@ TARGETS = {
     "unequal": _draw_unequal,
     "heavy": _draw_heavy,
     "skewed": _draw_skewed,
+    "skewed and unequal": _draw_skewed_unequal,
     "counts": lambda rng, log_mean, columns: rng.poisson(np.exp(log_mean)),
     "overdispersed": _draw_overdispersed,
 }

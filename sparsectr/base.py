@@ -45,6 +45,7 @@ from sparsectr.training.loop import Schedule
 from sparsectr.training.memory import within_memory
 from sparsectr.training.prediction import first_logits
 from sparsectr.training.progress import EpochRecord
+from sparsectr.training.shrinkage import shrink_effects
 from sparsectr.training.task import TrainingTask
 
 
@@ -339,6 +340,9 @@ class BaseInteractionEstimator(
         task.keep_counts(net)
         if not one_epoch:  # the mean target of one chunk is not that of the stream
             fit_intercept(net, rows, task.new_generator())
+            if validation is not None:
+                shrink_effects(net, task.prior_logits(), validation)
+                fit_intercept(net, rows, task.new_generator())
         if checkpoint is not None:
             checkpoint.close()
         return net, task, history

@@ -21,7 +21,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_dataframe_column_names_consistency
 
-from sparsectr import DynIntClassifier, FieldEncoder, ProfitClassifier, UnknownValuesWarning
+from sparsectr import DynIntClassifier, FieldEncoder, UnknownValuesWarning
 from sparsectr.early_stopping import make_schedule
 from sparsectr.methods.dynint.net import DynIntConfig, DynIntNet
 from sparsectr.training.prediction import predict_logits, to_probabilities
@@ -193,7 +193,7 @@ def test_best_epoch_is_kept():
     model.fit(FRAME.iloc[:160], noise[:160], X_val=FRAME.iloc[160:], y_val=noise[160:])
     losses = [record["validation_log_loss"] for record in model.history_]
     areas = [record["validation_roc_auc"] for record in model.history_]
-    # Not the loss: the intercept has moved since.
+    # Not the loss: the intercept has moved since, and all effects have shrunk.
     area = roc_auc_score(noise[160:], model.predict_proba(FRAME.iloc[160:])[:, 1])
     assert area == pytest.approx(areas[np.argmin(losses)], abs=1e-6)
     assert len(losses) == model.n_iter_ == np.argmin(losses) + 1 + 4 < 40
@@ -274,16 +274,13 @@ def test_validation_that_cannot_be(parameters, groups, message):
 
 
 @pytest.mark.parametrize("cls", CLASSIFIERS)
-def test_rare_positives_and_a_nearly_unique_column(cls, request):
+def test_rare_positives_and_a_nearly_unique_column(cls):
     """One row in 150 is positive, and every second row has an id of its own."""
     rng = np.random.default_rng(0)
     n, n_train = 30_000, 15_000
     X = pd.DataFrame(rng.integers(0, 20, (n, 3)), columns=list("abc")).assign(
         id=rng.integers(0, n, n)
     )
-    if cls is ProfitClassifier:
-        reason = "loses .1 % to the prior: the net learns the ids that come three times by heart"
-        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
     log_odds = -5.8 + (X["a"] % 3 == 0) + 0.8 * ((X["b"] + X["c"]) % 2)
     true = expit(log_odds.to_numpy(dtype=float))
     y = rng.random(n) < true
@@ -336,6 +333,23 @@ def test_the_intercept_of_a_net_is_added_to_all_logits(cls, n_classes):
     np.testing.assert_allclose(
         predict_logits(net, codes) - before, shift.expand(240, -1), atol=1e-5
     )
+
+
+@pytest.mark.parametrize("cls", CLASSIFIERS)
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("variant", [{}, {"predictor": "mlp"}, {"variant": "dgp"}])
+def test_all_logits_are_linear_in_the_output_weights(cls, n_classes, variant):
+    if not set(variant) <= set(cls().get_params()):
+        pytest.skip("not a parameter of this method")
+    model = cls(max_epochs=1, random_state=0, **variant).fit(FRAME, CODES[:, 0] % n_classes)
+    net, codes = model._fitted_net(), torch.from_numpy(model.encoder_.transform(FRAME))
+    intercept = net.intercept.detach().numpy()
+    before = predict_logits(net, codes) - intercept
+    with torch.no_grad():
+        for weight in net.output_weights:
+            weight *= 0.25
+    after = predict_logits(net, codes) - intercept
+    np.testing.assert_allclose(after, 0.25 * before, atol=1e-5)
 
 
 def test_area_under_the_curve():

@@ -79,6 +79,11 @@ class MLP(nn.Module):
         """The layer that sees the inputs."""
         return cast(nn.Linear, self.layers[0])
 
+    @property
+    def last(self) -> nn.Linear:
+        """The layer that gives the outputs."""
+        return cast(nn.Linear, self.layers[-1])
+
     @torch.no_grad()
     def reset_parameters(
         self, generator: torch.Generator, output_bias: Tensor | float = 0.0

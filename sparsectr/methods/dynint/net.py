@@ -168,6 +168,11 @@ class DynIntNet(nn.Module):
         """What is added to the logits of all rows, (K,)."""
         return self.output.bias
 
+    @property
+    def output_weights(self) -> list[Tensor]:
+        """Weights in which the logits without the intercept are linear."""
+        return [self.output.weight]
+
     def forward(self, codes: Tensor) -> Tensor:
         """Return logits (B, K) of codes (B, F)."""
         embeddings = self.embedding(codes)

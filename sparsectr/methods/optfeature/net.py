@@ -201,8 +201,12 @@ class OptFeatureNet(nn.Module):
     @property
     def intercept(self) -> Tensor:
         """What is added to the logits of all rows, (K,)."""
-        *_, last = self.mlp.linear_layers()
-        return last.bias
+        return self.mlp.last.bias
+
+    @property
+    def output_weights(self) -> list[Tensor]:
+        """Weights in which the logits without the intercept are linear."""
+        return [self.mlp.last.weight]
 
     def forward(self, codes: Tensor) -> Tensor:
         """Return logits (B, K) of codes (B, F)."""
@@ -337,9 +341,8 @@ class OptFeatureNet(nn.Module):
         return self.mlp.write(graph, graph.add("Concat", *inputs, axis=1))
 
     def _write_crosses(self, graph: Graph, embeddings: str, sets: list[tuple[int, ...]]) -> str:
-        n_fields = len(self.embedding.vocabulary_sizes)
         if self.outer is None:
-            return write_inner(graph, embeddings, sets, n_fields)
+            return write_inner(graph, embeddings, sets, len(self.embedding.vocabulary_sizes))
         return self.outer.write(graph, embeddings, sets)
 
     def crosses(self) -> list[tuple[int, ...]]:
@@ -381,9 +384,8 @@ class OptFeatureNet(nn.Module):
     def prune(self) -> OptFeatureNet:
         """Choose the gates, and return a net without the crosses that are closed for good."""
         closed = torch.cat([selection.closed_for_good() for selection in self._selections])
-        follows = self.follows_fields()
         kept = (~closed).nonzero()[:, 0]
-        chosen = ChosenGates(tuple(kept.tolist()), not bool(follows[kept].all()))
+        chosen = ChosenGates(tuple(kept.tolist()), not bool(self.follows_fields()[kept].all()))
         net = OptFeatureNet(**(self.arguments | {"chosen": chosen})).to(kept.device)
         net.embedding, net.selections, net.outer = self.embedding, self.selections, self.outer
         n_embedded = self.mlp.first.in_features - self.n_crosses
@@ -395,10 +397,9 @@ class OptFeatureNet(nn.Module):
 
 def _adds_pairs(net: OptFeatureNet, *_: object, **__: object) -> bool:
     """Tell whether there are inner products of pairs alone, one logit, and no dropout."""
-    has_one_logit = net.arguments["n_outputs"] == 1
     return (
         net.pairs is not None
-        and has_one_logit
+        and net.arguments["n_outputs"] == 1
         and net.embedding.sparse
         and net.mlp.dropout.rate == 0
     )

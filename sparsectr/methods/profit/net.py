@@ -142,6 +142,14 @@ class ProfitNet(nn.Module):
         """What is added to the logits of all rows, (K,)."""
         return self.predictor.linear.bias
 
+    @property
+    def output_weights(self) -> list[Tensor]:
+        """Weights in which the logits without the intercept are linear."""
+        if isinstance(self.predictor, LinearPredictor):
+            return [self.linear.table.weight, self.architecture.weight]
+        last = self.predictor.mlp.last
+        return [self.linear.table.weight, last.weight, last.bias]
+
     @torch.no_grad()
     def take_over(self, searched: CrossSearchNet) -> None:
         """Copy embeddings and linear term of a search net, crosses of order 1 folded in."""

@@ -70,7 +70,8 @@ class ProfitRegressor(BaseInteractionRegressor, BaseProfit):
     dropout : float, default=0.0
         Share of its hidden units dropped in training, in [0, 1).
     retrain_weights : {"learn", "fixed", "ones"}, default="learn"
-        Weights of the kept crosses: trained from the searched values, kept at them, or 1.
+        Weights of the kept crosses: trained from the searched values, kept at them, or 1. The
+        factor of all effects multiplies them at the end.
     retrain_from : {"auto", "search", "scratch"}, default="auto"
         Where the kept net starts: at the searched embeddings or at random. "auto": at random with
         "adagrad", at the searched ones with "adam".

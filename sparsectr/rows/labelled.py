@@ -17,6 +17,8 @@ from sparsectr.rows.source import RowSource
 
 # Rows whose codes are copied at one time, where all of a large part are gone through.
 PIECE_ROWS = 1 << 18
+# Values whose codes are copied to be counted, if that is more: 64 MB.
+PIECE_VALUES = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -137,8 +139,10 @@ class LabelledRows:
         n_codes = sum(vocabulary_sizes)
         dtype = torch.float64 if weighted else torch.int64
         counts = torch.zeros(n_codes, dtype=dtype, device=self.device)
-        # Every piece pays for a count of all V codes, so that it must not be much smaller.
-        for piece in self.pieces(max(PIECE_ROWS, n_codes)):
+        # Every piece pays for a count of all V codes, so that it must not be much smaller, as far
+        # as memory goes.
+        most = max(PIECE_ROWS, PIECE_VALUES // self.source.n_fields)
+        for piece in self.pieces(min(max(PIECE_ROWS, n_codes), most)):
             counts += count_codes(
                 piece.codes, vocabulary_sizes, piece.weights if weighted else None
             )

@@ -6,11 +6,12 @@
 
 ``processes``: processes on this machine, connected by gloo over loopback, take steps on a DynInt
 net over 39 fields with Zipf's frequencies. Each way to train has the same net, the same batches and
-the same processes, and all take turns (A B C D D C B A ...): our exchange with fused kernels and
-without, torch's DistributedDataParallel with a dense table (row by row all weights travel), and the
-same with a sparse one. Printed are milliseconds of a step by the clock, the median of all turns and
-the smallest one, the CPU milliseconds of a process, and the MiB of gradients that a process sends
-to each other one. A dense gradient of the table has 4 V D bytes.
+the same processes, and all take turns (A B C D E E D C B A ...): our exchange with fused kernels
+and without, a process alone on the whole batch, and torch's DistributedDataParallel with a dense
+table, of which all gradients travel, and with a sparse one. Printed are milliseconds of a step by
+the clock, the median of all turns and the smallest one, the CPU milliseconds of a process, and the
+MiB of gradients that a process sends to each other one. A dense gradient of the table has 4 V D
+bytes.
 
 ``predicted``: a table for clusters that are not at hand, computed from bytes and from published
 bandwidths; the formula is printed with it.
@@ -26,15 +27,15 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.distributed as dist
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from sparsectr.kernels.fused import fused_kernels
 from sparsectr.methods.dynint.net import DynIntConfig, DynIntNet
-from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.rows.labelled import LabelledRows
 from sparsectr.rows.memory import MemoryRows
 from sparsectr.training.descent import descend
-from sparsectr.training.exchange import exchanging
+from sparsectr.training.exchange import Alone, exchanging
 from sparsectr.training.optimizers import make_optimizers
 from sparsectr.training.prior import add_embedding_prior
 from sparsectr.training.processes import GroupExchange
@@ -75,6 +76,7 @@ def take_steps(rank, store, arguments):
     ways = {
         "ours, fused": Ours(arguments, rows, fused=True),
         "ours, torch": Ours(arguments, rows, fused=False),
+        "a process alone, fused": Ours(arguments, rows, fused=True, alone=True),
         "DistributedDataParallel, dense": Parallel(arguments, rows, sparse=False),
         "DistributedDataParallel, sparse": Parallel(arguments, rows, sparse=True),
     }
@@ -105,11 +107,9 @@ def take_steps(rank, store, arguments):
                 f"| {np.median(cpu_times[name]):.1f} | {'' if sent is None else f'{sent:.2f}'} |"
             )
         for kind, of_all in (("median", np.median), ("smallest", min)):
-            first, _, dense_times, sparse_times = (of_all(some) for some in times.values())
-            print(
-                f"{kind}: DistributedDataParallel takes {dense_times / first:.1f} times as long as "
-                f"ours with a dense table, {sparse_times / first:.1f} times with a sparse one"
-            )
+            first, *others = (of_all(some) for some in times.values())
+            ratios = ", ".join(f"{other / first:.1f}" for other in others)
+            print(f"times as long as the first, {kind}: {ratios}")
     dist.destroy_process_group()
 
 
@@ -138,16 +138,16 @@ def batch_numbers(number, batch_size):
 
 
 class Ours:
-    """Our exchange, row-wise Adagrad for the table, the prior included."""
+    """Our exchange, row-wise Adagrad for the table, the prior included; or whole batches alone."""
 
-    def __init__(self, arguments, rows, *, fused):
+    def __init__(self, arguments, rows, *, fused, alone=False):
         self.rows, self.batch_size, self.fused = rows, arguments.batch_size, fused
         self.net = make_net(arguments)
         table = self.net.embedding.weight
         others = [weight for weight in self.net.parameters() if weight is not table]
         self.optimizers = make_optimizers([table], others, "adagrad", learning_rate=1e-3)
         add_embedding_prior(self.optimizers, self.net.embedding, rows, 1e-3)
-        self.exchange = GroupExchange(dist.group.WORLD)
+        self.exchange = Alone() if alone else GroupExchange(dist.group.WORLD)
         self.n_steps = 0
 
     def step(self, number):
@@ -159,7 +159,20 @@ class Ours:
 
     def mebibytes(self):
         """Return the MiB that a process has sent to each other one per step."""
+        if self.exchange.n_processes == 1:
+            return None
         return self.exchange.n_bytes / self.n_steps / 2**20
+
+
+class Table(nn.Embedding):
+    """Our table as an embedding of torch, by which DistributedDataParallel finds sparse ones."""
+
+    def __init__(self, table, sparse):
+        super().__init__(*table.weight.shape, sparse=sparse, _weight=table.weight.detach())
+        self.register_buffer("offsets", table.offsets)
+
+    def forward(self, codes):
+        return super().forward(codes + self.offsets)
 
 
 class Parallel:
@@ -168,11 +181,7 @@ class Parallel:
     def __init__(self, arguments, rows, *, sparse):
         self.rows, self.batch_size = rows, arguments.batch_size
         net = make_net(arguments)
-        if not sparse:
-            table = FieldEmbedding(net.embedding.vocabulary_sizes, arguments.dim, sparse=False)
-            table.weight = net.embedding.weight
-            net.embedding = table
-        self.net = net
+        net.embedding = Table(net.embedding, sparse)
         self.parallel = DistributedDataParallel(net, broadcast_buffers=False)
         table = net.embedding.weight
         others = [weight for weight in net.parameters() if weight is not table]
@@ -199,16 +208,21 @@ class Parallel:
 # Predicted -------------------------------------------------------------------------------
 
 # Rows per second of one process alone at D = 16 (docs/performance.md: two threads of a CPU; one
-# H100), bytes per second that a process can receive, seconds of one message, bytes per second of
-# its memory, its bytes, dollars an hour.
-CPU = {"rate": 261_500, "memory": 20e9, "bytes": 128e9, "price": 0.18}
-H100 = {"rate": 6_371_400, "memory": 3.35e12, "bytes": 80e9, "price": 4.92}
+# H100), seconds to sum the gradient of one lookup at D = 16 (measured on a CPU; guessed for a GPU),
+# seconds of a step of any size (guessed: 200 launches that are not recorded), bytes per second of
+# its memory, its bytes, dollars an hour (EC2: r7i.4xlarge for its 128 GB, p5.48xlarge by the GPU).
+CPU = {"rate": 261_500, "sum": 75e-9, "launch": 0.0, "memory": 20e9}
+CPU |= {"bytes": 128e9, "price": 1.06}
+H100 = {"rate": 6_371_400, "sum": 1e-9, "launch": 2e-3, "memory": 3.35e12}
+H100 |= {"bytes": 80e9, "price": 4.92}
+# Bytes per second that a process can receive, and seconds of one message.
+HALF = {"bytes": 64e9, "price": 0.53}
 LOOPBACK = {"bandwidth": 5e9, "latency": 50e-6}
 ETHERNET = {"bandwidth": 10e9 / 8, "latency": 50e-6}  # 10 Gbit/s
 NVLINK = {"bandwidth": 450e9, "latency": 5e-6}  # 900 GB/s, half of it each way
 NDR = {"bandwidth": 400e9 / 8, "latency": 10e-6}  # 400 Gbit/s for each GPU
 CLUSTERS = [
-    ("2 CPU processes, one machine", 2, 4096, CPU | LOOPBACK),
+    ("2 CPU processes, one machine", 2, 4096, CPU | LOOPBACK | HALF),
     ("4 CPU machines, 10 Gbit/s", 4, 4096, CPU | ETHERNET),
     ("16 CPU machines, 10 Gbit/s", 16, 16_384, CPU | ETHERNET),
     ("8 H100, NVLink", 8, 65_536, H100 | NVLINK),
@@ -221,7 +235,10 @@ DENSE_WEIGHTS = 10_000
 BYTES_PER_WEIGHT, BYTES_PER_VALUE, BYTES_PER_ROW = 8, 4, 16
 FORMULA = """\
 b = B / W rows of a process, R(b) distinct table rows that they look up (frequencies like 1 / rank)
-step = b / rate * (D / 16) + sent / bandwidth + 2 (W - 1) latency + W R 12 D / memory bandwidth
+step = compute + send + update
+compute = (b / rate + F b sum) D / 16 + launch
+send = sent / bandwidth + 2 (W - 1) latency
+update = W R 12 D / memory bandwidth
 sent = (W - 1) R (4 + 4 D), bytes that a process receives, and sends, in a step
 memory of a process = V (8 D + 4) + 16 n
 epoch = n / B steps; cost = W * price * hours"""
@@ -242,14 +259,14 @@ def predict(arguments):
         for dim in DIMS:
             rate = node["rate"] * 16 / dim
             sent = (n_processes - 1) * distinct * (4 + 4 * dim) + 8 * DENSE_WEIGHTS
-            compute = own / rate
+            compute = own / rate + N_FIELDS * own * node["sum"] * dim / 16 + node["launch"]
             send = sent / node["bandwidth"] + 2 * (n_processes - 1) * node["latency"]
             update = n_processes * distinct * 12 * dim / node["memory"]
             step = compute + send + update
             rows_per_second = batch_size / step
             memory = N_VALUES * (BYTES_PER_WEIGHT * dim + BYTES_PER_VALUE) + BYTES_PER_ROW * N_ROWS
             hours = N_ROWS / rows_per_second / 3600
-            too_large = " (too much)" if memory > node["bytes"] else ""
+            too_large = " (too much)" if memory > 0.9 * node["bytes"] else ""
             print(
                 f"| {name} | {dim} | {batch_size:,} | {distinct:,.0f} "
                 f"| {sent / 2**20:,.1f} ({4 * N_VALUES * dim / 2**20:,.0f}) "

@@ -12,7 +12,11 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import KFold, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import TargetEncoder
-from suite.averaged import AllRowsDynInt, AllRowsStatisticsDynIntAndTrees, AveragedDynInt
+from suite.averaged import (
+    AllRowsDynInt,
+    AllRowsStatisticsDynIntAndTrees,
+    AveragedStatisticsDynInt,
+)
 from suite.cross_statistics import StatisticsDynInt, StatisticsTrees, make_counts
 from suite.datasets import SOURCES
 from suite.models import CHOSEN, MODELS, find_settings, make_model, validation_cost
@@ -93,14 +97,19 @@ def test_tuned_settings_are_the_best_on_validation_rows():
 def test_means_are_those_of_fits_with_other_seeds():
     clicks = make_clicks(600, 3, 4, crosses=[(0, 1)], random_state=0)
     X, X_val, y, y_val = train_test_split(clicks.X, clicks.y, random_state=0)
-    mean = AveragedDynInt(max_epochs=1, random_state=1).fit(X, y, X_val=X_val, y_val=y_val)
-    singles = [
-        DynIntClassifier(max_epochs=1, random_state=seed).fit(X, y, X_val=X_val, y_val=y_val)
-        for seed in range(5, 10)
-    ]
+    rows = {"X_val": X_val, "y_val": y_val}
+    mean = AveragedStatisticsDynInt(random_state=1).fit(X, y, **rows)
+    singles = [StatisticsDynInt(random_state=seed).fit(X, y, **rows) for seed in range(5, 10)]
     expected = np.mean([clf.predict_proba(X_val) for clf in singles], axis=0)
     np.testing.assert_allclose(mean.predict_proba(X_val), expected, rtol=1e-12)
-    assert mean.n_iter_ == 5
+    assert mean.n_iter_ == sum(clf.n_iter_ for clf in singles)
+
+
+def test_the_mean_of_nets_is_that_of_the_library():
+    mean = make_model("flights", "dynint-pin-mean", {}, seed=1)
+    assert type(mean) is DynIntClassifier
+    assert mean.n_members == 5
+    assert MODELS["dynint-pin-mean"].mean_of == "dynint-pin"
 
 
 def test_fits_on_all_rows_have_validation_rows_of_their_own():

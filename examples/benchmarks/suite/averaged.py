@@ -62,12 +62,6 @@ class AveragedOnAllRows(_Averaged):
         self.voting_.fit(X, np.concatenate([y, y_val]))
 
 
-class AveragedDynInt(_Averaged, DynIntClassifier):
-    """The mean of five fits of `DynIntClassifier`."""
-
-    single = DynIntClassifier
-
-
 class AveragedCrossedDynInt(_Averaged, CrossedDynInt):
     """The mean of five fits of `CrossedDynInt`."""
 

@@ -93,11 +93,17 @@ def _means(name: str, title: str, paths: dict[str, str]) -> dict[str, Model]:
 
 MODELS = (
     _SINGLE
+    | {
+        "dynint-pin-mean": _SINGLE["dynint-pin"]._replace(
+            title="DynInt pin, mean of 5 fits",
+            parameters={"variant": "pin", "n_members": 5},
+            mean_of="dynint-pin",
+        )
+    }
     | _means(
         "mean",
         "mean of 5 fits",
         {
-            "dynint-pin": "suite.averaged:AveragedDynInt",
             "dynint-crossed": "suite.averaged:AveragedCrossedDynInt",
             "dynint-statistics": "suite.averaged:AveragedStatisticsDynInt",
         },

@@ -37,8 +37,7 @@ table[["fields", "order", "strength", "evidence", "significant"]].head(8)
 # %%
 # ``month × day`` is the date, which no single column tells.
 
-display = InteractionDisplay.from_estimator(clf, n_interactions=12)
-display.ax_.set_title("Crosses of late flights")
+InteractionDisplay.from_estimator(clf, n_interactions=12)
 plt.show()
 
 # %%

@@ -126,6 +126,21 @@ def test_a_fit_on_a_code_table_is_that_on_its_rows(table):
     assert ours.history_ == theirs.history_
 
 
+def test_validation_rows_in_a_code_table(table, tmp_path):
+    rows = pa.Table.from_pandas(FRAME[:200].drop(columns="number"), preserve_index=False)
+    own = table.encoder.encode_dataset(rows.to_reader(), tmp_path / "codes", y="click", fit=False)
+    ours = DynIntClassifier(**SHORT).fit(table, X_val=own, sample_weight_val=WEIGHTS[:200])
+    theirs = DynIntClassifier(**SHORT).fit(
+        CLICKS.X,
+        CLICKS.y,
+        WEIGHTS,
+        X_val=CLICKS.X[:200],
+        y_val=CLICKS.y[:200],
+        sample_weight_val=WEIGHTS[:200],
+    )
+    assert ours.history_ == theirs.history_
+
+
 @pytest.mark.parametrize(
     "options", [{}, {"validation": "last"}, {"early_stopping": False}], ids=str
 )

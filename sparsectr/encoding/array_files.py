@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -33,19 +33,18 @@ def array_file(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Iter
     mapped = np.lib.format.open_memmap(path, "w+", dtype, shape)
     start, row_bytes = mapped.offset, mapped[:1].nbytes
     del mapped
-    file = os.open(path, os.O_RDWR)
+    lock = Lock()
+    with path.open("r+b", buffering=0) as file:
 
-    def write(row: int, rows: NDArray[Any]) -> None:
-        data = memoryview(np.ascontiguousarray(rows, dtype).tobytes())
-        position = start + row * row_bytes
-        while data:
-            written = os.pwrite(file, data, position)
-            data, position = data[written:], position + written
+        def write(row: int, rows: NDArray[Any]) -> None:
+            # As bytes: NumPy gives no buffer of times.
+            left: Any = np.ascontiguousarray(rows, dtype).reshape(-1).view(np.uint8)
+            with lock:
+                file.seek(start + row * row_bytes)
+                while len(left):
+                    left = left[file.write(left) :]
 
-    try:
         yield write
-    finally:
-        os.close(file)
 
 
 @contextmanager

@@ -267,6 +267,31 @@ def test_a_warm_start_goes_on_with_the_same_loss():
 
 
 @every_loss
+def test_the_last_rows_or_whole_groups_are_set_apart(loss):
+    settings = {"loss": loss, "max_epochs": 1, "early_stopping": True}
+    timed, y = SMALL.assign(time=np.arange(240)), COUNTS[:240].astype(float)
+    y[216:] += 100
+    last = make(validation="last", time_column="time", **settings).fit(timed, y)
+    late = mean_absolute_error(y[216:], last.predict(timed[216:]))
+    assert last.history_[-1]["validation_absolute_error"] == pytest.approx(late, rel=0.2)
+    grouped = make(**settings).fit(SMALL, y, validation_groups=SMALL["a"])
+    apart = make(**settings).fit(SMALL, y)
+    assert grouped.history_ != apart.history_
+
+
+@every_loss
+def test_members_are_averaged_as_logits(loss):
+    many = make(loss=loss, n_members=3).fit(SMALL, COUNTS[:240])
+    assert {record["member"] for record in many.history_} == {0, 1, 2}
+    predicted = many.predict(SMALL[:20])
+    told = many.explain(SMALL[:20], top=None, complete=True)
+    sums = told.groupby("row")["contribution"].sum()
+    score = np.log(predicted) if loss == "poisson" else predicted
+    np.testing.assert_allclose(sums, score, rtol=1e-4, atol=1e-5)
+    assert told.attrs["score"] == many._fitted_target().score
+
+
+@every_loss
 def test_explanations_add_up_in_units_of_the_score(loss):
     model = make(loss=loss, max_epochs=10).fit(X[:1_000], COUNTS[:1_000])
     told = model.explain(X[:30], top=None, complete=True)

@@ -1,8 +1,8 @@
-"""The space of settings that every classifier ships."""
+"""The space of settings that every classifier and every regressor ships."""
 
 import numpy as np
 import pytest
-from public import CLASSIFIERS
+from public import CLASSIFIERS, REGRESSORS
 from scipy.stats import loguniform
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import (
@@ -14,6 +14,7 @@ from sklearn.model_selection import (
 from sparsectr.datasets import make_clicks
 
 every_classifier = pytest.mark.parametrize("cls", CLASSIFIERS)
+every_estimator = pytest.mark.parametrize("cls", CLASSIFIERS + REGRESSORS)
 
 
 @pytest.fixture(scope="module")
@@ -21,13 +22,13 @@ def clicks():
     return make_clicks(240, n_fields=3, cardinality=4, crosses=[(0, 1)], random_state=0)
 
 
-@every_classifier
+@every_estimator
 def test_space_names_parameters_and_leaves_the_resource_out(cls):
     assert set(cls.param_distributions) < set(cls().get_params())
     assert "max_epochs" not in cls.param_distributions
 
 
-@every_classifier
+@every_estimator
 def test_values_are_lists_or_log_uniform(cls):
     for name, values in cls.param_distributions.items():
         if hasattr(values, "rvs"):
@@ -38,7 +39,7 @@ def test_values_are_lists_or_log_uniform(cls):
             assert len(values) > 1
 
 
-@every_classifier
+@every_estimator
 def test_defaults_lie_in_the_space(cls):
     defaults = cls().get_params()
     for name, values in cls.param_distributions.items():
@@ -51,7 +52,7 @@ def test_defaults_lie_in_the_space(cls):
             assert default in values
 
 
-@every_classifier
+@every_estimator
 def test_every_draw_passes_the_checks(cls):
     for parameters in ParameterSampler(cls.param_distributions, 200, random_state=0):
         cls(**parameters)._check_parameters()

@@ -22,7 +22,12 @@ from sparsectr.ensembles.cells import deal_folds
 from sparsectr.ensembles.columns import with_plain_columns
 from sparsectr.ensembles.cross_statistics import CrossStatistics
 from sparsectr.ensembles.folds import NET, PARTS, Fold, Recipe, fit_fold
-from sparsectr.ensembles.reports import explain_rows, list_interactions, make_leaderboard
+from sparsectr.ensembles.reports import (
+    explain_rows,
+    list_interactions,
+    make_leaderboard,
+    tabulate_crosses,
+)
 from sparsectr.ensembles.stacking import fit_stack, to_log_odds
 from sparsectr.ensembles.trees import LabelledTable
 from sparsectr.interactions.interaction import Interaction, lists_crosses
@@ -330,38 +335,28 @@ class CrossEnsembleClassifier(
     # Reports ----------------------------------------------------------------------------
 
     @on_one_fit
-    def interaction_table(self) -> pd.DataFrame:
+    def interaction_table(self, *, fdr: float = 0.05) -> pd.DataFrame:
         """Return the crosses of all parts as a table.
+
+        Parameters
+        ----------
+        fdr : float, default=0.05
+            Expected share of false ones among the significant crosses of an order of each fold, at
+            most.
 
         Returns
         -------
         DataFrame
             One row per cross, strongest first: fields (tuple of names); order; strength, as in
-            ``selected_interactions_``, 0 for crosses that no net lists; net_share (share of the
-            folds whose net lists the cross); statistics_share (share of the folds whose trees have
+            ``selected_interactions_``, 0 for crosses that no net lists; evidence (how surely the
+            rows hold the cross: the mean over the folds that tell it, see
+            `DynIntClassifier.interaction_table`; NaN if none does); significant (whether it stands
+            out in more than half of the folds, each on its own rows); net_share (share of the folds
+            whose net lists the cross); statistics_share (share of the folds whose trees have
             statistics of it: their part in the log-odds is not told apart by crosses).
         """
         check_is_fitted(self)
-        listed = [{cross.fields for cross in net.selected_interactions_} for net in self._nets()]
-        with_statistics = [
-            {cross.fields for cross in models[PARTS[2]].statistics.interactions_}
-            for models in self.fold_models_
-        ]
-        strengths = {cross.fields: cross.strength for cross in self.selected_interactions_}
-        fields = list(dict.fromkeys([*strengths, *(f for found in with_statistics for f in found)]))
-        table = pd.DataFrame(
-            {
-                "fields": fields,
-                "order": [len(names) for names in fields],
-                "strength": [strengths.get(names, 0.0) for names in fields],
-                "net_share": [np.mean([names in found for found in listed]) for names in fields],
-                "statistics_share": [
-                    np.mean([names in found for found in with_statistics]) for names in fields
-                ],
-            }
-        )
-        ranks = ["strength", "net_share", "statistics_share"]
-        return table.sort_values(ranks, ascending=False, kind="stable", ignore_index=True)
+        return tabulate_crosses(self.fold_models_, self.selected_interactions_, fdr)
 
     @on_one_fit
     def explain(

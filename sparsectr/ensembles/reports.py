@@ -62,6 +62,87 @@ def list_interactions(nets: list[Any], weight: float) -> list[Interaction]:
     return [Interaction(fields, len(fields), strength) for fields, strength in ranked if strength]
 
 
+def gather_evidence(
+    nets: list[Any], crosses: list[tuple[str, ...]], fdr: float
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return what the tests of several nets say of crosses.
+
+    Parameters
+    ----------
+    nets : list
+        The net of every fold, each of which has tested crosses on its own rows.
+    crosses : list of tuples of str
+        Fields of P crosses.
+    fdr : float
+        Rate of false discoveries of each fold.
+
+    Returns
+    -------
+    evidence : ndarray of shape (P,), float64
+        Mean over the folds that tell the evidence of a cross; NaN if none does.
+    significant : ndarray of shape (P,), bool
+        Whether a cross stands out in more than half of the folds.
+    """
+    told: dict[tuple[str, ...], list[float]] = defaultdict(list)
+    n_found: dict[tuple[str, ...], int] = defaultdict(int)
+    for net in nets:
+        table, missed = net.interaction_table(fdr=fdr), net.missed_interactions(fdr=fdr)
+        found = pd.concat([table[table["significant"]], missed])
+        for fields in set(found["fields"]):
+            n_found[fields] += 1
+        every = pd.concat([table, missed]).dropna(subset=["evidence"])
+        for fields, evidence in zip(every["fields"], every["evidence"], strict=True):
+            told[fields].append(evidence)
+    means = [np.mean(told[fields]) if told[fields] else np.nan for fields in crosses]
+    often = [2 * n_found[fields] > len(nets) for fields in crosses]
+    return np.array(means, np.float64), np.array(often, bool)
+
+
+def tabulate_crosses(
+    fold_models: list[dict[str, Any]], selected: list[Interaction], fdr: float
+) -> pd.DataFrame:
+    """Return the crosses of all parts as a table.
+
+    Parameters
+    ----------
+    fold_models : list of dict
+        For each fold, the fitted model of every part by its name.
+    selected : list of Interaction
+        The crosses of the nets.
+    fdr : float
+        Rate of false discoveries of each fold.
+
+    Returns
+    -------
+    DataFrame
+        See `CrossEnsembleClassifier.interaction_table`.
+    """
+    nets = [models[NET] for models in fold_models]
+    listed = [{cross.fields for cross in net.selected_interactions_} for net in nets]
+    with_statistics = [
+        {cross.fields for cross in models[PARTS[2]].statistics.interactions_}
+        for models in fold_models
+    ]
+    strengths = {cross.fields: cross.strength for cross in selected}
+    fields = list(dict.fromkeys([*strengths, *(f for found in with_statistics for f in found)]))
+    evidence, significant = gather_evidence(nets, fields, fdr)
+    table = pd.DataFrame(
+        {
+            "fields": fields,
+            "order": [len(names) for names in fields],
+            "strength": [strengths.get(names, 0.0) for names in fields],
+            "evidence": evidence,
+            "significant": significant,
+            "net_share": [np.mean([names in found for found in listed]) for names in fields],
+            "statistics_share": [
+                np.mean([names in found for found in with_statistics]) for names in fields
+            ],
+        }
+    )
+    ranks = ["strength", "net_share", "statistics_share"]
+    return table.sort_values(ranks, ascending=False, kind="stable", ignore_index=True)
+
+
 def explain_rows(
     nets: list[Any],
     weight: float,

@@ -91,6 +91,20 @@ def test_the_planted_cross_is_found(fitted):
     assert (table["statistics_share"] == 1).all()
 
 
+def test_evidence_is_that_of_most_folds(fitted):
+    table = fitted.interaction_table(fdr=0.05)
+    assert table.loc[table["significant"], "fields"].tolist() == [("f0", "f2")]
+    nets = [models["net"] for models in fitted.fold_models_]
+    told = [net.interaction_table().set_index("fields")["evidence"] for net in nets]
+    for row in table.itertuples():
+        values = [some[[row.fields]].iloc[0] for some in told if row.fields in some.index]
+        expected = np.nanmean(values) if np.isfinite(values).any() else np.nan
+        assert row.evidence == pytest.approx(expected, nan_ok=True)
+    assert not fitted.interaction_table(fdr=1e-300)["significant"].any()
+    with pytest.raises(ValueError, match="fdr must be a number > 0 and < 1"):
+        fitted.interaction_table(fdr=1)
+
+
 def test_contributions_add_up(fitted, clicks):
     X = clicks.X[2_000:2_020]
     entries = fitted.explain(X, None, complete=True)

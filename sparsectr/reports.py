@@ -213,7 +213,8 @@ class InteractionReports(TableReader):
             changes at all); strength_error (standard error of the strength, from a bootstrap of the
             rows on which it was measured; it says nothing about other fits, see
             `interaction_stability`); shares_with (listed crosses whose contribution correlates with
-            that of this one by more than .5: of a copy of a field, for instance).
+            that of this one by more than .5, or whose values tell it that well: of a copy of a
+            field, for instance).
 
         Raises
         ------

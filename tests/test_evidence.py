@@ -14,7 +14,6 @@ from sparsectr import (
     DynIntClassifier,
     InteractionFeatures,
     ListedInteractions,
-    OptFeatureClassifier,
 )
 
 PLAN = TablePlan(
@@ -63,10 +62,7 @@ def test_a_net_that_lists_nothing_else_misses_the_rest():
 
 
 @pytest.mark.parametrize("cls", CLASSIFIERS)
-def test_a_copy_of_a_field_is_told(cls, request):
-    if cls is OptFeatureClassifier:
-        reason = "behind an MLP the contributions of copies correlate below the limit of .5"
-        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
+def test_a_copy_of_a_field_is_told(cls):
     table = fit(cls).interaction_table().set_index("fields")
     pairs = [
         tuple(name for name in TABLE.X.columns if name in {first, "f1"})

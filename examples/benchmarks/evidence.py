@@ -4,6 +4,7 @@
     python examples/benchmarks/bench.py evidence numbers [--seeds 15] [--cases NAME ...]
     python examples/benchmarks/bench.py evidence rates [--seeds 20] [--first-seed 0]
     python examples/benchmarks/bench.py evidence peers [--seeds 5]
+    python examples/benchmarks/bench.py evidence shares [--seeds 3] [--first-seed 50]
     python examples/benchmarks/bench.py evidence real [--tables flights adult amazon --data DIR]
     python examples/benchmarks/bench.py evidence cost
 
@@ -27,6 +28,9 @@ the derivative of the loss along the embedding of the field in a trained net, wh
 TayFCS (X. Wang et al., "TayFCS: Towards light feature combination selection for deep recommender
 systems", KDD 2025).
 
+``shares``: of pairs of listed crosses that are the same planted one, by a copy, a coarse version or
+itself, how many does ``shares_with`` name; and of pairs of different planted crosses, how many.
+
 ``real``: 30,000 rows of real tables, with labels that an additive model of the real ones draws, and
 with the real ones permuted: in how many runs any set is significant, which no set should be.
 
@@ -45,7 +49,7 @@ from planted_tables import TablePlan, draw_table
 from scipy.stats import false_discovery_control, norm
 from suite.datasets import load_parts
 
-from sparsectr import DynIntClassifier
+from sparsectr import DynIntClassifier, OptFeatureClassifier
 from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.interactions.evidence import CrossEvidence
 from sparsectr.rows.labelled import Batch
@@ -309,6 +313,59 @@ def run_peers(arguments):
             )
 
 
+# Crosses that share an effect ------------------------------------------------------------
+
+SHARES = {
+    "copies": TablePlan(
+        n_rows=10_000,
+        n_fields=6,
+        crosses={(0, 1): 0.7, (2, 3): 0.5, (1, 4): 0.5},
+        copies=(0,),
+        coarse=(2,),
+    ),
+    "fields in common": TablePlan(
+        n_rows=10_000,
+        n_fields=6,
+        crosses={(0, 1): 0.7, (1, 2): 0.6, (2, 3): 0.5, (0, 3): 0.5},
+        main=0.7,
+    ),
+    "copies, Zipf": TablePlan(
+        n_rows=10_000,
+        n_fields=6,
+        n_values=30,
+        zipf=1.0,
+        crosses={(0, 1): 0.9, (1, 2): 0.9},
+        copies=(0,),
+        main=0.7,
+    ),
+}
+SHARING = [
+    DynIntClassifier(max_epochs=5, embedding_dim=8, n_interactions=12, random_state=0),
+    OptFeatureClassifier(max_epochs=4, embedding_dim=8, n_interactions=12, random_state=0),
+]
+
+
+def run_shares(arguments):
+    for clf in SHARING:
+        for name, plan in SHARES.items():
+            told = {True: [], False: []}  # by whether both are the same planted cross
+            for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
+                table = draw_table(plan, seed)
+                listed = clf.fit(table.X, table.y).interaction_table().query("strength > 0")
+                shared = dict(zip(listed["fields"], listed["shares_with"], strict=True))
+                for one, other in combinations(filter(table.is_true, shared), 2):
+                    same = table.original(one) == table.original(other)
+                    told[same].append(other in shared[one])
+            print(
+                f"{type(clf).__name__}, {name}: {sum(told[True])} of {len(told[True])} stand-ins "
+                f"told, {sum(told[False])} of {len(told[False])} different crosses said to share",
+                flush=True,
+            )
+
+
+# Real columns and cost -------------------------------------------------------------------
+
+
 def run_real(arguments):
     for name in arguments.tables:
         X, y = load_parts(name, arguments.data, 0).train
@@ -348,6 +405,7 @@ RUNS = {
     "numbers": run_numbers,
     "rates": run_rates,
     "peers": run_peers,
+    "shares": run_shares,
     "real": run_real,
     "cost": run_cost,
 }

@@ -94,16 +94,15 @@ class CrossMeter:
             return nothing | {"idle": idle}
         crosses = [Interaction(named[p], len(listed[p]), self.unit * strengths[p]) for p in kept]
         numbers = count_remembered(len(kept), sum(weight.numel() for weight in net.parameters()))
+        mains = [[columns[field][0] for field in listed[place]] for place in kept]
         values = [
-            value_effects(
-                codes[:, [columns[field][0] for field in listed[place]]], effects[place], n_most
-            )
-            for place, n_most in zip(kept, numbers, strict=True)
+            value_effects(codes[:, own], effects[place], n_most)
+            for place, own, n_most in zip(kept, mains, numbers, strict=True)
         ]
         return {
             "crosses": crosses,
             "idle": idle,
-            "shares_with": find_shared(effects[kept]),
+            "shares_with": find_shared(effects[kept], codes, mains),
             "evidence": nothing["evidence"],
             "active_share": found.active_shares[kept].cpu().numpy(),
             "strength_error": self.unit * found.errors[kept].cpu().numpy(),

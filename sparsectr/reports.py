@@ -273,8 +273,8 @@ class InteractionReports(TableReader):
             count, the rows with this combination in the sample of training rows on which strengths
             are measured; effect, the mean of what the field, or the cross, adds to their score,
             which ``attrs["score"]`` names. The 400 most frequent combinations, most frequent first;
-            in a small net, only 50 of crosses that are not among the strongest, so that files stay
-            small.
+            in a small net, only 100 of a field, and 50 of crosses that are not among the strongest,
+            so that files stay small.
             Where a field has one of these names, an underscore follows ours: ``count_``.
 
         Raises

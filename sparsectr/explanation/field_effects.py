@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from sparsectr.explanation.fields import Fields
 from sparsectr.nn.effects import distinct_codes
-from sparsectr.training.packing import count_remembered, pack_combinations
+from sparsectr.training.packing import count_values, pack_combinations
 from sparsectr.training.prediction import logits_of
 from sparsectr.training.strengths import (
     EffectNet,
@@ -56,12 +56,12 @@ def measure_fields(net: nn.Module, codes: Tensor, fields: Fields, unit: float) -
     codes = codes[: affordable_rows(cast(EffectNet, net), singles)]
     some = codes[: max(FEWEST_ROWS, min(PASSES // n_fields, CELLS // codes.shape[1] ** 2))]
     logits = logits_of(net, some)
-    n_most = count_remembered(n_fields, sum(weight.numel() for weight in net.parameters()))
+    n_most = count_values(n_fields, sum(weight.numel() for weight in net.parameters()))
     spreads: list[tuple[Tensor, ...]] = []
     values = []
     for field, own in enumerate(fields.columns):
         effects = effects_of_field(net, codes, field, fields)
-        values.append(value_effects(codes[:, own[:1]], effects, n_most[field]))
+        values.append(value_effects(codes[:, own[:1]], effects, n_most))
         without = some.clone()
         without[:, list(own)] = 0
         total = (logits - logits_of(net, without))[None]

@@ -16,6 +16,9 @@ FEWEST_COMBINATIONS = 50
 # as many bytes as three weights, so that all of them are a twentieth of a larger net.
 ALL_COMBINATIONS = 6_000
 WEIGHTS_PER_COMBINATION = 60
+# Values that are remembered of a field at least, and weights of the net for each further one.
+FEWEST_VALUES = 100
+WEIGHTS_PER_VALUE = 180
 
 
 def count_remembered(n_crosses: int, n_weights: int) -> list[int]:
@@ -38,6 +41,12 @@ def count_remembered(n_crosses: int, n_weights: int) -> list[int]:
         numbers.append(min(MOST_COMBINATIONS, max(FEWEST_COMBINATIONS, free)))
         n_left -= numbers[-1]
     return numbers
+
+
+def count_values(n_fields: int, n_weights: int) -> int:
+    """Return how many values to remember of every field of a net with so many weights."""
+    free = n_weights // (WEIGHTS_PER_VALUE * n_fields)
+    return min(MOST_COMBINATIONS, max(FEWEST_VALUES, free))
 
 
 def pack_combinations(codes: Sequence[Array], counts: Sequence[Array]) -> dict[str, Array]:

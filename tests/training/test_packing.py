@@ -8,6 +8,7 @@ from sparsectr.training.packing import (
     FEWEST_COMBINATIONS,
     MOST_COMBINATIONS,
     count_remembered,
+    count_values,
     pack_combinations,
     unpack_combinations,
 )
@@ -50,3 +51,10 @@ def test_the_strongest_crosses_have_most_room(n_crosses, n_weights):
     assert sum(numbers) <= room
     # No room is left that a cross could have used.
     assert sum(numbers) > room - 1 or numbers[-1] == MOST_COMBINATIONS
+
+
+def test_fields_of_large_nets_remember_as_many_values_as_crosses():
+    assert count_values(12, 190_000) == 100
+    assert count_values(20, 1_000_000) == 277
+    assert count_values(20, 10_000_000) == MOST_COMBINATIONS
+    assert count_values(1_000, 100) == 100

@@ -9,6 +9,9 @@ Zipf's frequencies, 500,000 rows a file. Then, each in a process of its own with
 ``encode``: `FieldEncoder.encode_dataset`: rows per second of CPU time, both passes and reading
 included.
 
+``visit``: the codes of an epoch, batch by batch in random order, from the map, from an array, and
+from the map in blocks; the median of five epochs, in turns.
+
 ``mapped`` and ``memory``: a DynInt fit on the code table, and on the same rows as a frame of
 categories. Printed are the CPU time of an epoch (what a fit of three epochs takes more than one of
 a single epoch, halved), and the area under the ROC curve on rows of another file.
@@ -29,14 +32,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
+import torch
 from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
 from sparsectr import CodeTable, DynIntClassifier, FieldEncoder
 from sparsectr.datasets import make_clicks
 from sparsectr.rows import mapped
+from sparsectr.rows.memory import MemoryRows
+from sparsectr.rows.orders import shuffled_batches
 
-FILE_ROWS, TEST_ROWS = 500_000, 100_000
+FILE_ROWS, TEST_ROWS, BATCH_SIZE = 500_000, 100_000, 4_096
+STEPS = ["encode", "visit", "mapped", "memory"]
 CROSSES = [(0, 1), (2, 3), (4, 5)]
 SIZES = (10, 100, 1_000, 10_000, 100_000)
 
@@ -101,6 +108,27 @@ def encode(folder, n_rows):
     print(f"encode  {seconds:6.1f} cpu s  {rate:9,.0f} rows/s  peak {used:6.0f} MiB", flush=True)
 
 
+def visit(folder):
+    table = CodeTable(folder / "codes")
+    on_disk = mapped.MappedRows(table.mapped, torch.device("cpu"))
+    in_memory = MemoryRows(torch.from_numpy(np.array(table.codes)))
+    ways = {
+        "mapped": (on_disk, 1),
+        "memory": (in_memory, 1),
+        "mapped, blocks": (on_disk, mapped.BLOCK_ROWS),
+    }
+    seconds = {name: [] for name in ways}
+    for seed in range(5):
+        for name, (rows, block_rows) in ways.items():
+            started = time.process_time()
+            generator = torch.Generator().manual_seed(seed)
+            for numbers in shuffled_batches(len(rows), BATCH_SIZE, generator, block_rows):
+                rows.take(numbers)
+            seconds[name].append(time.process_time() - started)
+    for name, taken in seconds.items():
+        print(f"visit, {name:14}  epoch {np.median(taken):6.3f} cpu s", flush=True)
+
+
 def fit(folder, where, seed, blocks):
     """Fit with one epoch and with three, and print half of the difference."""
     if blocks and where == "mapped":
@@ -133,14 +161,15 @@ def add_arguments(parser):
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--blocks", action="store_true")
     parser.add_argument("--folder", type=Path, help="where files go, and stay")
-    parser.add_argument("--only", nargs="+", choices=["encode", "mapped", "memory"])
+    parser.add_argument("--only", nargs="+", choices=STEPS)
 
 
 def run(arguments):
     folder = arguments.folder or Path(tempfile.mkdtemp())
     context = multiprocessing.get_context("spawn")
-    only = arguments.only or ["encode", "mapped", "memory"]
+    only = arguments.only or STEPS
     calls = [(encode, (folder, arguments.n_rows))] if "encode" in only else []
+    calls += [(visit, (folder,))] if "visit" in only else []
     for seed in arguments.seeds:
         ways = [where for where in ("mapped", "memory") if where in only]
         calls += [(fit, (folder, where, seed, arguments.blocks)) for where in ways]

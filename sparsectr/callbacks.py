@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from threading import Lock
 from typing import Any, TypeVar, cast
 
@@ -123,11 +123,11 @@ class EpochReporter:
         """Return what the records of the running fit have beside those of an only one."""
         return {} if self.member is None else {"member": self.member}
 
-    def resume(self, history: Sequence[dict[str, Any]], seconds: Sequence[float]) -> None:
+    def resume(self, history: Sequence[Mapping[str, object]], seconds: Sequence[float]) -> None:
         """Take over epochs that an earlier fit has trained."""
         self.seconds += seconds
         if self.estimator.verbose and history:
-            name, last = type(self.estimator).__name__, self.name_member() | history[-1]
+            name, last = type(self.estimator).__name__, {**self.name_member(), **history[-1]}
             sys.stdout.write(f"{format_record(name, last | {'seconds': seconds[-1]})}, resumed\n")
 
     def begin_epoch(self, net: Any) -> None:

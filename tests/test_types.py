@@ -34,7 +34,7 @@ def test_fit_returns_the_estimator_itself(tmp_path):
             f"sparsectr.{cls.__name__}().partial_fit(X, y)",
         )
     ]
-    wrong = f"sparsectr.{CLASSIFIERS[0].__name__}().fit(X)"
+    wrong = f"sparsectr.{CLASSIFIERS[0].__name__}().fit()"
     lines = [*(f"reveal_type({call})" for call in calls), wrong]
     (tmp_path / "mypy.ini").write_text(CONFIGURATION)
     (tmp_path / "script.py").write_text(SCRIPT + "\n".join(lines))
@@ -46,4 +46,4 @@ def test_fit_returns_the_estimator_itself(tmp_path):
         cls = call.removeprefix("sparsectr.").partition("(")[0]
         assert line.endswith(f'.{cls}"'), line
         assert "Revealed type" in line
-    assert 'Missing positional argument "y" in call to "fit"' in told[-1]
+    assert 'Missing positional argument "X" in call to "fit"' in told[-1]

@@ -16,7 +16,9 @@ WriteRows: TypeAlias = Callable[[int, NDArray[Any]], None]
 
 
 @contextmanager
-def array_file(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Iterator[WriteRows]:
+def array_file(
+    path: Path, dtype: np.dtype[np.generic], shape: tuple[int, ...]
+) -> Iterator[WriteRows]:
     """Make a file of NumPy's for an array, and yield what writes rows into it, in any thread.
 
     Rows are written and not put into a map, which would count as memory of this process.
@@ -36,7 +38,7 @@ def array_file(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Iter
     lock = Lock()
     with path.open("r+b", buffering=0) as file:
 
-        def write(row: int, rows: NDArray[Any]) -> None:
+        def write(row: int, rows: NDArray[np.generic]) -> None:
             # As bytes: NumPy gives no buffer of times.
             left: Any = np.ascontiguousarray(rows, dtype).reshape(-1).view(np.uint8)
             with lock:
@@ -49,7 +51,7 @@ def array_file(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Iter
 
 @contextmanager
 def array_files(
-    folder: Path, dtypes: Mapping[str, np.dtype[Any]], n_rows: int
+    folder: Path, dtypes: Mapping[str, np.dtype[np.generic]], n_rows: int
 ) -> Iterator[dict[str, WriteRows]]:
     """Make files of columns (n_rows,), by their names in a folder; see `array_file`."""
     with ExitStack() as stack:

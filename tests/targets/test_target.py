@@ -20,6 +20,7 @@ class HalfSquare:
     """Half the squared error."""
 
     name = "half_square"
+    link = "identity"
 
     def mean(self, logits, targets, weights):
         return (weights * (logits[:, 0] - targets).square() / 2).mean()

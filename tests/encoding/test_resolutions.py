@@ -148,8 +148,9 @@ def test_a_column_may_have_the_name_of_ours():
 
 
 def test_integers_of_any_size():
-    huge = pd.DataFrame({"id": [10**400 + i for i in range(100)] * 3 + [-(10**400)] * 3})
-    codes = several().fit_transform(huge)
+    huge = [10**400 + i for i in range(100)] * 3 + [-(10**400)] * 3
+    # dtype: older versions of pandas would try float.
+    codes = several().fit_transform(pd.DataFrame({"id": pd.Series(huge, dtype=object)}))
     assert len(set(codes[:, -1])) == 101  # exact, beyond all floats
     assert len(set(codes[:, 0])) == 2
 

@@ -1,6 +1,6 @@
 """
-A Parquet file larger than memory
-=================================
+Larger than memory: a Parquet file
+==================================
 
 ``fit`` takes the name of a file. Its codes go to the disk, and training maps them: what is in
 memory at a time is a batch of rows.

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
+from sklearn.utils import column_or_1d
 
 from sparsectr.parameters import describe
 
@@ -35,6 +36,35 @@ def as_column(values: Any, name: str, noun: str) -> Array:
         raise ValueError(
             f"{name} must be one column of {noun}s that NumPy can read, got {describe(values)}."
         ) from error
+
+
+def read_column(values: Any, name: str, noun: str, n_rows: int | None) -> Array:
+    """Turn what a user passes as targets into an array of shape (n_rows,) with nothing missing.
+
+    Parameters
+    ----------
+    values : array-like of shape (n_rows,) or (n_rows, 1)
+        One entry per row.
+    name, noun : str
+        What the caller calls all of them, and one, for errors.
+    n_rows : int or None
+        Number of them that there must be; None for any.
+
+    Raises
+    ------
+    ValueError
+        If an entry is missing or masked, or they do not form one column of this length.
+    """
+    column = as_column(values, name, noun)
+    if column.ndim == 2 and column.shape[1] == 1:
+        column = column_or_1d(column, warn=True)
+    check_shape(column, name, noun, n_rows)
+    if missing := count_missing(column):
+        raise ValueError(
+            f"{name} must have a {noun} in every row, got {missing} missing (None, NaN, NaT or "
+            "NA); leave these rows out."
+        )
+    return column
 
 
 def check_shape(column: Array, name: str, noun: str, n_rows: int | None) -> None:

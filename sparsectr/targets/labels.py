@@ -7,10 +7,9 @@ import warnings
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.utils import column_or_1d
 
 from sparsectr.parameters import describe
-from sparsectr.targets.columns import as_column, check_shape, count_missing
+from sparsectr.targets.columns import read_column
 
 Array = npt.NDArray[np.generic]
 
@@ -44,16 +43,7 @@ def as_labels(y: npt.ArrayLike, *, name: str = "y", n_rows: int | None = None) -
         If the labels are continuous, of several types, missing, masked or infinite, or do not
         form one column of this length.
     """
-    labels = as_column(y, name, "label")
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = column_or_1d(labels, warn=True)
-    check_shape(labels, name, "label", n_rows)
-    if missing := count_missing(labels):
-        raise ValueError(
-            f"{name} must have a label in every row, got {missing} missing (None, NaN, NaT or NA); "
-            "leave these rows out."
-        )
-    return _in_plain_dtype(labels, name)
+    return _in_plain_dtype(read_column(y, name, "label", n_rows), name)
 
 
 def _in_plain_dtype(labels: Array, name: str) -> Array:

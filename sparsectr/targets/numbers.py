@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.utils import column_or_1d
 
 from sparsectr.losses import POISSON, SQUARED_ERROR
 from sparsectr.metrics import number_values
 from sparsectr.parameters import describe
-from sparsectr.targets.columns import as_column, as_floats, check_shape, count_missing
+from sparsectr.targets.columns import as_floats, read_column
 from sparsectr.targets.target import Array, Floats, Target, TargetRows, Weights
 from sparsectr.targets.weights import balance, check_weights
 
@@ -155,15 +154,7 @@ def as_numbers(
         If one is no number, missing, masked, not finite, too large or negative, or if they do not
         form one column of this length.
     """
-    column = as_column(y, name, "number")
-    if column.ndim == 2 and column.shape[1] == 1:
-        column = column_or_1d(column, warn=True)
-    check_shape(column, name, "number", n_rows)
-    if missing := count_missing(column):
-        raise ValueError(
-            f"{name} must have a number in every row, got {missing} missing (None, NaN, NaT or "
-            "NA); leave these rows out."
-        )
+    column = read_column(y, name, "number", n_rows)
     if column.dtype.kind == "c":  # begins as scikit-learn's estimator checks want it
         raise ValueError(f"Complex data not supported: {name} must hold real numbers, got complex.")
     values = as_floats(column, name)

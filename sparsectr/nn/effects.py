@@ -114,7 +114,10 @@ def effects_by_passes(
 
 
 def distinct_codes(codes: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the distinct rows (M, o) of codes (n, o), and which of them every row is, (n,)."""
+    """Return the distinct rows (M, o) of codes (n, o), and which of them every row is, (n,).
+
+    They come in lexicographic order.
+    """
     if not codes.shape[1] or not len(codes):
         return codes[:1], torch.zeros(len(codes), dtype=torch.int64, device=codes.device)
     sizes = (codes.amax(0) + 1).tolist()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 
 import numpy as np
 import torch
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sparsectr.methods.optfeature.net import OptFeatureNet
+from sparsectr.nn.effects import distinct_codes
 
 ROWS_AT_ONCE = 4096
 GATES_AT_ONCE = 2**24
@@ -72,23 +72,9 @@ def measure_gates(
 
 
 def distinct_rows(codes: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the distinct rows of codes (n, o), in lexicographic order, and how often they occur.
-
-    Every row becomes one number, if that fits: torch compares rows many times more slowly.
-    """
-    sizes = (codes.amax(0) + 1).tolist() if len(codes) else [1] * codes.shape[1]
-    if prod(sizes) > torch.iinfo(torch.int64).max:
-        distinct, counts = codes.unique(dim=0, return_counts=True)
-        return distinct, counts
-    numbers = torch.zeros(len(codes), dtype=torch.int64, device=codes.device)
-    for column, size in zip(codes.unbind(1), sizes, strict=True):
-        numbers = numbers * size + column
-    numbers, counts = numbers.unique(return_counts=True)
-    columns = []
-    for size in reversed(sizes):
-        columns.append(numbers % size)
-        numbers = numbers // size
-    return torch.stack(columns[::-1], 1).to(codes.dtype), counts
+    """Return the distinct rows of codes (n, o), in lexicographic order, and their counts."""
+    distinct, rows = distinct_codes(codes)
+    return distinct, torch.bincount(rows, minlength=len(distinct))
 
 
 def count_combinations(codes: Tensor, gates: Tensor) -> tuple[Tensor, Tensor]:

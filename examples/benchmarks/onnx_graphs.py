@@ -18,29 +18,14 @@ import numpy as np
 import onnxruntime
 import pandas as pd
 import torch
-from one_row import microseconds
+from one_row import MODELS as CLASSIFIERS
+from one_row import QUICK, microseconds
 from suite.datasets import load_parts
 
-from sparsectr import (
-    DynIntClassifier,
-    DynIntRegressor,
-    OptFeatureClassifier,
-    ProfitClassifier,
-    to_onnx,
-)
+from sparsectr import DynIntClassifier, DynIntRegressor, to_onnx
 
 N_TRAIN, N_TEST, N_SINGLE = 20_000, 4_096, 200
-QUICK = {"max_epochs": 1, "random_state": 0}
-MODELS = {
-    "DynIntClassifier": DynIntClassifier(**QUICK),
-    "DynIntClassifier(variant='dwp')": DynIntClassifier(variant="dwp", **QUICK),
-    "ProfitClassifier": ProfitClassifier(search_epochs=1, **QUICK),
-    "ProfitClassifier(predictor='mlp')": ProfitClassifier(
-        predictor="mlp", search_epochs=1, **QUICK
-    ),
-    "OptFeatureClassifier": OptFeatureClassifier(search_epochs=1, **QUICK),
-    "DynIntRegressor": DynIntRegressor(**QUICK),
-}
+MODELS = CLASSIFIERS | {"DynIntRegressor": DynIntRegressor(**QUICK)}
 # What the regressor predicts, by table.
 NUMBERS = {"flights": "distance", "adult": "age", "amazon": "ROLE_DEPTNAME"}
 

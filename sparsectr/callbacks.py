@@ -80,9 +80,9 @@ class EpochReporter:
         self.seconds: list[float] = []
 
     def report_rows(self, n_rows: int, done: str) -> None:
-        """Hear that so many rows of a source were "counted", or "encoded" after that.
+        """Called when so many rows of a source were "counted", or "encoded" after that.
 
-        Parts of files call this from their threads.
+        Threads that read parts of files call it.
         """
         if self.estimator.verbose < BARS or self.silent:
             return

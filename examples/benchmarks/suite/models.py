@@ -51,26 +51,6 @@ _SINGLE = (
     | _ours("PROFIT", "sparsectr:ProfitClassifier", "predictor", "linear", "mlp")
     | _ours("DynInt", "sparsectr:DynIntClassifier", "variant", "pin", "da", "dgp", "dwp")
     | {
-        "dynint-crossed": Model(
-            "DynInt on its crosses",
-            "suite.crossed:CrossedDynInt",
-            {},
-            "dynint-crossed",
-            ours=True,
-        ),
-        "dynint-statistics": Model(
-            "DynInt with statistics of all crosses",
-            "suite.cross_statistics:StatisticsDynInt",
-            {},
-            "dynint-statistics",
-            ours=True,
-        ),
-        "trees-statistics": Model(
-            "boosted trees on statistics of all crosses",
-            "suite.cross_statistics:StatisticsTrees",
-            {},
-            "trees-statistics",
-        ),
         "lr": Model("logistic regression, one-hot", "suite.peers.linear:OneHotLogistic", {}, "lr"),
         "lightgbm": Model("LightGBM", "suite.peers.lightgbm_trees:LightGBMPeer", {}, "lightgbm"),
         "catboost": Model("CatBoost", "suite.peers.catboost_trees:CatBoostPeer", {}, "catboost"),
@@ -81,72 +61,27 @@ _SINGLE = (
 )
 
 
-def _means(name: str, title: str, paths: dict[str, str]) -> dict[str, Model]:
-    """Make rows of means: of which single row, and where their classes are."""
-    return {
-        f"{single}-{name}": _SINGLE[single]._replace(
-            title=f"{_SINGLE[single].title}, {title}", path=path, mean_of=single
-        )
-        for single, path in paths.items()
-    }
-
-
-MODELS = (
-    _SINGLE
-    | {
-        "dynint-pin-mean": _SINGLE["dynint-pin"]._replace(
-            title="DynInt pin, mean of 5 fits",
-            parameters={"variant": "pin", "n_members": 5},
-            mean_of="dynint-pin",
-        )
-    }
-    | _means(
-        "mean",
-        "mean of 5 fits",
-        {
-            "dynint-crossed": "suite.averaged:AveragedCrossedDynInt",
-            "dynint-statistics": "suite.averaged:AveragedStatisticsDynInt",
-        },
-    )
-    | _means(
-        "all-rows",
-        "mean of 5 fits on all rows",
-        {
-            "dynint-pin": "suite.averaged:AllRowsDynInt",
-            "dynint-statistics": "suite.averaged:AllRowsStatisticsDynInt",
-            "trees-statistics": "suite.averaged:AllRowsStatisticsTrees",
-            "catboost": "suite.peers.averaged_trees:AllRowsCatBoost",
-        },
-    )
-    | {
-        "dynint-trees-statistics-all-rows": _SINGLE["dynint-statistics"]._replace(
-            title="DynInt and boosted trees with statistics of all crosses, "
-            "mean of 5 fits each on all rows",
-            path="suite.averaged:AllRowsStatisticsDynIntAndTrees",
-            mean_of="dynint-statistics",
-        )
-    }
-)
+MODELS = _SINGLE | {
+    "dynint-pin-mean": _SINGLE["dynint-pin"]._replace(
+        title="DynInt pin, mean of 5 fits",
+        parameters={"variant": "pin", "n_members": 5},
+        mean_of="dynint-pin",
+    ),
+    "catboost-all-rows": _SINGLE["catboost"]._replace(
+        title="CatBoost, mean of 5 fits on all rows",
+        path="suite.peers.averaged_trees:AllRowsCatBoost",
+        mean_of="catboost",
+    ),
+}
 
 _DEEP_ON_FRAPPE = {"dropout": 0.2, "batch_size": 4096, "embedding_l2": 1e-2, "learning_rate": 3e-3}
 _CROSSES_ON_FRAPPE = {"space": "full", "n_crosses": {2: 20, 3: 30}, "max_order": 3}
 
 # Chosen by hand on validation rows. What is not here runs with its defaults.
 CHOSEN: dict[str, dict[str, Settings]] = {
-    "flights": {
-        "dynint-crossed": {"n_screened": 1, "embedding_dim": 32, "batch_size": 2048},
-    },
-    "amazon": {
-        "dynint-crossed": {"crossed_min_frequency": 2},
-        "dynint-statistics": {"max_order": 3, "embedding_dim": 8},
-    },
-    "ml1m": {
-        "dynint-pin": {"batch_size": 1024},
-        "dynint-crossed": {"crossed_min_frequency": 2},
-    },
+    "ml1m": {"dynint-pin": {"batch_size": 1024}},
     "frappe": {
         "dynint-pin": {"embedding_dim": 32},
-        "dynint-statistics": {"max_order": 3, "n_folds": 20, "embedding_dim": 8},
         "profit-linear": _CROSSES_ON_FRAPPE | {"embedding_dim": 32, "embedding_l2": 3e-4},
         "profit-mlp": _CROSSES_ON_FRAPPE | _DEEP_ON_FRAPPE | {"hidden_units": [400, 400, 400]},
         "net": _DEEP_ON_FRAPPE | {"hidden_units": [400, 400, 400]},

@@ -6,8 +6,6 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from suite.bars import HEAD as BARS_HEAD
-from suite.bars import Row, compare_defaults, compare_with_bars
 from suite.datasets import SOURCES
 from suite.development import ON_TEST_ROWS
 from suite.digits import four_digits, make_table
@@ -100,7 +98,6 @@ def render_page(
     published = json.loads(PUBLISHED.read_text(encoding="utf-8"))
     blocks = [render_head(results, trials), render_machines([*results, *trials])]
     blocks += render_suite(list(fits))
-    blocks += render_bars(results, trials, published)
     for name in SOURCES:
         rows = [row for row in results if row["dataset"] == name]
         if rows:
@@ -170,67 +167,6 @@ def render_machines(records: list[Record]) -> str:
     return "\n".join(
         [*lines, f"- {'; '.join(versions)}", f"- commits {', '.join(f'`{c}`' for c in commits)}"]
     )
-
-
-def render_bars(
-    results: list[Record], trials: list[Record], published: list[Record]
-) -> Iterator[str]:
-    """Yield what was to be reached, and whether it was."""
-    rows = []
-    groups = [
-        group
-        for name in SOURCES
-        for group in group_rows(row for row in results if row["dataset"] == name).values()
-    ]
-    for group in groups:
-        first, model = group[0], MODELS[group[0]["model"]]
-        if is_shown(first):
-            title = f"{model.title}, {settings_of(first)}"
-            values = [mean(row["test"][key] for row in group) for key in ("roc_auc", "log_loss")]
-            identity = first["dataset"], first["model"], title, model.ours, bool(model.mean_of)
-            rows.append(Row(*identity, len(group), *values))
-    entries = [row for entry in published if entry["dataset"] == "frappe" for row in entry["rows"]]
-    best = max(row["roc_auc"] for row in entries)
-    lines = [*compare_with_bars(rows, best)]
-    for part, records in (("validation", trials), ("test", results)):
-        lines += compare_defaults(gains_of_tuning(trials, records, part), part)
-    if lines:
-        yield "## What was to be reached"
-        yield (
-            "Aims set before anything was measured. A row counts with its mean over the seeds, and "
-            "with default, chosen or tuned settings; peers of one seed count as well. What was "
-            "tried where one is not reached: [decisions](decisions.md)."
-        )
-        yield make_table(BARS_HEAD, lines)
-
-
-def gains_of_tuning(
-    trials: list[Record], records: list[Record], part: str
-) -> dict[str, list[float]]:
-    """Return how much AUC of a part the best trial adds to our defaults, by title.
-
-    Parameters
-    ----------
-    trials : list of dict
-        What was tried on validation rows, of which the best is taken.
-    records : list of dict
-        Fits with its settings and with defaults: trials, or results with measures of test rows.
-        Means of the seeds that both have.
-    part : {"validation", "test"}
-        The rows on which both are compared.
-    """
-    gains: dict[str, list[float]] = {}
-    for (model, name), tried in group_trials(trials).items():
-        best = min(tried, key=lambda row: validation_cost(row, name))["parameters"]
-        groups = group_rows(row for row in records if row["dataset"] == name)
-        default, tuned = (
-            {row["seed"]: row[part]["roc_auc"] for row in groups.get((model, key), [])}
-            for key in ("{}", json.dumps(best))
-        )
-        added = [tuned[seed] - default[seed] for seed in default.keys() & tuned.keys()]
-        if MODELS[model].ours and added:
-            gains.setdefault(MODELS[model].title, []).append(mean(added))
-    return gains
 
 
 def group_trials(trials: list[Record]) -> dict[tuple[str, str], list[Record]]:

@@ -163,7 +163,7 @@ class EpochReporter:
 
 
 def format_record(name: str, record: dict[str, Any]) -> str:
-    """Return one line of text for an epoch's record.
+    """Return one line of text for the numbers of an epoch's record.
 
     Examples
     --------
@@ -175,6 +175,6 @@ def format_record(name: str, record: dict[str, Any]) -> str:
     values = [
         f"{key} {value:.4f}"
         for key, value in record.items()
-        if key not in ("member", "phase", "epoch", "seconds")
+        if key not in ("member", "phase", "epoch", "seconds") and isinstance(value, float)
     ]
     return head + ", ".join([*values, f"{record['seconds']:.1f} s"])

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import islice, repeat
-from typing import Protocol
+from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -23,7 +23,8 @@ from sparsectr.training.progress import EpochRecord, Progress
 from sparsectr.training.recording import RecordedStep, Step
 from sparsectr.training.run_checkpoint import RunCheckpoint, Trained
 
-Evaluate = Callable[[nn.Module], dict[str, float]]
+# Numbers, or arrays of them.
+Evaluate = Callable[[nn.Module], dict[str, Any]]
 
 # Validation values that are scores; all others are losses.
 LARGER_IS_BETTER = frozenset({"roc_auc"})
@@ -271,8 +272,8 @@ def _start_afresh(optimizers: Sequence[Optimizer]) -> None:
             group["lr"] *= RATE_DROP
 
 
-def _require_finite(value: float, what: str, record: EpochRecord) -> None:
-    if not math.isfinite(value):
+def _require_finite(value: Any, what: str, record: EpochRecord) -> None:
+    if not np.isfinite(value).all():
         raise ValueError(
             f"the {what} must stay finite, got {value} in epoch {record['epoch']} of the "
             f"{record['phase']} phase. Lower learning_rate or raise weight_decay."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -142,7 +143,7 @@ class TrainingTask:
             for table, counts in fillers
         ]
 
-        def evaluate(net: nn.Module) -> dict[str, float]:
+        def evaluate(net: nn.Module) -> dict[str, Any]:
             for (table, counts), rows in zip(fillers, needed, strict=True):
                 table.fill_untrained(counts, rows)
             return self.evaluate(net) if self.evaluate is not None else {}

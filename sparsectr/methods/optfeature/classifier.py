@@ -29,9 +29,14 @@ class OptFeatureClassifier(BaseInteractionClassifier, BaseOptFeature):
         faster; value gates tell more. Which is more accurate depends on the table.
     combine : {"paper", "raw"}, default="paper"
         How a hybrid gate mixes while searching: the opened gates, or their scores.
-    search : {"bilevel", "joint"}, default="bilevel"
+    field_share : float or "auto", default="auto"
+        Share of the field gate in a hybrid one while searching, in (0, 1), the same for all
+        crosses; after the search they follow fields if it is above .5, else values. "auto" learns
+        it for every cross.
+    search : {"bilevel", "joint", "paper"}, default="bilevel"
         "bilevel" trains gates and weights in turn, on different rows. "joint" trains both on the
-        same batch; gates then have no reason to close, and hardly any does.
+        same batch; gates then have no reason to close, and hardly any does. "paper" is "bilevel"
+        without the differences of the notes: Algorithm 1 as it is printed.
     search_fraction : float, default=0.2
         Share of the training rows on which the gates are trained ("bilevel"). The retraining
         uses all rows.
@@ -40,12 +45,14 @@ class OptFeatureClassifier(BaseInteractionClassifier, BaseOptFeature):
     gate_price : float or "auto", default="auto"
         What an open gate costs while searching, in nats per row: a cross that lowers the log
         loss by less is dropped. "auto": 4 divided by the number of search rows, about the smallest
-        gain that they can tell from chance. 0 leaves the fate of useless crosses to chance.
+        gain that they can tell from chance; 0 in the search of the paper. 0 leaves the fate of
+        useless crosses to chance.
     retrain_init : {"init", "random", "search"}, default="init"
         Weights with which the retraining starts: those with which the search started, newly
         drawn ones, or those that the search ended with.
     orders : sequence of int, default=(2,)
-        Orders of the crosses: 2, 3 or both.
+        Orders of the crosses: 2, 3, 4 or several of them. Sets of four, of up to 27 columns, are
+        slow: the first layer has an input for each.
     operator : {"inner", "outer"}, default="inner"
         A cross is the inner product of its embeddings, or a learnt bilinear form of two.
     selection_dim : int, default=16
@@ -157,7 +164,9 @@ class OptFeatureClassifier(BaseInteractionClassifier, BaseOptFeature):
         The fitted encoder.
     history_ : list of dict
         One record per epoch: phase ("search", "retrain" or "train"), epoch, train_loss,
-        validation_log_loss, validation_roc_auc.
+        validation_log_loss, validation_roc_auc. In the search also keep_rate, the
+        share of some training rows on which the gate of each cross is open, and alpha of hybrid
+        gates, both ndarray of shape (n_crosses,).
         With several members, each record names its ``member``, from 0 on.
     epoch_seconds_ : ndarray of float64, shape (n_epochs,)
         Seconds that every epoch took; NaN for those before the estimator was copied or read from
@@ -222,6 +231,7 @@ class OptFeatureClassifier(BaseInteractionClassifier, BaseOptFeature):
         *,
         granularity: str = "field",
         combine: str = "paper",
+        field_share: float | str = "auto",
         search: str = "bilevel",
         search_fraction: float = 0.2,
         search_epochs: int = 10,
@@ -287,6 +297,7 @@ class OptFeatureClassifier(BaseInteractionClassifier, BaseOptFeature):
         self.negative_sampling_rate = negative_sampling_rate
         self.granularity = granularity
         self.combine = combine
+        self.field_share = field_share
         self.search = search
         self.search_fraction = search_fraction
         self.search_epochs = search_epochs

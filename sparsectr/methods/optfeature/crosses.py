@@ -58,8 +58,8 @@ def inner_crosses(vectors: Tensor, order: int, scale: Tensor | None = None) -> T
     vectors : Tensor of shape (..., F, D)
         One vector per field.
     order : int
-        Size t of the sets: 2 or 3.
-    scale : Tensor of shape (D,), optional
+        Size t of the sets: 2 to 4.
+    scale : Tensor of shape (D,) or (..., 1, D), optional
         Weight of every coordinate; ones if None.
 
     Returns
@@ -71,12 +71,14 @@ def inner_crosses(vectors: Tensor, order: int, scale: Tensor | None = None) -> T
         pairs: Tensor = _Pairs.apply(rows, scale)  # type: ignore[no-untyped-call]
         return pairs.view(*vectors.shape[:-2], pairs.shape[1])
     scaled = vectors if scale is None else vectors * scale
-    # One block per first field: at most F * F numbers per row at a time.
+    # One block per first field; of triples, at most F * F numbers per row at a time.
     blocks = []
-    for first in range(vectors.shape[-2] - 2):
-        later = vectors[..., first + 1 :, :]
-        products = align(scaled[..., first : first + 1, :] * later)
-        blocks.append(upper_triangle(products @ align(later).mT))
+    for first in range(vectors.shape[-2] - order + 1):
+        one, later = scaled[..., first : first + 1, :], vectors[..., first + 1 :, :]
+        if order == 3:
+            blocks.append(upper_triangle(align(one * later) @ align(later).mT))
+        else:
+            blocks.append(inner_crosses(later, order - 1, one))
     return torch.cat(blocks, -1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
+from math import comb
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -21,7 +22,7 @@ from sparsectr.encoding.columns import as_table
 from sparsectr.kernels.threads import with_one_torch_thread
 from sparsectr.methods.optfeature.gate_measures import MOST_COMBINATIONS, measure_gates, open_gates
 from sparsectr.methods.optfeature.net import OptFeatureConfig, OptFeatureNet
-from sparsectr.methods.optfeature.search import GateStep, make_selection_optimizers
+from sparsectr.methods.optfeature.search import GateStep, make_selection_optimizers, with_gates
 from sparsectr.nn.effects import FieldSet, fields_of
 from sparsectr.nn.mean import members_of
 from sparsectr.parameters import ParameterCheck, check_integer
@@ -35,11 +36,13 @@ from sparsectr.training.progress import EpochRecord
 from sparsectr.training.strengths import MOST_ROWS_BEHIND_MLP, strongest_sets
 from sparsectr.training.task import TrainingTask
 
-# Sets that are measured of every order, and triples that are compared to choose these.
-MOST_MEASURED = {2: 500, 3: 50}
-MOST_COMPARED = 2_000
+# Sets that are measured of every order; of order 4 where the net has such crosses.
+MOST_MEASURED = {2: 500, 3: 50, 4: 20}
+MOST_COMPARED = 2_000  # triples
 COMPARING_BUDGET = 100_000
 FEWEST_COMPARED_ROWS = 32
+# Sets of four fields: the first layer has an input for each.
+MOST_SETS = 20_000
 
 
 class BaseOptFeature(BaseInteractionEstimator):
@@ -63,6 +66,7 @@ class BaseOptFeature(BaseInteractionEstimator):
     granularity: str
     combine: str
     search: str
+    field_share: float | str
     search_fraction: float
     search_epochs: int
     gate_price: float | str
@@ -82,13 +86,14 @@ class BaseOptFeature(BaseInteractionEstimator):
         check = ParameterCheck(self)
         check.choice("granularity", ["field", "value", "hybrid"])
         check.choice("combine", ["paper", "raw"])
-        check.choice("search", ["bilevel", "joint"])
+        check.choice("search", ["bilevel", "joint", "paper"])
+        check.real("field_share", 0, 1, open_low=True, open_high=True, or_auto=True)
         check.real("search_fraction", 0, 1, open_low=True, open_high=True)
         check.integer("search_epochs", 1)
         check.real("gate_price", 0, or_auto=True)
         check.choice("retrain_init", ["init", "random", "search"])
         check.integers("orders", 2)
-        check.choice("orders", [(2,), (3,), (2, 3)])
+        check.choice("orders", [(2,), (3,), (4,), (2, 3), (2, 4), (3, 4), (2, 3, 4)])
         check.choice("operator", ["inner", "outer"])
         if self.operator == "outer" and self.orders != (2,):
             raise ValueError(f"operator='outer' needs orders=(2,), got orders={self.orders!r}.")
@@ -116,7 +121,8 @@ class BaseOptFeature(BaseInteractionEstimator):
         weights_generator = task.new_generator()
         start = weights_generator.get_state()
         net.reset_weights(weights_generator, task.prior_logits())
-        net.reset_selection(task.new_generator())
+        share = 0.5 if isinstance(self.field_share, str) else self.field_share
+        net.reset_selection(task.new_generator(), share)
         history = self._search(task, net)
         # From here on, the selection does not change: not even for values without a row.
         counts = task.train.count(net.embedding.vocabulary_sizes, weighted=True)
@@ -138,17 +144,14 @@ class BaseOptFeature(BaseInteractionEstimator):
                 f"X must have at least {max(orders)} columns for crosses of order {max(orders)}, "
                 f"got {n_fields} feature(s)."
             )
+        if 4 in orders and (n_sets := comb(n_fields, 4)) > MOST_SETS:
+            raise ValueError(
+                f"crosses of order 4 of {n_fields} columns are {n_sets:,} sets, and at most "
+                f"{MOST_SETS:,} are tried. Pass fewer columns or lower orders."
+            )
         check_first_layer(n_fields, self.embedding_dim, orders, self.hidden_units, task.device)
-        config = OptFeatureConfig(
-            granularity=self.granularity,
-            combine=self.combine,
-            orders=orders,
-            operator=self.operator,
-            selection_dim=self.selection_dim,
-            selection_rank=self.selection_rank,
-            hidden_units=tuple(self.hidden_units),
-            dropout=self.dropout,
-        )
+        names = [field.name for field in dataclasses.fields(OptFeatureConfig)]
+        config = OptFeatureConfig(**{name: getattr(self, name) for name in names})
         sizes = task.vocabulary_sizes
         return OptFeatureNet(sizes, self.embedding_dim, task.n_outputs, config).to(task.device)
 
@@ -160,11 +163,13 @@ class BaseOptFeature(BaseInteractionEstimator):
             max_epochs=min(self.search_epochs, task.schedule.max_epochs),
             patience=None,
         )
-        rates = self.selection_learning_rate, self.alpha_learning_rate
+        as_in_paper = self.search == "paper"
+        rate = self.selection_learning_rate
+        of_alpha = self.alpha_learning_rate if isinstance(self.field_share, str) else None
+        selection = make_selection_optimizers(net, rate, of_alpha, as_in_paper=as_in_paper)
+        task = dataclasses.replace(task, evaluate=with_gates(task.evaluate, net, task.train))
         if self.search == "joint":
-            return self._train_weights(
-                task, net, "search", schedule, selection=make_selection_optimizers(net, *rates)
-            )
+            return self._train_weights(task, net, "search", schedule, selection=selection)
         task, search_rows = task.split_off(self.search_fraction)
         if shortage := search_rows.loss.shortage(search_rows.targets):
             raise ValueError(
@@ -172,7 +177,7 @@ class BaseOptFeature(BaseInteractionEstimator):
                 f"{len(search_rows)} rows. Pass more rows or raise search_fraction."
             )
         price = None if isinstance(self.gate_price, str) else self.gate_price
-        gates = GateStep(task, net, search_rows, make_selection_optimizers(net, *rates), price)
+        gates = GateStep(task, net, search_rows, selection, price, as_in_paper=as_in_paper)
         n_steps = -(-len(task.train) // schedule.batch_size) * schedule.max_epochs
         return self._train_weights(
             task, net, "search", schedule, before=gates, gate_rows=gates.beside(n_steps)
@@ -372,7 +377,7 @@ class BaseOptFeature(BaseInteractionEstimator):
             effects,
             codes,
             len(columns),
-            MOST_MEASURED,
+            {order: n for order, n in MOST_MEASURED.items() if order < 4 or 4 in self.orders},
             budget=COMPARING_BUDGET,
             fewest_rows=FEWEST_COMPARED_ROWS,
             most_compared=MOST_COMPARED,
@@ -392,5 +397,4 @@ class BaseOptFeature(BaseInteractionEstimator):
     @property
     def keep_rate_(self) -> npt.NDArray[np.float64]:
         """Share of rows on which the gate of each cross is open."""
-        rates: npt.NDArray[np.float64] = self._explanation("keep_rate_").measures["keep_rate"]
-        return rates
+        return cast(Any, self._explanation("keep_rate_").measures["keep_rate"])

@@ -55,7 +55,7 @@ class LowRankScores(nn.Module):
     selection_rank : int
         Length of u, larger than ``selection_dim``.
     order : int
-        Number t of vectors in a set: 2 or 3.
+        Number t of vectors in a set: 2 to 4.
 
     Notes
     -----
@@ -168,8 +168,8 @@ class Selection(nn.Module):
             self.alpha = undrawn(self.n_crosses)
 
     @torch.no_grad()
-    def reset_parameters(self, generator: torch.Generator) -> None:
-        """Start with all gates open and alpha at 0."""
+    def reset_parameters(self, generator: torch.Generator, field_share: float = 0.5) -> None:
+        """Start with all gates open and sigmoid(alpha) at ``field_share``, in (0, 1)."""
         if self.granularity != "value":
             n_fields, selection_dim = self.field_vectors.shape
             self.field_vectors.copy_(start_vectors(n_fields, selection_dim, generator))
@@ -177,7 +177,7 @@ class Selection(nn.Module):
         if self.granularity != "field":
             self.value_scorer.reset_parameters(generator)
         if self.granularity == "hybrid":
-            self.alpha.zero_()
+            self.alpha.fill_(field_share).logit_()
 
     def field_scores(self) -> Tensor:
         """Return a_f, one score per cross, (P,)."""

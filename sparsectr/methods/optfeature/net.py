@@ -48,7 +48,7 @@ class OptFeatureConfig:
     combine : {"paper", "raw"}
         How a hybrid gate mixes; see `sparsectr.methods.optfeature.gates.Selection`.
     orders : tuple of int
-        Orders of the crosses: 2, 3 or both.
+        Orders of the crosses, from 2 to 4.
     operator : {"inner", "outer"}
         What a cross computes from its embeddings.
     selection_dim : int
@@ -186,10 +186,10 @@ class OptFeatureNet(nn.Module):
         self.mlp.reset_parameters(generator, prior_logits)
 
     @torch.no_grad()
-    def reset_selection(self, generator: torch.Generator) -> None:
-        """Draw the selection embeddings; all gates are open."""
+    def reset_selection(self, generator: torch.Generator, field_share: float = 0.5) -> None:
+        """Draw the selection embeddings; all gates are open; see `Selection.reset_parameters`."""
         for selection in self._selections:
-            selection.reset_parameters(generator)
+            selection.reset_parameters(generator, field_share)
         if self.widths[1]:
             centres = start_vectors(len(self.embedding.vocabulary_sizes), self.widths[1], generator)
             rows = self.embedding.weight[:, self.widths[0] :]

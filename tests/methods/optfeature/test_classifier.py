@@ -147,7 +147,7 @@ def test_where_the_retraining_starts(retrain_init, is_start, monkeypatch):
     assert torch.equal(start[rows], tables["search", "end"][rows]) == (retrain_init == "search")
 
 
-@pytest.mark.parametrize("search", ["bilevel", "joint"])
+@pytest.mark.parametrize("search", ["bilevel", "joint", "paper"])
 @pytest.mark.parametrize("combine", ["paper", "raw"])
 def test_every_way_of_searching_runs(search, combine):
     clicks = make_data()
@@ -156,17 +156,78 @@ def test_every_way_of_searching_runs(search, combine):
     assert {record["phase"] for record in clf.history_} == {"search", "retrain"}
 
 
-@pytest.mark.parametrize("options", [{"orders": (3,)}, {"orders": (2, 3)}, {"operator": "outer"}])
+@pytest.mark.parametrize(
+    "options",
+    [{"orders": (3,)}, {"orders": (2, 3)}, {"orders": (2, 3, 4)}, {"operator": "outer"}],
+)
 def test_every_kind_of_cross_runs(options):
     clicks = make_data()
     clf = OptFeatureClassifier(**options, **SMALL).fit(clicks.X, clicks.y)
-    n_crosses = sum({2: 6, 3: 4}[order] for order in options.get("orders", (2,)))
-    assert clf.gate(clicks.X).shape == (600, n_crosses)
+    expected = {order: {2: 6, 3: 4, 4: 1}[order] for order in options.get("orders", (2,))}
+    assert clf.gate(clicks.X).shape == (600, sum(expected.values()))
     table = clf.interaction_table()
     gated = table[table["keep_rate"].notna()]  # others are crosses of hidden units
-    assert gated["order"].value_counts().to_dict() == {
-        order: {2: 6, 3: 4}[order] for order in options.get("orders", (2,))
-    }
+    assert gated["order"].value_counts().to_dict() == expected
+
+
+def test_the_search_of_the_paper_scales_crosses_by_their_gates_alone():
+    """No levels, no price, no waiting: the gradient is that of the printed objective."""
+    _, task, net = make_trainable()
+    optimizers = make_selection_optimizers(net, 1e-3, 1e-3, as_in_paper=True)
+    gates = GateStep(task, net, task.train, optimizers, None, as_in_paper=True)
+    assert len(next(gates.beside(100))) == 1
+    rows = torch.arange(50)
+    batch = task.train.take(rows)
+    trained = [net.selections[0].alpha, net.selections[0].field_vectors]
+    expected = torch.autograd.grad(batch.mean_loss(net(batch.codes)), trained)
+    gates(rows)
+    found = [parameter.grad for parameter in trained]
+    torch.testing.assert_close(found, list(expected))
+    assert {group["lr"] for group in optimizers[0].param_groups} == {1e-3}
+
+
+@pytest.mark.parametrize(("share", "granularity"), [(0.2, "value"), (0.7, "field")])
+def test_a_fixed_share_of_the_field_gate(share, granularity):
+    clicks = make_data()
+    clf = OptFeatureClassifier(granularity="hybrid", field_share=share, **SMALL)
+    clf.fit(clicks.X, clicks.y)
+    np.testing.assert_allclose(clf.alpha_, np.log(share / (1 - share)), rtol=1e-6)
+    gated = clf.interaction_table().dropna(subset="keep_rate")
+    assert set(gated["granularity"]) == {granularity}
+
+
+@pytest.mark.parametrize("granularity", ["field", "value", "hybrid"])
+def test_the_history_of_the_search_follows_the_gates(granularity):
+    clicks = make_data()
+    clf = OptFeatureClassifier(granularity=granularity, selection_learning_rate=0.05, **SMALL)
+    clf.fit(clicks.X, clicks.y)
+    search = [record for record in clf.history_ if record["phase"] == "search"]
+    assert len(search) == 3
+    assert all(record["keep_rate"].shape == (6,) for record in search)
+    assert [key for key in clf.history_[-1] if key in ("keep_rate", "alpha")] == []
+    if granularity == "hybrid":
+        np.testing.assert_array_equal(search[-1]["alpha"], clf.alpha_)
+        assert not np.array_equal(search[0]["alpha"], clf.alpha_)
+    else:
+        assert "alpha" not in search[0]
+    if granularity == "field":
+        # The last gates of the search are those that are kept.
+        np.testing.assert_array_equal(search[-1]["keep_rate"], clf.keep_rate_)
+    assert pickle.loads(pickle.dumps(clf)).history_[0]["keep_rate"].shape == (6,)
+
+
+def test_sets_of_four_of_too_many_fields_are_refused():
+    clicks = make_clicks(100, 28, 3, random_state=0)
+    clf = OptFeatureClassifier(orders=(2, 4), **SMALL)
+    with pytest.raises(ValueError, match="order 4 of 28 columns are 20,475 sets"):
+        clf.fit(clicks.X, clicks.y)
+
+
+def test_a_planted_set_of_four_is_listed():
+    clicks = make_clicks(20_000, 5, 3, crosses=[(0, 1, 2, 3)], cross_effect=2.0, random_state=0)
+    clf = OptFeatureClassifier(orders=(2, 3, 4), max_epochs=10, random_state=0)
+    clf.fit(clicks.X, clicks.y)
+    assert clf.selected_interactions_[0].fields == ("f0", "f1", "f2", "f3")
 
 
 def test_three_classes_and_their_probabilities():
@@ -332,7 +393,8 @@ def test_a_gate_by_fields_is_the_same_for_all_rows():
         ({"search_epochs": 0}, "search_epochs must be an int >= 1"),
         ({"gate_price": -1.0}, "gate_price must be 'auto' or a number >= 0"),
         ({"retrain_init": "best"}, "retrain_init must be one of"),
-        ({"orders": (4,)}, "orders must be one of"),
+        ({"orders": (5,)}, "orders must be one of"),
+        ({"field_share": 1.0}, "field_share must be 'auto' or a number > 0 and < 1"),
         ({"operator": "sum"}, "operator must be one of"),
         ({"operator": "outer", "orders": (3,)}, "operator='outer' needs orders="),
         ({"selection_dim": 0}, "selection_dim must be an int >= 1"),

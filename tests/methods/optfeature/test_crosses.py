@@ -14,14 +14,14 @@ def draw(*shape, seed=0):
 
 def test_inner_crosses_agree_with_gathered_sets():
     vectors, scale = draw(5, 6, 4), draw(4, seed=1)
-    for order in (2, 3):
+    for order in (2, 3, 4):
         sets = np.array(list(itertools.combinations(range(6), order)))
         gathered = vectors.numpy()[:, sets]  # (B, P, order, D)
         expected = (gathered.prod(axis=2) * scale.numpy()).sum(-1)
         np.testing.assert_allclose(inner_crosses(vectors, order, scale), expected, atol=1e-12)
 
 
-@pytest.mark.parametrize("order", [2, 3])
+@pytest.mark.parametrize("order", [2, 3, 4])
 @pytest.mark.parametrize("numbers_at_once", [1, 50, 10_000])
 def test_gradients_of_inner_crosses(monkeypatch, order, numbers_at_once):
     monkeypatch.setattr(crosses_module, "NUMBERS_AT_ONCE", numbers_at_once)

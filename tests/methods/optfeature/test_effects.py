@@ -64,7 +64,7 @@ def test_effects_are_what_passes_find(columns, operator, granularity, hidden_uni
     torch.testing.assert_close(net.effects(codes, sets, columns), expected, rtol=0, atol=1e-11)
 
 
-@pytest.mark.parametrize("orders", [(2,), (3,), (2, 3)])
+@pytest.mark.parametrize("orders", [(2,), (3,), (2, 3), (2, 3, 4)])
 @torch.no_grad()
 def test_effects_of_all_sets_and_of_nothing_sum_to_the_logits(orders):
     net, codes, columns = make_net(orders=orders), draw_codes(), COLUMNS["one each"]

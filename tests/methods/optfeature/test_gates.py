@@ -74,7 +74,7 @@ def test_a_score_of_order_three_and_rank_one_is_a_product():
     torch.testing.assert_close(scores(vectors).detach(), torch.stack(expected, 1))
 
 
-@pytest.mark.parametrize("order", [2, 3])
+@pytest.mark.parametrize("order", [2, 3, 4])
 @pytest.mark.parametrize("dim", [1, 4, 16])
 def test_all_gates_start_open(order, dim):
     for seed in range(5):

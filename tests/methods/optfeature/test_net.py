@@ -41,7 +41,7 @@ def ipnn(net, codes):
     return x @ layers[-1][0].T + layers[-1][1]
 
 
-@pytest.mark.parametrize("orders", [(2,), (3,), (2, 3)])
+@pytest.mark.parametrize("orders", [(2,), (3,), (2, 3), (2, 4)])
 @pytest.mark.parametrize("granularity", ["field", "value", "hybrid"])
 def test_it_starts_as_a_product_network(granularity, orders):
     net, codes = make_net(granularity=granularity, orders=orders, n_outputs=2), draw_codes(30)

@@ -1,6 +1,7 @@
 """Everything that is run while developing: ``python -m nox -s SESSION``."""
 
 import hashlib
+import re
 import shutil
 from pathlib import Path
 
@@ -196,6 +197,13 @@ def wheel(session: nox.Session, group: str) -> None:
 
 @nox.session
 def audit(session: nox.Session) -> None:
-    """Ask whether the pinned dependencies have known vulnerabilities. Needs the network."""
+    """Ask whether the dependencies, and what they need, have known faults. Needs the network."""
+    install(session, "latest", package=False)
+    installed = session.run("python", "-m", "pip", "list", "--format=freeze", silent=True)
+    # A build of torch for CPUs alone, "2.13.0+cpu", has the faults of the version.
+    listed = re.findall(r"^([\w.-]+==[^+\s]+)", installed, re.MULTILINE)
+    requirements = Path(session.create_tmp(), "requirements.txt")
+    requirements.write_text("\n".join(listed))
     install(session, "audit", package=False)
-    session.run("pip-audit", "--strict", "--local", *session.posargs)
+    pinned = ["--no-deps", "--disable-pip", "--requirement", str(requirements)]
+    session.run("pip-audit", "--strict", *pinned, *session.posargs)

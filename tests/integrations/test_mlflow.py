@@ -5,7 +5,13 @@ import pandas as pd
 import pytest
 from sklearn.pipeline import make_pipeline
 
-from sparsectr import DynIntClassifier, InteractionFeatures, ListedInteractions, trusted_types
+from sparsectr import (
+    DynIntClassifier,
+    DynIntRegressor,
+    InteractionFeatures,
+    ListedInteractions,
+    trusted_types,
+)
 
 mlflow = pytest.importorskip("mlflow")
 pytest.importorskip("mlflow.sklearn")
@@ -31,14 +37,17 @@ def store(tmp_path, monkeypatch):
             InteractionFeatures(ListedInteractions(), encoder="codes"),
             DynIntClassifier(max_epochs=1, embedding_dim=2, random_state=0),
         ),
+        DynIntRegressor(max_epochs=1, embedding_dim=2, random_state=0),
     ],
-    ids=["classifier", "pipeline"],
+    ids=["classifier", "pipeline", "regressor"],
 )
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
 def test_log_model_and_load(model, settings, store):
-    model.fit(X, Y)
-    probabilities = model.predict_proba(X)
-    signature = mlflow.models.infer_signature(X, probabilities)
+    numbers = isinstance(model, DynIntRegressor)
+    model.fit(X, ROWS[:, 2] / 3 if numbers else Y)
+    predict = "predict" if numbers else "predict_proba"
+    predicted = getattr(model, predict)(X)
+    signature = mlflow.models.infer_signature(X, predicted)
     with mlflow.start_run():
         logged = mlflow.sklearn.log_model(
             model,
@@ -49,7 +58,7 @@ def test_log_model_and_load(model, settings, store):
             **settings,
         )
     again = mlflow.sklearn.load_model(logged.model_uri)
-    np.testing.assert_array_equal(again.predict_proba(X), probabilities)
+    np.testing.assert_array_equal(getattr(again, predict)(X), predicted)
     assert logged.signature.inputs.input_names() == model.feature_names_in_.tolist()
     served = mlflow.pyfunc.load_model(logged.model_uri).predict(X)
     np.testing.assert_array_equal(served, model.predict(X))

@@ -631,6 +631,7 @@ PARAMETERS: dict[str, list[Case]] = {
     ],
     "keep_original": _FLAGS,
     "prefit": _FLAGS,
+    "target_type": [*_CHOICES, constant("'continuous'", "continuous")],
     "cv": [constant("1", 1), constant("2.5", 2.5), constant("None", None)],
 }
 

@@ -1,7 +1,6 @@
 """Discovered crosses as columns for any other model."""
 
 from collections.abc import Collection, Set
-from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -9,7 +8,7 @@ import pandas as pd
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 from sklearn import get_config
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, TransformerMixin, clone, is_regressor
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, TransformerMixin, clone
 from sklearn.preprocessing import OneHotEncoder, TargetEncoder
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -28,13 +27,15 @@ from sparsectr.interactions.encoders import (
     needs_target,
 )
 from sparsectr.interactions.evidence import significant_fields
-from sparsectr.interactions.interaction import Interaction, lists_crosses
+from sparsectr.interactions.interaction import Interaction
+from sparsectr.interactions.listers import check_lister, takes_numbers
 from sparsectr.parameters import ParameterCheck, describe
 from sparsectr.stored_state import StoredStateMixin, check_array, damaged
 from sparsectr.targets.labels import as_labels, find_classes, label_numbers
 from sparsectr.targets.numbers import as_numbers
 
 ENCODERS = ["target", "count", "onehot", "codes", "category"]
+TARGET_TYPES = ["auto", "classes", "numbers"]
 
 
 class InteractionFeatures(
@@ -85,6 +86,10 @@ class InteractionFeatures(
     hash_buckets : int or None, default=1_048_576
         A cross of more combinations than this is hashed into this many buckets, where combinations
         may collide; None never hashes.
+    target_type : {"auto", "classes", "numbers"}, default="auto"
+        What the target is. "auto": numbers where the estimator is a regressor, classes where it is
+        a classifier. Beside `ListedInteractions`, which is neither, numbers with fractions are
+        numbers, and whole numbers are classes: pass "numbers" where they are counts.
     cv : int, default=5
         Number of folds for encoders with a target.
     random_state : int, RandomState instance or None, default=None
@@ -140,6 +145,7 @@ class InteractionFeatures(
         keep_original: bool = True,
         prefit: bool = False,
         hash_buckets: int | None = 2**20,
+        target_type: str = "auto",
         cv: int = 5,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
@@ -151,6 +157,7 @@ class InteractionFeatures(
         self.keep_original = keep_original
         self.prefit = prefit
         self.hash_buckets = hash_buckets
+        self.target_type = target_type
         self.cv = cv
         self.random_state = random_state
 
@@ -163,7 +170,7 @@ class InteractionFeatures(
         X : DataFrame or array-like of shape (n_rows, n_fields)
             The columns of the estimator.
         y : array-like of shape (n_rows,)
-            Class labels, or numbers where the estimator is a regressor.
+            Class labels or numbers, see ``target_type``.
         **fit_params : dict
             Passed to the estimator's `fit`, such as ``sample_weight``, ``X_val`` and ``y_val``.
 
@@ -189,7 +196,7 @@ class InteractionFeatures(
         X : DataFrame or array-like of shape (n_rows, n_fields)
             The columns of the estimator.
         y : array-like of shape (n_rows,)
-            Class labels, or numbers where the estimator is a regressor.
+            Class labels or numbers, see ``target_type``.
         **fit_params : dict
             As in `fit`.
 
@@ -322,7 +329,7 @@ class InteractionFeatures(
         self._check_parameters()
         table = as_table(X)
         validate_data(self, table, y, reset=True, skip_check_array=True)
-        continuous = is_regressor(self.estimator)
+        continuous = takes_numbers(self.estimator, self.target_type, y)
         values = (as_numbers if continuous else as_labels)(y, n_rows=table.shape[0])
         self.estimator_ = self._fit_estimator(X, y, fit_params)
         # Numbers have no classes.
@@ -349,7 +356,7 @@ class InteractionFeatures(
     def _check_parameters(self) -> None:
         check = ParameterCheck(self)
         check.integer("n_interactions", 0, or_none=True)
-        self._check_estimator()
+        check_lister(self.estimator, self.n_interactions)
         if isinstance(self.orders, Set | range):
             self.orders = list(self.orders)
         if self.orders is not None:
@@ -364,29 +371,9 @@ class InteractionFeatures(
         check.choice("keep_original", [True, False])
         check.choice("prefit", [True, False])
         check.integer("hash_buckets", 1, np.iinfo(np.int32).max - 2, or_none=True)
+        check.choice("target_type", TARGET_TYPES)
         check.integer("cv", 2)
         check.seed("random_state")
-
-    def _check_estimator(self) -> None:
-        """Refuse what lists no crosses before it is fitted, not after."""
-        estimator = self.estimator
-        if isinstance(estimator, type) or not hasattr(estimator, "fit"):
-            raise TypeError(
-                "estimator must be an estimator that lists crosses, got "
-                f"{describe(estimator)}; for crosses that you know, pass ListedInteractions([...])."
-            )
-        if not lists_crosses(estimator):
-            raise TypeError(
-                "estimator must list crosses in selected_interactions_, got a "
-                f"{type(estimator).__name__}, whose class declares no such attribute; take a "
-                "classifier of this package or ListedInteractions."
-            )
-        listed = getattr(estimator, "n_interactions", None)
-        if isinstance(listed, Integral) and (self.n_interactions or 0) > listed:
-            raise ValueError(
-                "n_interactions must not be larger than the estimator's own n_interactions, "
-                f"{listed}, got {self.n_interactions}; raise estimator__n_interactions as well."
-            )
 
     def _fit_estimator(self, X: TableLike, y: ArrayLike, fit_params: dict[str, Any]) -> Any:
         if self.prefit:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from sparsectr.losses import POISSON, SQUARED_ERROR
 from sparsectr.metrics import number_values
 from sparsectr.parameters import describe
-from sparsectr.targets.columns import as_floats, read_column
+from sparsectr.targets.columns import as_column, as_floats, read_column
 from sparsectr.targets.target import Array, Floats, Target, TargetRows, Weights
 from sparsectr.targets.weights import balance, check_weights
 
@@ -171,3 +172,21 @@ def as_numbers(
             f"{describe(negative[0])}."
         )
     return values
+
+
+def has_fractions(y: npt.ArrayLike) -> bool:
+    """Tell whether targets (n_rows,) are finite floats of which some are not whole numbers.
+
+    Such targets cannot be class labels; whole ones can be labels or numbers.
+
+    Raises
+    ------
+    ValueError
+        If they are no array, list or Series.
+    """
+    column = as_column(y, "y", "label").ravel()
+    if column.dtype == object:
+        column = np.asarray(pd.Series(column).infer_objects())
+    if column.dtype.kind != "f" or not np.isfinite(column).all():
+        return False
+    return bool((column != np.floor(column)).any())

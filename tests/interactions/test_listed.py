@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.model_selection import KFold
+from sklearn.preprocessing import TargetEncoder
 
-from sparsectr import Interaction, InteractionFeatures, ListedInteractions
+from sparsectr import DynIntRegressor, Interaction, InteractionFeatures, ListedInteractions
 
 
 @pytest.fixture
@@ -90,3 +92,44 @@ def test_all_of_them_become_columns(table):
     joined = table["d"] + "," + table["a"] + "," + table["c"]
     column = codes[:, list(features.get_feature_names_out()).index("d × a × c")]
     assert (pd.factorize(column)[0] == pd.factorize(joined)[0]).all()
+
+
+@pytest.mark.parametrize("form", [np.asarray, list, lambda y: pd.Series(y, dtype=object)])
+def test_numbers_with_fractions_are_numbers(table, form):
+    y = np.random.default_rng(1).normal(size=len(table))
+    features = InteractionFeatures(ListedInteractions([("d", "a")]), cv=3, random_state=0)
+    columns = features.fit_transform(table, form(y))
+    assert columns.shape == (60, 5)
+    pair = (table["d"] + table["a"]).to_frame()
+    encoder = TargetEncoder(target_type="continuous")
+    for train, test in KFold(3, shuffle=True, random_state=0).split(pair):
+        encoder.fit(pair.iloc[train], y[train])
+        np.testing.assert_allclose(columns[test, 4], encoder.transform(pair.iloc[test])[:, 0])
+    np.testing.assert_allclose(
+        features.transform(table)[:, 4], encoder.fit(pair, y).transform(pair)[:, 0]
+    )
+
+
+@pytest.mark.parametrize("dtype", [int, float])
+def test_counts_are_numbers_on_request(table, dtype):
+    y = np.random.default_rng(1).poisson(2.0, len(table)).astype(dtype)
+    lister = ListedInteractions([("d", "a")])
+    classes = InteractionFeatures(lister, random_state=0).fit(table, y)
+    assert classes.transform(table).shape == (60, 5 * len(np.unique(y)))
+    numbers = InteractionFeatures(lister, target_type="numbers", random_state=0).fit(table, y)
+    assert numbers.transform(table).shape == (60, 5)
+    expected = InteractionFeatures(lister, random_state=0).fit(table, y + 1e-9).transform(table)
+    np.testing.assert_allclose(numbers.transform(table), expected)
+
+
+@pytest.mark.parametrize("target_type", ["classes", "continuous"])
+def test_a_target_type_must_be_that_of_the_estimator(table, target_type):
+    features = InteractionFeatures(DynIntRegressor(), target_type=target_type)
+    with pytest.raises(ValueError, match="target_type must be"):
+        features.fit(table, np.arange(60.0))
+
+
+def test_fractions_are_no_classes(table):
+    features = InteractionFeatures(ListedInteractions(), target_type="classes")
+    with pytest.raises(ValueError, match=r"must hold class labels, got numbers such as 0\.5"):
+        features.fit(table, np.arange(60) / 2)

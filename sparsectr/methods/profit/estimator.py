@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from scipy.stats import loguniform
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
@@ -18,7 +19,7 @@ from sparsectr.methods.profit.net import ProfitConfig, ProfitNet, without_crosse
 from sparsectr.methods.profit.ranking import RANKING_ROWS, count_crosses, rank_crosses
 from sparsectr.methods.profit.search import CrossSearch, SearchSettings, make_weight_optimizers
 from sparsectr.methods.profit.search_net import CrossSearchNet
-from sparsectr.methods.profit.search_spaces import make_space
+from sparsectr.methods.profit.search_spaces import make_space, rebuild_space
 from sparsectr.nn.effects import FieldSet, fields_of
 from sparsectr.parameters import ParameterCheck, check_integer
 from sparsectr.training.descent import descend
@@ -34,6 +35,8 @@ ADAGRAD_SHARE = 0.5
 FREQUENT, LONG, SHORT = 100, 32, 16
 # Triples pay on most tables; orders above them have not been seen to (docs/decisions.md).
 DEFAULT_ORDER = 3
+# Numbers of the searched weights of an order.
+LARGEST_TENSOR = 10_000_000
 
 
 class BaseProfit(BaseInteractionEstimator):
@@ -69,7 +72,7 @@ class BaseProfit(BaseInteractionEstimator):
     repeats: bool
     search: str
     screening: str | None
-    search_epochs: int
+    search_epochs: int | dict[int, int]
     search_patience: int
     search_fraction: float
     architecture_learning_rate: float
@@ -108,6 +111,40 @@ class BaseProfit(BaseInteractionEstimator):
         crosses = crosses[crosses["fields"].map(len) > 1].drop_duplicates("fields")
         return self._explanation().tabulate_crosses(fdr, crosses)
 
+    @on_one_fit
+    def architecture_tensor(self, order: int) -> NDArray[np.float32]:
+        """Return what the search weighed the sets of an order by.
+
+        Its singular values, as those of a matrix with one row per column, tell how many components
+        the sets need (figure 2 of the paper).
+
+        Parameters
+        ----------
+        order : int
+            Number of fields in a set, from 1 to the largest of the search.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_columns,) * order
+            Symmetric; zero where a column stands twice. Columns are the columns of codes: as many
+            as fields, unless a field has several, see `FieldEncoder.code_fields_`.
+
+        Raises
+        ------
+        ValueError
+            If the search had no such order, or the tensor would have more than 10 million numbers.
+        """
+        check_is_fitted(self)
+        check_integer("order", order, 1, len(self.architecture_))
+        n_columns = len(self.encoder_.vocabulary_sizes_)
+        if n_columns**order > LARGEST_TENSOR:
+            raise ValueError(
+                f"a tensor of order {order} over {n_columns} columns has {n_columns**order:,} "
+                f"numbers, and at most {LARGEST_TENSOR:,} are returned."
+            )
+        space = rebuild_space(self.architecture_, n_columns, self.coupling, self.repeats)
+        return space.tensor(order).numpy()
+
     def _check_parameters(self) -> None:
         super()._check_parameters()
         check = ParameterCheck(self)
@@ -127,7 +164,15 @@ class BaseProfit(BaseInteractionEstimator):
         check.choice("repeats", [True, False])
         check.choice("search", ["progressive", "one_step", "random"])
         check.choice("screening", ["residual", None])
-        check.integer("search_epochs", 1)
+        if isinstance(self.search_epochs, Mapping):
+            self.search_epochs = {
+                check_integer("every order of search_epochs", order, 1): check_integer(
+                    f"search_epochs[{order}]", n, 1
+                )
+                for order, n in self.search_epochs.items()
+            }
+        else:
+            check.integer("search_epochs", 1)
         check.integer("search_patience", 1)
         check.real("search_fraction", 0, 1, open_low=True, open_high=True)
         check.real("architecture_learning_rate", 0, open_low=True)
@@ -178,13 +223,24 @@ class BaseProfit(BaseInteractionEstimator):
             max_order = max(2, min(DEFAULT_ORDER, n_fields))
         return count_crosses(self.n_crosses, n_fields, max_order)
 
+    def _epochs_per_order(self, max_order: int) -> dict[int, int]:
+        """Return the most epochs of the search of every order."""
+        orders = range(1, max_order + 1)
+        if not isinstance(self.search_epochs, Mapping):
+            return dict.fromkeys(orders, self.search_epochs)
+        if missing := [order for order in orders if order not in self.search_epochs]:
+            raise ValueError(
+                f"search_epochs must name every order from 1 to {max_order}, got none of {missing}."
+            )
+        return self.search_epochs
+
     def _make_search(self, task: TrainingTask) -> CrossSearch:
         n_fields = len(task.vocabulary_sizes)
         n_crosses = self._count_crosses(n_fields)
         settings = SearchSettings(
             search=self.search,
             fraction=self.search_fraction,
-            epochs=self.search_epochs,
+            epochs=self._epochs_per_order(max(n_crosses)),
             patience=self.search_patience,
             architecture_learning_rate=self.architecture_learning_rate,
             learning_rate=self.learning_rate,

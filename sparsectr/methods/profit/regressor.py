@@ -51,8 +51,9 @@ class ProfitRegressor(BaseInteractionRegressor, BaseProfit):
         "residual" starts every order of the progressive search at up to ``rank`` sets whose joint
         values explain the residuals of the lower orders. None starts it at random, as in the
         paper: crosses without traces in lower orders are then often missed.
-    search_epochs : int, default=8
-        Most epochs per order in the search (``max_epochs``, if smaller).
+    search_epochs : int or dict of int to int, default=8
+        Most epochs per order in the search (``max_epochs``, if smaller): one number for all, or a
+        dict from every order, from 1 on, to a number.
     search_patience : int, default=2
         Epochs without improvement after which the search of an order ends.
     search_fraction : float, default=0.2
@@ -228,7 +229,7 @@ class ProfitRegressor(BaseInteractionRegressor, BaseProfit):
         repeats: bool = False,
         search: str = "progressive",
         screening: str | None = "residual",
-        search_epochs: int = 8,
+        search_epochs: int | dict[int, int] = 8,
         search_patience: int = 2,
         search_fraction: float = 0.2,
         architecture_learning_rate: float = 1e-2,

@@ -43,8 +43,8 @@ class SearchSettings:
     ----------
     search : {"progressive", "one_step", "random"}
         Order by order, all orders at once, or by drawing architectures.
-    epochs : int
-        Most epochs per order.
+    epochs : dict of int to int
+        Most epochs of every order from 1 on.
     patience : int
         Epochs without improvement after which an order ends.
     architecture_learning_rate, learning_rate : float
@@ -60,7 +60,7 @@ class SearchSettings:
 
     search: str
     fraction: float
-    epochs: int
+    epochs: dict[int, int]
     patience: int
     architecture_learning_rate: float
     learning_rate: float
@@ -130,7 +130,7 @@ class CrossSearch:
         whole = self.task.schedule
         schedule = replace(
             whole,
-            max_epochs=min(len(orders) * self.settings.epochs, whole.max_epochs),
+            max_epochs=min(sum(map(self.settings.epochs.__getitem__, orders)), whole.max_epochs),
             patience=None if whole.patience is None else self.settings.patience,
         )
         step = _SearchStep(self, orders, schedule.batch_size)

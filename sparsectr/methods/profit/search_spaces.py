@@ -8,7 +8,9 @@ from functools import reduce
 from itertools import combinations, permutations
 from math import comb, factorial
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sparsectr.methods.profit.symmetric import (
@@ -82,6 +84,21 @@ class SearchSpace(nn.Module):
     @abstractmethod
     def set_weights(self, sets: Tensor) -> Tensor:
         """Return the weights (P,) of the sets (P, o)."""
+
+    @torch.no_grad()
+    def tensor(self, order: int) -> Tensor:
+        """Return the weights of all sets of an order as a symmetric tensor, (F,) * order.
+
+        Entries with the same field twice are zero: no set has them.
+        """
+        device = self.architecture[order - 1].device
+        fields = torch.arange(self.n_fields, dtype=torch.int64, device=device)
+        sets = torch.combinations(fields, order)
+        weights = self.set_weights(sets)
+        tensor = weights.new_zeros((self.n_fields,) * order)
+        for permutation in permutations(range(order)):
+            tensor[tuple(sets[:, list(permutation)].T)] = weights
+        return tensor
 
     @abstractmethod
     def partial_weights(self, sets: Tensor, order: int) -> Tensor:
@@ -268,3 +285,23 @@ def make_space(
     return (StackedSpace if coupling == "stacked" else SymmetricSpace)(
         n_fields, max_order, rank, repeats
     )
+
+
+def rebuild_space(
+    architecture: Sequence[NDArray[np.float32]], n_fields: int, coupling: str, repeats: bool
+) -> SearchSpace:
+    """Build the space that a search has left.
+
+    Parameters
+    ----------
+    architecture : sequence of ndarray of shape (R, F) or (P,)
+        Parameters of the orders 1, 2, ...
+    n_fields, coupling, repeats
+        See `make_space`.
+    """
+    kind, rank = ("full", 0) if architecture[0].ndim == 1 else ("cp", len(architecture[0]))
+    space = make_space(kind, n_fields, len(architecture), rank, coupling, repeats)
+    with torch.no_grad():
+        for parameter, values in zip(space.architecture, architecture, strict=True):
+            parameter.copy_(torch.from_numpy(values))
+    return space

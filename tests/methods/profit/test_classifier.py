@@ -113,6 +113,30 @@ def test_the_table_agrees_with_the_net(planted):
     assert clf.n_parameters_["architecture"] == len(table)
 
 
+@pytest.mark.parametrize("space", ["cp", "full"])
+def test_the_architecture_tensor_holds_the_weights_of_the_kept_crosses(small, space):
+    clf = ProfitClassifier(space=space, ranking="weight", **QUICK).fit(small.X, small.y)
+    names = clf.encoder_.get_feature_names_out().tolist()
+    for cross in clf.crosses_:
+        tensor = clf.architecture_tensor(cross["order"])
+        place = tuple(names.index(name) for name in cross["fields"])
+        assert tensor[place] == pytest.approx(cross["weight"], rel=1e-6)
+    with pytest.raises(ValueError, match="order must be an int >= 1 and <= 3"):
+        clf.architecture_tensor(4)
+
+
+def test_epochs_of_the_search_by_order(small):
+    epochs = {1: 2, 2: 1, 3: 2}
+    clf = ProfitClassifier(**QUICK | {"search_epochs": epochs, "search_patience": 5})
+    clf.fit(small.X, small.y)
+    searched = [record["order"] for record in clf.search_history_]
+    assert {order: searched.count(order) for order in epochs} == epochs
+    with pytest.raises(ValueError, match="search_epochs must name every order from 1 to 3"):
+        clf.set_params(search_epochs={1: 2, 2: 1}).fit(small.X, small.y)
+    with pytest.raises(ValueError, match=r"search_epochs\[1\] must be an int >= 1"):
+        clf.set_params(search_epochs={1: 0}).fit(small.X, small.y)
+
+
 def test_the_kept_net_starts_where_its_optimizer_wants(small):
     def probabilities(**changes):
         clf = ProfitClassifier(n_crosses=3, **QUICK, **changes)

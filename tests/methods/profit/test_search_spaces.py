@@ -1,7 +1,7 @@
 """Search spaces: what they sum is what their weights say."""
 
 from itertools import combinations
-from math import comb
+from math import comb, factorial
 
 import pytest
 import torch
@@ -47,6 +47,17 @@ def test_the_sum_equals_weights_times_products(kind, order, embeddings):
     products = embeddings[:, sets].prod(2)  # (B, P, D)
     expected = torch.einsum("p,bpd->bd", space.set_weights(sets), products)
     torch.testing.assert_close(space(embeddings, order), expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["symmetric", "stacked", "full"])
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_the_tensor_holds_every_set_in_all_its_orders(kind, order):
+    space, sets = make(kind), all_sets(order)
+    tensor = space.tensor(order)
+    assert tensor.shape == (F,) * order
+    torch.testing.assert_close(tensor[tuple(sets.T)], space.set_weights(sets).detach())
+    torch.testing.assert_close(tensor, tensor.permute(*range(order - 1, -1, -1)))
+    assert int((tensor != 0).sum()) == comb(F, order) * factorial(order)
 
 
 @pytest.mark.parametrize("order", [2, 3])

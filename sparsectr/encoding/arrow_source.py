@@ -31,6 +31,11 @@ WHAT_IS_A_SOURCE = (
     "the rows must come from a path, a pattern or a list of paths (Parquet, CSV or Arrow IPC), a "
     "pyarrow.dataset.Dataset or an Arrow stream"
 )
+# What `pandas.read_csv` takes for missing.
+MISSING_TEXTS = [
+    *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"),
+    *("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
+]
 # Rows of a batch: enough for arrays, and a few MB.
 BATCH_ROWS = 1 << 16
 
@@ -188,7 +193,7 @@ def _open_files(paths: list[str]) -> Any:
     style = _format_of(found)
     where = found[0] if len(found) == 1 else found
     try:
-        opened = dataset.dataset(where, format=style)
+        opened = _open_csv(where) if style == "csv" else dataset.dataset(where, format=style)
         strings = [field.name for field in opened.schema if _is_string(field.type)]
         if style == "parquet" and strings:
             # Each distinct string is read once, and not for every row.
@@ -197,6 +202,23 @@ def _open_files(paths: list[str]) -> Any:
     except (OSError, ValueError) as error:  # Arrow's errors are either
         raise ValueError(f"Arrow must be able to read the files: {first_line(error)}") from error
     return opened
+
+
+def _open_csv(where: str | list[str]) -> Any:
+    """Open CSV files so that their columns are what `pandas.read_csv` makes of them.
+
+    Models that are fitted on files predict frames, and the other way round: dates are text, and
+    what pandas takes for missing is missing.
+    """
+    pa, dataset = import_module("pyarrow"), load_dataset()
+    csv = import_module("pyarrow.csv")
+    options = csv.ConvertOptions(null_values=MISSING_TEXTS, strings_can_be_null=True)
+    style = dataset.CsvFileFormat(convert_options=options)
+    fields = [
+        field.with_type(pa.string()) if pa.types.is_temporal(field.type) else field
+        for field in dataset.dataset(where, format=style).schema
+    ]
+    return dataset.dataset(where, format=style, schema=pa.schema(fields))
 
 
 def _format_of(paths: Sequence[str]) -> str:
@@ -231,7 +253,15 @@ def _read(piece: Any, schema: Any, names: list[str]) -> Iterator[Any]:
     try:
         yield from (batch for batch in batches if len(batch))
     except (OSError, ValueError) as error:
-        raise ValueError(f"Arrow must be able to read the rows: {first_line(error)}") from error
+        advice = ""
+        if getattr(getattr(piece, "format", None), "default_extname", "") == "csv":
+            # Types are those of the first rows; a later one of another type is met only here.
+            advice = (
+                " Name the type yourself: pyarrow.dataset.dataset(paths, format='csv', schema=...)."
+            )
+        raise ValueError(
+            f"Arrow must be able to read the rows: {first_line(error)}.{advice}"
+        ) from error
 
 
 def _select(batch: Any, names: list[str]) -> Any:

@@ -5,6 +5,7 @@ import decimal
 import json
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.dataset as ds
@@ -149,12 +150,38 @@ def test_every_format_and_every_way_to_name_files(suffix, write, kind, tmp_path)
     }
     rows = sources["filtered"].to_table() if kind == "filtered" else dataset.to_table()
     rows = ds.dataset(str(paths[0]), format=style).to_table() if kind == "path" else rows
+    if suffix == "csv" and kind in ("path", "list", "folder"):
+        rows = pd.concat(map(pd.read_csv, paths[:1] if kind == "path" else paths))
     table = FieldEncoder().encode_dataset(sources[kind], tmp_path / "codes")
     np.testing.assert_array_equal(table.codes, whole(rows)[1])
     assert table.y is None
     assert table.sample_weight is None
     files = (table.manifest["source"] or {}).get("files", [])
     assert len(files) == (1 if kind == "path" else 2)
+
+
+def test_csv_files_hold_what_pandas_reads_from_them(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text(
+        "day,time,stamp,name,flag,number,zip,nothing\n"
+        "2024-05-01,09:00:00,2024-05-01 09:00:00,NA,true,1,00501,\n"
+        "2024-05-02,10:30:00,2024-05-02 10:30:00,,false,NULL,00502,\n"
+        '2024-05-01,,nan,"x, y",True,2.5,00501,\n'
+        "n/a,09:00:00,2024-05-01 09:00:00,null,FALSE,-1,,\n"
+    )
+    frame = pd.read_csv(path)
+    of_file, of_frame = FieldEncoder(), FieldEncoder()
+    table = of_file.encode_dataset(path, tmp_path / "codes")
+    np.testing.assert_array_equal(table.codes, of_frame.fit_transform(frame))
+    np.testing.assert_array_equal(of_file.transform(frame), table.codes)
+    assert table.codes.min() > 0  # no value is unknown
+
+
+def test_a_csv_column_that_changes_its_type_is_refused_with_what_to_do(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("a\n" + "1\n" * 600_000 + "x\n")
+    with pytest.raises(ValueError, match="invalid value 'x'"):
+        FieldEncoder().encode_dataset(path, tmp_path / "codes")
 
 
 @pytest.mark.parametrize("stream", ["reader", "capsule"])

@@ -12,10 +12,9 @@ from sparsectr.encoding.hashing import Buckets
 from sparsectr.encoding.resolutions import CodeColumn
 from sparsectr.encoding.vocabulary import MISSING, N_RESERVED, UNKNOWN, Vocabulary
 from sparsectr.export.graph import ML, ML_OPSET_OF_FLOATS, OnnxGraph
+from sparsectr.export.steps import Steps, write_steps
 from sparsectr.nn.graph import insert_axis, sum_over, take
 
-# Columns of more bins than this would make the comparisons of the others wider.
-MOST_CUTS_TOGETHER = 128
 MISSING_STRING, MISSING_INTEGER = "", np.iinfo(np.int64).min
 
 
@@ -37,8 +36,8 @@ class ColumnType(NamedTuple):
     unit: str = ""
 
 
-class BinnedColumn(NamedTuple):
-    """A column of codes that are bins of the cells of an input.
+class StepColumn(NamedTuple):
+    """A column of codes that are constant between cuts of the cells of an input.
 
     Attributes
     ----------
@@ -46,13 +45,13 @@ class BinnedColumn(NamedTuple):
         Number of the column.
     cells : str
         The input.
-    bins : Bins
-        Its bins.
+    steps : Steps
+        Cuts, and codes between them.
     """
 
     place: int
     cells: str
-    bins: Bins
+    steps: Steps
 
 
 def type_of(name: str, field: tuple[CodeColumn, ...]) -> ColumnType:
@@ -109,23 +108,22 @@ def write_columns(
     Operators cost more than what they do with a row: all bins of one kind are found together.
     """
     single: dict[int, str] = {}
-    binned: dict[tuple[str, str, int], list[BinnedColumn]] = {}
+    stepped: dict[tuple[str, str], list[StepColumn]] = {}
     place = 0
     for name, field in zip(names, fields, strict=True):
         types = type_of(name, field)
         cells = graph.add_input(name, types.kind, ["rows", 1])
         for column in field:
             if isinstance(column, Bins):
-                alone = place if len(column.cuts) > MOST_CUTS_TOGETHER else -1
-                group = binned.setdefault((types.kind, column.rule, alone), [])
-                group.append(BinnedColumn(place, cells, column))
+                group = stepped.setdefault((types.kind, column.rule), [])
+                group.append(StepColumn(place, cells, (column.cuts, column.codes_of_bins)))
             else:
                 single[place] = _write_vocabulary(graph, cells, column.values, types)
             place += 1
     codes = [*single.values()]
     order = [*single]
-    for (kind, _, _), columns in binned.items():
-        codes.append(_write_bins(graph, columns, kind))
+    for (kind, rule), columns in stepped.items():
+        codes.append(_write_steps(graph, columns, kind, rule))
         order += [column.place for column in columns]
     joined = graph.add("Concat", *codes, axis=1)
     return joined if order == sorted(order) else take(graph, joined, np.argsort(order).tolist())
@@ -179,22 +177,13 @@ def _search_floats(graph: OnnxGraph, cells: str, values: Any, codes: Any) -> str
     return graph.add("Where", known, found, np.array(UNKNOWN))
 
 
-def _write_bins(graph: OnnxGraph, columns: Sequence[BinnedColumn], kind: str) -> str:
-    """Add the codes (B, P) of P columns of bins of one kind and rule."""
+def _write_steps(graph: OnnxGraph, columns: Sequence[StepColumn], kind: str, rule: str) -> str:
+    """Add the codes (B, P) of P columns of one kind and rule."""
     cells = graph.add("Concat", *(column.cells for column in columns), axis=1)
     numbers = graph.add("Cast", cells, to=11) if kind == "int64" else cells
-    bins = [column.bins for column in columns]
-    levels = insert_axis(graph, _write_levels(graph, numbers, bins[0].rule), 2)
-    cuts = np.full((1, len(bins), max(1, *(len(some.cuts) for some in bins), 0)), np.inf)
-    for row, some in zip(cuts[0], bins, strict=True):
-        row[: len(some.cuts)] = some.cuts
-    above = graph.add("Greater", levels, cuts)  # (B, P, cuts)
-    # Sums of float32 are vectorised, those of integers are not.
-    places = graph.add("Cast", sum_over(graph, graph.add("Cast", above, to=1), 2), to=7)
-    starts = np.cumsum([0, *(len(some.codes_of_bins) for some in bins[:-1])])
-    known = np.concatenate([some.codes_of_bins for some in bins]).astype(np.int64)
-    codes = graph.add("Gather", known, graph.add("Add", places, starts))
-    return _mark_missing(graph, cells, codes, kind)
+    levels = _write_levels(graph, numbers, rule)
+    codes = write_steps(graph, levels, [column.steps for column in columns])
+    return _mark_missing(graph, cells, graph.add("Cast", codes, to=7), kind)
 
 
 def _write_levels(graph: OnnxGraph, numbers: str, rule: str) -> str:

@@ -37,8 +37,14 @@ class OnnxGraph:
         return output
 
     def add_output(self, name: str, value: str, kind: str, shape: list[int | str]) -> None:
-        """Name an output of the graph."""
-        self._append("Identity", [value], name, "", {})
+        """Make what the last operators have computed an output of the graph, by a name."""
+        for node in reversed(self.nodes):
+            for names in (node.input, node.output):
+                for place, known in enumerate(names):
+                    if known == value:
+                        names[place] = name
+            if name in node.output:
+                break
         self.outputs.append(self._describe(name, kind, shape))
 
     def add_input(self, name: str, kind: str, shape: list[int | str]) -> str:

@@ -148,8 +148,7 @@ def label_type(classes: NDArray[Any]) -> str:
 def _write_classes(graph: OnnxGraph, classes: NDArray[Any], logits: str) -> None:
     """Turn logits (B, K), float64, into labels (B,) and probabilities, and name the outputs."""
     if len(classes) == 2:
-        zeros = graph.add("Mul", logits, np.array(0.0))
-        logits = graph.add("Concat", zeros, logits, axis=1)
+        logits = graph.add("Mul", logits, np.array([[0.0, 1.0]]))
     probabilities = graph.add("Softmax", logits, axis=1)
     kind = label_type(classes)
     known = classes.astype(object if kind == "string" else kind)

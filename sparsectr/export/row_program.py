@@ -123,7 +123,7 @@ def _make_other(
         "Mean": lambda *parts: sum(parts) / len(parts),
         "Relu": lambda x: np.maximum(x, 0),
         "Sigmoid": expit,
-        "Transpose": lambda x: x.transpose(perm),
+        "Transpose": lambda x: np.ascontiguousarray(x.transpose(perm)),
         "Where": np.where,
     }
     return calls[operator]

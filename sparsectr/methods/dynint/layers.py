@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sparsectr.kernels.pin import polynomial_sums
-from sparsectr.nn.graph import Graph, affine, insert_axis, reshape, sum_over, take
+from sparsectr.nn.graph import Graph, affine, insert_axis, reshape, take
 from sparsectr.nn.linear import UndrawnLinear, undrawn
 
 # Standard deviation of fresh interaction weights, as a share of their mean.
@@ -175,13 +175,11 @@ class WeightedLayer(PinLayer):
 
     def write(self, graph: Graph, x: str, gate: str | None) -> str:
         """Add the layer to a graph: x (B, d, n) and the gate (B, 2 K n) to the factor A."""
-        shape = (0, 2 * self.rank, 1, self.weight.shape[0])
+        shape = (0, 2 * self.rank, self.weight.shape[0])
         vectors = reshape(graph, graph.add("Add", _named(gate), self.rank**-0.5), *shape)
         total = ""
         for p in range(self.rank):
-            u, v = (
-                sum_over(graph, take(graph, vectors, [place]), 1) for place in (p, self.rank + p)
-            )
+            u, v = (take(graph, vectors, [place]) for place in (p, self.rank + p))  # (B, 1, n)
             term = graph.add("MatMul", graph.add("Mul", v, x), self.weight.T)
             term = graph.add("Mul", u, term)
             total = graph.add("Add", total, term) if total else term

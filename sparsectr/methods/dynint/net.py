@@ -227,13 +227,18 @@ class DynIntNet(nn.Module):
             flat = reshape(graph, embeddings, 0, -1)
             gates = [cast("GateNetwork", network).write(graph, flat) for network in self.gates]
         h, n = self.n_subspaces, self.n_fields
-        parts = reshape(graph, embeddings, 0, n, h, -1)  # (B, F, h, d)
-        turned = graph.add("Transpose", parts, perm=[0, 3, 2, 1])
-        x0 = x = reshape(graph, turned, 0, 0, h * n)
+        if h == 1:
+            x0 = x = graph.add("Transpose", embeddings, perm=[0, 2, 1])
+        else:
+            parts = reshape(graph, embeddings, 0, n, h, -1)  # (B, F, h, d)
+            turned = graph.add("Transpose", parts, perm=[0, 3, 2, 1])
+            x0 = x = reshape(graph, turned, 0, 0, h * n)
         layers = cast("Iterable[PinLayer | GeneratedLayer]", self.layers)
         for layer, gate in zip(layers, gates, strict=True):
             x = graph.add("Add", x, graph.add("Mul", x, layer.write(graph, x0, gate)))
-        sums = sum_over(graph, reshape(graph, sum_over(graph, x, 1), 0, h, n), 1)
+        sums = sum_over(graph, x, 1)
+        if h > 1:
+            sums = sum_over(graph, reshape(graph, sums, 0, h, n), 1)
         return affine(graph, sums, self.output.weight, self.output.bias)
 
     def penalty(self, gates: Sequence[Tensor | None]) -> Tensor:

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from sparsectr.stored_state import check_array, damaged
 
+# The largest byte that is a character by itself.
+ASCII = 127
+
 
 def pack(values: NDArray[np.generic]) -> dict[str, NDArray[Any]]:
     """Turn values into arrays that are stored fast, and small.
@@ -71,10 +74,30 @@ def unpack(packed: dict[str, NDArray[np.generic]]) -> NDArray[Any]:
     """Return the values that `pack` was given, shape (n_values,)."""
     if "text" not in packed:
         return packed["values"]
-    text = packed["text"].tobytes().decode("utf-8", "surrogatepass")
-    ends = np.cumsum(packed["lengths"], dtype=np.int64).tolist()
-    if ends[-1:] != [len(text)]:
-        raise damaged("list of values", "its lengths are not those of its text")
+    ends = np.cumsum(packed["lengths"], dtype=np.int64)
+    strings = _split_ascii(packed["text"], ends)
+    if strings is None:
+        strings = _split_text(packed["text"].tobytes().decode("utf-8", "surrogatepass"), ends)
     values = np.empty(len(ends), dtype=object)
-    values[:] = [text[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+    values[:] = strings
     return values
+
+
+def _split_ascii(text: NDArray[Any], ends: NDArray[np.int64]) -> list[str] | None:
+    """Cut ASCII text behind every end, in half the time; None where it is no such text."""
+    separator = ord("\n")
+    if not len(ends) or ends[-1] != len(text) or text.max(initial=0) > ASCII or separator in text:
+        return None
+    lines = np.full(len(text) + len(ends), separator, dtype=np.uint8)
+    is_text = np.ones(len(lines), dtype=bool)
+    is_text[ends + np.arange(len(ends))] = False
+    lines[is_text] = text
+    return lines.tobytes().decode("ascii").split("\n")[:-1]
+
+
+def _split_text(text: str, ends: NDArray[np.int64]) -> list[str]:
+    """Cut text behind every end, in characters."""
+    places = ends.tolist()
+    if places[-1:] != [len(text)]:
+        raise damaged("list of values", "its lengths are not those of its text")
+    return [text[start:end] for start, end in zip([0, *places], places, strict=False)]

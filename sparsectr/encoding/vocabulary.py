@@ -1,6 +1,7 @@
 """The values of one field and their codes."""
 
 from contextlib import suppress
+from copyreg import __newobj__  # type: ignore[attr-defined]
 from decimal import Decimal
 from importlib import import_module
 from typing import Any, cast
@@ -124,6 +125,13 @@ class Vocabulary:
 
     def __getstate__(self) -> dict[str, Any]:
         return pack(self.values)
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        return __newobj__, (type(self),), self.__getstate__()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # skops looks at this, and takes the state from `__getstate__`: packed once, not twice.
+        return __newobj__, (type(self),)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.values = unpack(check_packed("Vocabulary", state))

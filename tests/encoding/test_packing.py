@@ -1,5 +1,6 @@
 """Values in files."""
 
+import copy
 import io
 import pickle
 import zipfile
@@ -35,6 +36,27 @@ def test_strings_come_back(strings):
     assert again.dtype == object
     assert again.tolist() == strings
     assert {type(value) for value in again} <= {str}
+
+
+ASCII = st.text(st.characters(codec="ascii", exclude_characters="\n"), max_size=4)
+
+
+@given(st.lists(ASCII, min_size=1), st.booleans())
+def test_ascii_comes_back(strings, is_broken):
+    strings = [*strings, "a\nb"] if is_broken else strings
+    assert unpack(pack(objects(strings))).tolist() == strings
+
+
+def test_skops_packs_once(monkeypatch):
+    packed = []
+    monkeypatch.setattr(
+        "sparsectr.encoding.vocabulary.pack", lambda values: packed.append(1) or pack(values)
+    )
+    vocabulary = Vocabulary(objects(["a", "b"]))
+    for trip in (through_skops, lambda v: pickle.loads(pickle.dumps(v)), copy.deepcopy):
+        packed.clear()
+        assert trip(vocabulary).values.tolist() == ["a", "b"]
+        assert len(packed) == 1
 
 
 HARD = ["", "\0", "a\0", "\0\0b", "\ud83d", "\ude00", "\ud83d\ude00"]

@@ -25,6 +25,7 @@ from sparsectr import DynIntClassifier, FieldEncoder, UnknownValuesWarning
 from sparsectr.early_stopping import make_schedule
 from sparsectr.methods.dynint.net import DynIntConfig, DynIntNet
 from sparsectr.training.prediction import predict_logits, to_probabilities
+from sparsectr.training.prior import LEAST_PRECISION
 from sparsectr.training.task import TrainingTask
 
 RNG = np.random.default_rng(0)
@@ -398,6 +399,17 @@ def test_automatic_batch_size_grows_with_the_rows(model):
     assert sizes[0] == 32
     assert sizes[-1] == 4096
     assert make(batch_size=77).fit(FRAME, Y).batch_size_ == 77
+
+
+def test_the_automatic_prior_does_not_fade_with_few_rows():
+    fits = [
+        DynIntClassifier(max_epochs=1, early_stopping=False, random_state=0, **l2).fit(FRAME, Y)
+        for l2 in ({}, {"embedding_l2": LEAST_PRECISION / len(Y)}, {"embedding_l2": 1e-3})
+    ]
+    assert fits[0].embedding_l2_ == LEAST_PRECISION / len(Y)
+    automatic, strong, weak = (clf.predict_proba(FRAME) for clf in fits)
+    assert np.array_equal(automatic, strong)
+    assert not np.array_equal(automatic, weak)
 
 
 # Randomness ------------------------------------------------------------------------------

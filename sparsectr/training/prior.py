@@ -14,6 +14,8 @@ from sparsectr.training.optimizers.per_parameter import PerParameterOptimizer
 # SUM_L2 (docs/decisions.md).
 AUTO_L2_PER_ROW, MOST_AUTO_L2 = 5e-5, 1e-2
 SUM_L2 = 1e-4
+# The least precision of an automatic prior of every coordinate, however few rows there are.
+LEAST_PRECISION = 15.0
 
 
 def add_embedding_prior(
@@ -65,6 +67,24 @@ def add_embedding_prior(
             optimizer.lookup_decay[table.weight] = l2 * shares
 
 
+def l2_by_rows(usual: float, table: FieldEmbedding, rows: LabelledRows) -> float:
+    """Return a weight of the penalty: the usual one, and more where there are few rows.
+
+    The precision of the prior is the weight times the number of rows. With a fixed weight it would
+    fade where there is least to learn from. Earlier rows count as well.
+
+    Parameters
+    ----------
+    usual : float
+        The weight where there are many rows.
+    table : FieldEmbedding
+        The table.
+    rows : LabelledRows
+        All training rows.
+    """
+    return max(usual, LEAST_PRECISION / (len(rows) + _past_rows(table)))
+
+
 def automatic_l2(table: FieldEmbedding, rows: LabelledRows, hidden_units: Sequence[int]) -> float:
     """Return a weight of the penalty.
 
@@ -82,8 +102,7 @@ def _rows_per_lookup(table: FieldEmbedding, rows: LabelledRows) -> Tensor:
     """Return n / c_v for every row v of the table, shape (V,), float32."""
     shares = len(rows) / rows.count(table.vocabulary_sizes).clamp(min=1).to(torch.float32)
     past = table.past_counts().to(shares.device)
-    first_field = past[: table.vocabulary_sizes[0]]
-    n_past = first_field.sum()  # every row has one value of the first field
+    n_past = _past_rows(table)
     if not n_past:
         return shares
     # Past counts are sums of sample weights, so current counts are weighted, too.
@@ -91,3 +110,8 @@ def _rows_per_lookup(table: FieldEmbedding, rows: LabelledRows) -> Tensor:
     n_rows = rows.weights.double().sum()
     growth = (1 + n_past / n_rows) * counts / (past + counts).clamp(min=1e-30)
     return shares * growth.to(shares.dtype)
+
+
+def _past_rows(table: FieldEmbedding) -> float:
+    """Return the summed weights of earlier rows: each has one value of the first field."""
+    return float(table.past_counts()[: table.vocabulary_sizes[0]].sum())

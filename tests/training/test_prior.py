@@ -11,7 +11,7 @@ from sparsectr.rows.orders import shuffled_batches
 from sparsectr.training.descent import descend
 from sparsectr.training.optimizers import make_optimizers
 from sparsectr.training.optimizers.per_parameter import PerParameterOptimizer
-from sparsectr.training.prior import add_embedding_prior, automatic_l2
+from sparsectr.training.prior import LEAST_PRECISION, add_embedding_prior, automatic_l2, l2_by_rows
 
 L2 = 0.3
 
@@ -140,6 +140,15 @@ def test_automatic_weight_counts_earlier_rows():
     assert automatic_l2(table, rows, (8,)) == pytest.approx(1.5e-4)
     table.keep_counts(rows.count(table.vocabulary_sizes))
     assert automatic_l2(table, rows, (8,)) == pytest.approx(3e-4, rel=2e-3)  # of half precision
+
+
+def test_few_rows_have_a_prior_of_the_same_precision():
+    rows, table = labelled(torch.zeros(50, 3, dtype=torch.int32)), FieldEmbedding((3, 20, 6), 4)
+    assert l2_by_rows(1e-3, table, rows) == pytest.approx(LEAST_PRECISION / 50)
+    assert l2_by_rows(0.5, table, rows) == 0.5
+    table.keep_counts(rows.count(table.vocabulary_sizes))
+    expected = LEAST_PRECISION / 100
+    assert l2_by_rows(1e-3, table, rows) == pytest.approx(expected, rel=2e-3)  # of half precision
 
 
 def test_no_penalty_costs_nothing(case):

@@ -23,11 +23,13 @@ from sparsectr.training.optimizers import (
     make_optimizers,
     zero_row_share,
 )
-from sparsectr.training.prior import add_embedding_prior
+from sparsectr.training.prior import add_embedding_prior, l2_by_rows
 from sparsectr.training.progress import EpochRecord
 from sparsectr.training.strengths import strongest_sets
 from sparsectr.training.task import TrainingTask
 
+# Weight of the prior of embeddings where there are rows enough.
+USUAL_L2 = 1e-3
 # Crosses of higher orders exist in deeper nets, but are too many to list.
 LARGEST_LISTED_ORDER = 4
 # The paper has at most 4; thousands would take minutes to build and more to train.
@@ -46,6 +48,7 @@ class BaseDynInt(BaseInteractionEstimator):
         "rank",
         "reduction_ratio",
     )
+    _automatic = ("embedding_l2",)
     param_distributions: ClassVar[dict[str, Any]] = {
         "variant": VARIANTS,
         "n_layers": [1, 2, 3],
@@ -100,7 +103,11 @@ class BaseDynInt(BaseInteractionEstimator):
             ftrl={"l1": self.ftrl_l1, "l2": self.ftrl_l2, "beta": self.ftrl_beta},
             going_on=going_on,
         )
-        add_embedding_prior(optimizers, net.embedding, task.train, self.embedding_l2)
+        l2 = self.embedding_l2
+        if l2 == "auto":
+            l2 = l2_by_rows(USUAL_L2, net.embedding, task.train)
+        self.embedding_l2_ = float(l2)
+        add_embedding_prior(optimizers, net.embedding, task.train, l2)
 
         def step(rows: Tensor) -> Tensor:
             batch = task.train.take(rows)

@@ -61,8 +61,9 @@ class DynIntRegressor(BaseInteractionRegressor, BaseDynInt):
         values make the first steps shorter, and need a larger ``ftrl_l1`` for the same zeros.
     embedding_dim : int, default=16
         Length D of an embedding.
-    embedding_l2 : float, default=1e-3
-        Weight of ``|e|^2 / 2``, summed over all values, beside the mean loss.
+    embedding_l2 : float or "auto", default="auto"
+        Weight of ``|e|^2 / 2``, summed over all values, beside the mean loss. "auto": 1e-3, or
+        15 / n if that is more, with n training rows: so the prior does not fade with few of them.
     learning_rate : float, default=5e-3
         Step size of the optimizers. Embeddings take steps 30 times as long under "adagrad". Under
         "ftrl" all weights take steps 20 times as long.
@@ -148,6 +149,8 @@ class DynIntRegressor(BaseInteractionRegressor, BaseDynInt):
         Number of epochs.
     n_parameters_ : dict of str to int
         Number of weights by part: embedding, layers, gates, output.
+    embedding_l2_ : float
+        The weight of the prior used.
     rank_ : int
         The rank used.
     zero_row_share_ : float
@@ -212,7 +215,7 @@ class DynIntRegressor(BaseInteractionRegressor, BaseDynInt):
         ftrl_l2: float = 0.1,
         ftrl_beta: float = 1.0,
         embedding_dim: int = 16,
-        embedding_l2: float = 1e-3,
+        embedding_l2: float | str = "auto",
         learning_rate: float = 5e-3,
         weight_decay: float = 1e-6,
         batch_size: int | str = "auto",

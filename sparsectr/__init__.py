@@ -25,6 +25,7 @@ from sparsectr.methods.profit.regressor import ProfitRegressor
 from sparsectr.process_groups import distributed
 from sparsectr.screening import screen_interactions
 from sparsectr.stored_state import trusted_types as trusted_types
+from sparsectr.training.needs import MemoryEstimate
 
 __version__ = version("sparsectr")
 
@@ -43,6 +44,7 @@ __all__ = [
     "InteractionDisplay",
     "InteractionFeatures",
     "ListedInteractions",
+    "MemoryEstimate",
     "UnknownValuesWarning",
     "distributed",
     "interaction_report",

@@ -31,6 +31,7 @@ from sparsectr.encoding.tags import CategoricalInputMixin
 from sparsectr.file_prediction import FilePredictionMixin
 from sparsectr.kernels.fused import timed_compilation
 from sparsectr.kernels.threads import with_one_torch_thread
+from sparsectr.memory_estimates import MemoryEstimateMixin
 from sparsectr.nn.mean import join_members, members_of
 from sparsectr.persistence import find_device
 from sparsectr.process_groups import in_turns, with_other_processes
@@ -52,6 +53,7 @@ from sparsectr.training.task import TrainingTask
 class BaseInteractionEstimator(
     InteractionReports,
     FilePredictionMixin,
+    MemoryEstimateMixin,
     CallbackSupportMixin,
     CategoricalInputMixin,
     SharedParameters,
@@ -334,8 +336,8 @@ class BaseInteractionEstimator(
         )
         checkpoint = None if one_epoch else open_checkpoint(self, task, net, reporter.member or 0)
         task = replace(task, checkpoint=checkpoint)
-        made = self.embedding_dim if net is None else None
-        with within_memory(task.vocabulary_sizes, made, task.device), task.schedule.threads():
+        self._require_memory(task, is_made=net is not None)
+        with within_memory(), task.schedule.threads():
             net, history = self._train_net(task, net)
         task.keep_counts(net)
         if not one_epoch:  # the mean target of one chunk is not that of the stream

@@ -80,6 +80,17 @@ LAYERS = {
     "tables": {"encoding", "parameters", "persistence", "rows", "targets", "training"},
     # Predictions of rows that are read batch by batch.
     "file_prediction": {"drafts", "encoding", "parameters", "tables"},
+    # What a fit will need, from vocabularies alone.
+    "memory_estimates": {
+        "drafts",
+        "early_stopping",
+        "encoding",
+        "persistence",
+        "shared_parameters",
+        "tables",
+        "targets",
+        "training",
+    },
     # The public methods that ask an explanation, and when it is measured.
     "reports": {
         "drafts",
@@ -100,6 +111,7 @@ LAYERS = {
         "early_stopping",
         "file_prediction",
         "kernels",
+        "memory_estimates",
         "nn",
         "rows",
         "encoding",

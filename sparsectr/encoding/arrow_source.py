@@ -91,6 +91,11 @@ class ArrowSource:
         self.fingerprint = _fingerprint(self._dataset, self.schema)
 
     @property
+    def is_stream(self) -> bool:
+        """Whether the rows come from a stream."""
+        return self._dataset is None
+
+    @property
     def parts(self) -> list[Part]:
         """Parts of the rows, in their order, that can be read at the same time."""
         if self._dataset is None:

@@ -16,51 +16,23 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sparsectr.encoding.array_files import array_file, array_files
-from sparsectr.encoding.arrow import from_arrow
 from sparsectr.encoding.arrow_source import ArrowSource, Part
 from sparsectr.encoding.batch_coder import BatchCoder
 from sparsectr.encoding.batch_counter import BatchCounter
 from sparsectr.encoding.cells import naming_field
 from sparsectr.encoding.code_folder import appearing_folder, write_manifest
-from sparsectr.encoding.code_table import CODES, LABELS, WEIGHTS, CodeTable
+from sparsectr.encoding.code_table import CODES, CodeTable
 from sparsectr.encoding.counts import ValueCounts
 from sparsectr.encoding.kinds import Kind
 from sparsectr.encoding.parameters import Roles, check_parameters, resolve_roles
+from sparsectr.encoding.source_columns import Columns, choose_columns, plain_cells
 from sparsectr.encoding.tally import Strings, Tally
-from sparsectr.parameters import describe
 
 # A stream that is read twice.
 SPILLED = "rows.arrows"
 Result = TypeVar("Result")
 # Called with the number of rows that are done, and what is done with them.
 Progress = Callable[[int, str], None]
-
-
-class Columns(NamedTuple):
-    """Name the columns of a source.
-
-    Attributes
-    ----------
-    fields : list of str
-        Those that are encoded.
-    y, w : str or None
-        Targets and weights.
-    """
-
-    fields: list[str]
-    y: str | None
-    w: str | None
-
-    @property
-    def beside(self) -> dict[str, str]:
-        """The columns that are not encoded, by the file that they go into."""
-        named = {LABELS: self.y, WEIGHTS: self.w}
-        return {file: name for file, name in named.items() if name is not None}
-
-    @property
-    def all_names(self) -> list[str]:
-        """Every column once."""
-        return list(dict.fromkeys([*self.fields, *self.beside.values()]))
 
 
 class Contents(NamedTuple):
@@ -79,40 +51,6 @@ class Contents(NamedTuple):
     n_rows: list[int]
     counts: list[ValueCounts]
     dtypes: dict[str, np.dtype[Any]]
-
-
-def choose_columns(
-    schema: Any, y: str | None, w: str | None, known: list[str] | None = None
-) -> Columns:
-    """Find the columns of a source.
-
-    Parameters
-    ----------
-    schema : pyarrow.Schema
-        The columns.
-    y, w : str or None
-        Those of targets and weights.
-    known : list of str, optional
-        Those that are encoded; all others where none are known.
-
-    Raises
-    ------
-    ValueError
-        If there is no such column, or none is left.
-    """
-    if known is not None and (absent := [name for name in known if name not in schema.names]):
-        raise ValueError(f"the source must have the columns of fit, got none named {absent}.")
-    names = list(schema.names)
-    for parameter, name in (("y", y), ("sample_weight", w)):
-        if name is not None and name not in names:
-            raise ValueError(
-                f"{parameter} must name a column of the source, got {describe(name)}; the columns "
-                f"are {describe(names)}."
-            )
-    fields = [name for name in names if name not in (y, w)] if known is None else known
-    if not fields:
-        raise ValueError(f"the source must have columns beside {describe([y, w])}, got none.")
-    return Columns(fields, y, w)
 
 
 def encode_source(
@@ -141,20 +79,7 @@ def encode_source(
         check_is_fitted(encoder)
     with appearing_folder(place) as folder:
         rows = ArrowSource(source, folder / SPILLED)
-        known = None if fit else getattr(encoder, "feature_names_in_", None)
-        columns = choose_columns(rows.schema, y, w, None if known is None else known.tolist())
-        # What scikit-learn knows of the columns, it learns from a frame without rows.
-        frame = pd.DataFrame(columns=columns.fields)
-        validate_data(encoder, frame, reset=fit, skip_check_array=True)
-        roles = None
-        if fit:
-            check_parameters(encoder)
-            if encoder.numeric_columns == "auto":
-                encoder.numeric_columns = "several"
-            roles = resolve_roles(encoder.get_params(deep=False), encoder._field_names())
-        contents = look_through(rows, columns, roles, progress)
-        if roles is not None:
-            encoder._fit_counts(contents.counts, sum(contents.n_rows), roles)
+        columns, contents = _learn(encoder, rows, y, w, fit, progress)
         write_rows(folder, rows, columns, contents, encoder, progress)
         (folder / SPILLED).unlink(missing_ok=True)
         facts = {
@@ -166,6 +91,62 @@ def encode_source(
         }
         write_manifest(folder, facts, encoder)
     return CodeTable(place)
+
+
+def learn_source(
+    encoder: Any, source: object, y: str | None, w: str | None, *, fit: bool
+) -> tuple[int, NDArray[Any] | None]:
+    """Do the first half of `encode_source`: learn the vocabularies, and write nothing.
+
+    Parameters
+    ----------
+    encoder, source, y, w, fit
+        As there.
+
+    Returns
+    -------
+    n_rows : int
+        Number of rows.
+    labels : ndarray of shape (m,), or None
+        The distinct targets, if ``y`` names a column.
+
+    Raises
+    ------
+    TypeError
+        If the source is a stream, which can be read only once.
+    """
+    rows = ArrowSource(source)
+    if rows.is_stream:
+        raise TypeError(
+            "the rows must be in files or in a pyarrow.dataset.Dataset, got a stream, which can be "
+            "read only once."
+        )
+    _, contents = _learn(encoder, rows, y, w, fit, lambda n_rows, done: None)
+    if y is None:
+        return sum(contents.n_rows), None
+    found = [np.unique(plain_cells(batch.column(y), y)) for batch in rows.batches([y])]
+    return sum(contents.n_rows), np.unique(np.concatenate(found))
+
+
+def _learn(
+    encoder: Any, rows: ArrowSource, y: str | None, w: str | None, fit: bool, progress: Progress
+) -> tuple[Columns, Contents]:
+    """Look through the rows, and learn the vocabularies if that is wanted."""
+    known = None if fit else getattr(encoder, "feature_names_in_", None)
+    columns = choose_columns(rows.schema, y, w, None if known is None else known.tolist())
+    # What scikit-learn knows of the columns, it learns from a frame without rows.
+    frame = pd.DataFrame(columns=columns.fields)
+    validate_data(encoder, frame, reset=fit, skip_check_array=True)
+    roles = None
+    if fit:
+        check_parameters(encoder)
+        if encoder.numeric_columns == "auto":
+            encoder.numeric_columns = "several"
+        roles = resolve_roles(encoder.get_params(deep=False), encoder._field_names())
+    contents = look_through(rows, columns, roles, progress)
+    if roles is not None:
+        encoder._fit_counts(contents.counts, sum(contents.n_rows), roles)
+    return columns, contents
 
 
 def look_through(
@@ -255,37 +236,6 @@ def write_rows(
 
         for _ in _in_order(write, enumerate(source.parts)):
             pass
-
-
-def plain_cells(column: Any, name: str) -> NDArray[Any]:
-    """Return the targets or weights of a batch (n_rows,) as an array without objects.
-
-    Raises
-    ------
-    ValueError
-        If a cell is missing, or no number, string, boolean or time.
-    """
-    pa: Any = import_module("pyarrow")
-    if column.null_count:
-        raise ValueError(
-            f"column {name!r} must have a value in every row, got missing ones; leave these rows "
-            "out."
-        )
-    types = pa.types
-    if types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    if types.is_decimal(column.type):
-        column = column.cast(pa.float64())
-    cells = np.asarray(from_arrow(pa.chunked_array([column])))
-    if cells.dtype == object:
-        strangers = {type(cell).__name__ for cell in cells.tolist() if not isinstance(cell, str)}
-        if strangers:
-            raise ValueError(
-                f"column {name!r} must hold numbers, strings, booleans or times, got "
-                f"{sorted(strangers)[0]}."
-            )
-        cells = cells.astype(np.str_)
-    return cells
 
 
 class _PartContents(NamedTuple):

@@ -84,6 +84,26 @@ def encode_training_rows(
     return own, codes
 
 
+def learn_training_rows(encoder: Any, table: Any) -> FieldEncoder:
+    """Learn the vocabularies that `encode_training_rows` learns for our own nets, without codes.
+
+    Parameters
+    ----------
+    encoder : FieldEncoder, FrozenEstimator or "auto"
+        See `check_encoder`; it stays as it is.
+    table : DataFrame or ndarray, shape (n_rows, n_fields)
+        A result of `as_table`.
+    """
+    own = own_encoder(encoder)
+    if is_kept(encoder):
+        own._check_table(table, reset=False)
+        return own
+    if own.numeric_columns == "auto":
+        own.numeric_columns = "several"
+    own._fit(table, encode=False, warn=False)
+    return own
+
+
 def own_encoder(encoder: Any) -> FieldEncoder:
     """Return an encoder for one fit: not fitted, but for a copy of a frozen one.
 

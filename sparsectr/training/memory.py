@@ -9,9 +9,15 @@ from math import comb
 
 import torch
 
-from sparsectr.rows.limits import memory_limit
+from sparsectr.rows.limits import available_memory, memory_limit
+from sparsectr.training.needs import (
+    BYTES,
+    ORDER_BYTES,
+    VALUE_BYTES,
+    PhaseNumbers,
+    estimate_training,
+)
 
-BYTES = 4  # of a float32
 # What training holds of a weight: itself, its gradient, two moments, its best state so far.
 COPIES = 5
 # How torch says that it got no memory, beside its own OutOfMemoryError.
@@ -23,28 +29,14 @@ class _ExplainedMemoryError(MemoryError):
 
 
 @contextmanager
-def within_memory(
-    vocabulary_sizes: Sequence[int], embedding_dim: int | str | None, device: torch.device
-) -> Iterator[None]:
-    """Refuse a table that no memory can hold, and say what to change where memory is refused.
-
-    Parameters
-    ----------
-    vocabulary_sizes : sequence of int
-        Number of codes of each field.
-    embedding_dim : int, str or None
-        Numbers per code of the table that will be made; only ints are checked.
-    device : torch.device
-        Where the net is trained.
+def within_memory() -> Iterator[None]:
+    """Say what to change where memory is refused.
 
     Raises
     ------
     MemoryError
-        Before the block, if the embedding table alone is larger than all memory of the device;
-        from the block, instead of any other refusal of memory.
+        From the block, instead of any other refusal of memory.
     """
-    if isinstance(embedding_dim, int):
-        _check_table(sum(vocabulary_sizes), embedding_dim, device)
     try:
         yield
     except _ExplainedMemoryError:
@@ -61,15 +53,57 @@ def within_memory(
         ) from error
 
 
-def _check_table(n_values: int, embedding_dim: int, device: torch.device) -> None:
-    needed, there = BYTES * n_values * embedding_dim, total_memory(device)
+def require_memory(
+    phases: Sequence[PhaseNumbers],
+    n_values: int,
+    n_rows: int,
+    device: torch.device,
+    *,
+    keeps_best: bool,
+    is_made: bool,
+) -> None:
+    """Refuse a training that takes more memory than there is, before its net is made.
+
+    Parameters
+    ----------
+    phases : sequence of PhaseNumbers
+        What the phases of the training hold per value.
+    n_values : int
+        Number V of values.
+    n_rows : int
+        Number of training rows, whose codes and targets are in memory already, or mapped.
+    device : torch.device
+        Where the net is trained.
+    keeps_best : bool
+        Whether there is early stopping.
+    is_made : bool
+        Whether the net is there already, and goes on in its last phase.
+
+    Raises
+    ------
+    MemoryError
+        If tables, optimizer and copies take more than this process can get.
+    """
+    some = phases[-1:] if is_made else phases
+    table, optimizer, copies = estimate_training(some, n_values, keeps_best=keeps_best)
+    beside = VALUE_BYTES * n_values + ORDER_BYTES * n_rows
+    needed = (0 if is_made else table) + optimizer + copies + beside
+    there = available_on(device)
     if there is not None and needed > there:
         raise MemoryError(
-            f"the embedding table must fit into memory, got {n_values:,} values of {embedding_dim} "
-            f"numbers each: they need {needed / 1e9:,.1f} GB, this machine has {there / 1e9:,.1f} "
-            "GB; lower embedding_dim, or let encoder=FieldEncoder(...) keep fewer values "
-            "(min_frequency, max_categories, hash_buckets)."
+            f"the fit must fit into memory, got {n_values:,} values and {n_rows:,} rows: the "
+            f"embedding table takes {in_words(table)}, its optimizer {in_words(optimizer)}, copies "
+            f"of the weights {in_words(copies)}, counts and the order of the rows "
+            f"{in_words(beside)}; {in_words(needed)} must be allocated, {in_words(there)} are "
+            "available. Lower embedding_dim, or let encoder=FieldEncoder(...) keep fewer values "
+            "(min_frequency, max_categories, hash_buckets); early_stopping=False and "
+            "optimizer='adagrad' keep fewer numbers per value."
         )
+
+
+def in_words(n_bytes: int) -> str:
+    """Return a size in MB, or in GB from 1 GB on."""
+    return f"{n_bytes / 1e9:,.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:,.1f} MB"
 
 
 def check_first_layer(
@@ -116,3 +150,13 @@ def total_memory(device: torch.device) -> int | None:
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory)
     return memory_limit()
+
+
+def available_on(device: torch.device) -> int | None:
+    """Return the bytes that this process can get on a device, None if the system does not tell."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        # What torch has reserved and does not use is available, too.
+        idle = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(free + idle)
+    return available_memory()

@@ -22,7 +22,23 @@ from sparsectr.nn.linear import undrawn
 
 # Numbers of the Gram matrices that exist at one time.
 NUMBERS_AT_ONCE = 1 << 19
+# Sets of four fields: the first layer has an input for each.
+MOST_SETS = 20_000
 ALIGNED = 4
+
+
+def check_orders(orders: Sequence[int], n_fields: int) -> None:
+    """Refuse orders above the number of columns, and more sets of four than can be tried."""
+    if n_fields < max(orders):
+        raise ValueError(
+            f"X must have at least {max(orders)} columns for crosses of order {max(orders)}, "
+            f"got {n_fields} feature(s)."
+        )
+    if 4 in orders and (n_sets := comb(n_fields, 4)) > MOST_SETS:
+        raise ValueError(
+            f"crosses of order 4 of {n_fields} columns are {n_sets:,} sets, and at most "
+            f"{MOST_SETS:,} are tried. Pass fewer columns or lower orders."
+        )
 
 
 def align(vectors: Tensor) -> Tensor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
-from math import comb
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -20,15 +19,22 @@ from sparsectr.base import BaseInteractionEstimator
 from sparsectr.drafts import on_one_fit
 from sparsectr.encoding.columns import as_table
 from sparsectr.kernels.threads import with_one_torch_thread
+from sparsectr.methods.optfeature.crosses import check_orders
 from sparsectr.methods.optfeature.gate_measures import MOST_COMBINATIONS, measure_gates, open_gates
 from sparsectr.methods.optfeature.net import OptFeatureConfig, OptFeatureNet
-from sparsectr.methods.optfeature.search import GateStep, make_selection_optimizers, with_gates
+from sparsectr.methods.optfeature.search import (
+    GateStep,
+    count_numbers,
+    make_selection_optimizers,
+    with_gates,
+)
 from sparsectr.nn.effects import FieldSet, fields_of
 from sparsectr.nn.mean import members_of
 from sparsectr.parameters import ParameterCheck, check_integer
 from sparsectr.training.descent import descend
 from sparsectr.training.loop import Schedule
 from sparsectr.training.memory import check_first_layer
+from sparsectr.training.needs import PhaseNumbers
 from sparsectr.training.optimizers import continuing, make_optimizers
 from sparsectr.training.packing import pack_combinations, unpack_combinations
 from sparsectr.training.prior import add_embedding_prior, automatic_l2
@@ -41,8 +47,6 @@ MOST_MEASURED = {2: 500, 3: 50, 4: 20}
 MOST_COMPARED = 2_000  # triples
 COMPARING_BUDGET = 100_000
 FEWEST_COMPARED_ROWS = 32
-# Sets of four fields: the first layer has an input for each.
-MOST_SETS = 20_000
 
 
 class BaseOptFeature(BaseInteractionEstimator):
@@ -110,6 +114,10 @@ class BaseOptFeature(BaseInteractionEstimator):
             return None
         return self.max_epochs + min(self.search_epochs, self.max_epochs)
 
+    def _phase_numbers(self, n_outputs: int, n_rows: int, sizes: list[int]) -> list[PhaseNumbers]:
+        n_gates = (self.granularity != "field") * self.selection_dim
+        return count_numbers(self.optimizer, self.embedding_dim, n_gates)
+
     def _train_net(
         self, task: TrainingTask, net: OptFeatureNet | None
     ) -> tuple[OptFeatureNet, list[EpochRecord]]:
@@ -139,21 +147,12 @@ class BaseOptFeature(BaseInteractionEstimator):
 
     def _make_net(self, task: TrainingTask) -> OptFeatureNet:
         n_fields, orders = len(task.vocabulary_sizes), tuple(self.orders)
-        if n_fields < max(orders):
-            raise ValueError(
-                f"X must have at least {max(orders)} columns for crosses of order {max(orders)}, "
-                f"got {n_fields} feature(s)."
-            )
-        if 4 in orders and (n_sets := comb(n_fields, 4)) > MOST_SETS:
-            raise ValueError(
-                f"crosses of order 4 of {n_fields} columns are {n_sets:,} sets, and at most "
-                f"{MOST_SETS:,} are tried. Pass fewer columns or lower orders."
-            )
+        check_orders(orders, n_fields)
         check_first_layer(n_fields, self.embedding_dim, orders, self.hidden_units, task.device)
         names = [field.name for field in dataclasses.fields(OptFeatureConfig)]
         config = OptFeatureConfig(**{name: getattr(self, name) for name in names})
-        sizes = task.vocabulary_sizes
-        return OptFeatureNet(sizes, self.embedding_dim, task.n_outputs, config).to(task.device)
+        shape = task.vocabulary_sizes, self.embedding_dim, task.n_outputs
+        return OptFeatureNet(*shape, config).to(task.device)
 
     def _search(self, task: TrainingTask, net: OptFeatureNet) -> list[EpochRecord]:
         """Train weights and gates."""
@@ -266,14 +265,13 @@ class BaseOptFeature(BaseInteractionEstimator):
         """
         check_is_fitted(self)
         net = self._optfeature_net()
-        crosses = pd.DataFrame(
-            {
-                "fields": self._gated(net),
-                "keep_rate": self.keep_rate_,
-                "granularity": np.where(net.follows_fields().cpu(), "field", "value"),
-                "alpha": self.alpha_,
-            }
-        )
+        columns = {
+            "fields": self._gated(net),
+            "keep_rate": self.keep_rate_,
+            "granularity": np.where(net.follows_fields().cpu(), "field", "value"),
+            "alpha": self.alpha_,
+        }
+        crosses = pd.DataFrame(columns)
         # Of a field with several columns of codes, the first one stands for all.
         crosses = crosses[crosses["fields"].map(len) > 1].drop_duplicates("fields")
         closed = crosses.loc[crosses["keep_rate"] == 0, "fields"]
@@ -348,7 +346,7 @@ class BaseOptFeature(BaseInteractionEstimator):
         table = as_table(X)
         validate_data(self, table, reset=False, skip_check_array=True)
         net = self._optfeature_net()
-        names = [str(name) for name in self.encoder_.get_feature_names_out()]
+        names = self.encoder_.get_feature_names_out().astype(str).tolist()
         crosses = [tuple(names[column] for column in cross) for cross in net.crosses()]
         columns = pd.Index(crosses, tupleize_cols=False)
         gates = open_gates(net, self._encode(table)).cpu().numpy()

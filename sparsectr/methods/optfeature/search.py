@@ -16,7 +16,8 @@ from sparsectr.rows.orders import endless_batches
 from sparsectr.training.descent import descend
 from sparsectr.training.exchange import own_stream
 from sparsectr.training.loop import Evaluate
-from sparsectr.training.optimizers import RowAdam, make_adam
+from sparsectr.training.needs import PhaseNumbers
+from sparsectr.training.optimizers import RowAdam, make_adam, state_numbers
 from sparsectr.training.task import TrainingTask
 
 # Share of the search in which only weights are trained: before they have learnt a cross, its
@@ -165,3 +166,11 @@ def make_selection_optimizers(
         columns = (net.widths[0], sum(net.widths))
         optimizers.append(RowAdam([net.embedding.weight], lr=learning_rate, columns=columns))
     return optimizers
+
+
+def count_numbers(kind: str, embedding_dim: int, selection_dim: int) -> list[PhaseNumbers]:
+    """Return what search and retraining hold per value, with optimizers of a kind."""
+    width, state = embedding_dim + selection_dim, state_numbers(kind, embedding_dim)
+    of_gates = state_numbers("adam", selection_dim) if selection_dim else 0
+    search = PhaseNumbers(width, state + of_gates, keeps_best=False)
+    return [search, PhaseNumbers(width, state)]

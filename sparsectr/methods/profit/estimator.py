@@ -23,7 +23,8 @@ from sparsectr.methods.profit.search_spaces import make_space, rebuild_space
 from sparsectr.nn.effects import FieldSet, fields_of
 from sparsectr.parameters import ParameterCheck, check_integer
 from sparsectr.training.descent import descend
-from sparsectr.training.optimizers import RowAdagrad, continuing
+from sparsectr.training.needs import PhaseNumbers
+from sparsectr.training.optimizers import RowAdagrad, continuing, state_numbers
 from sparsectr.training.prior import add_embedding_prior
 from sparsectr.training.progress import EpochRecord
 from sparsectr.training.strengths import MOST_ROWS_BEHIND_MLP
@@ -193,6 +194,16 @@ class BaseProfit(BaseInteractionEstimator):
 
     # Training -------------------------------------------------------------------------
 
+    def _phase_numbers(self, n_outputs: int, n_rows: int, sizes: list[int]) -> list[PhaseNumbers]:
+        tables = (self._embedding_length(n_rows * len(sizes), sum(sizes)), n_outputs)
+        kind = continuing(self.optimizer) if self._starts_at_search() else self.optimizer
+        of_search, state = (
+            sum(state_numbers(name, width) for width in tables) for name in ("adam", kind)
+        )
+        # The net of the search stays until the kept crosses are trained.
+        search = PhaseNumbers(sum(tables), of_search)
+        return [search, PhaseNumbers(sum(tables), state, others=sum(tables))]
+
     def _train_net(
         self, task: TrainingTask, net: ProfitNet | None
     ) -> tuple[ProfitNet, list[EpochRecord]]:
@@ -254,17 +265,20 @@ class BaseProfit(BaseInteractionEstimator):
             self.space, n_fields, max(n_crosses), self.rank, self.coupling, self.repeats
         )
         net = CrossSearchNet(
-            task.vocabulary_sizes, self._embedding_length(task), task.n_outputs, space
+            task.vocabulary_sizes,
+            self._embedding_length(task.train.n_lookups, sum(task.vocabulary_sizes)),
+            task.n_outputs,
+            space,
         )
         net = net.to(task.device)
         net.reset_parameters(task.new_generator(), task.prior_logits())
         return CrossSearch(net, task, settings)
 
-    def _embedding_length(self, task: TrainingTask) -> int:
+    def _embedding_length(self, n_lookups: int, n_values: int) -> int:
         if self.embedding_dim != "auto":
             return int(self.embedding_dim)
-        n_per_value = task.train.n_lookups / sum(task.vocabulary_sizes)
-        return LONG if self.predictor == "linear" and n_per_value >= FREQUENT else SHORT
+        frequent = n_lookups / n_values >= FREQUENT
+        return LONG if self.predictor == "linear" and frequent else SHORT
 
     def _keep_crosses(self, task: TrainingTask, search: CrossSearch) -> ProfitNet:
         """Rank the searched crosses and build the net that has only the best."""

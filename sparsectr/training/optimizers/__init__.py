@@ -6,6 +6,7 @@ from sparsectr.training.optimizers.factory import (
     continuing,
     make_adam,
     make_optimizers,
+    state_numbers,
 )
 from sparsectr.training.optimizers.ftrl import FTRL
 from sparsectr.training.optimizers.group_ftrl import GroupFTRL, zero_row_share
@@ -24,5 +25,6 @@ __all__ = [
     "make_adam",
     "make_optimizers",
     "set_batch_rows",
+    "state_numbers",
     "zero_row_share",
 ]

@@ -105,6 +105,11 @@ def make_adam(groups: Sequence[dict[str, Any]], **options: Any) -> Optimizer:
     return DenseAdam(groups, **options)
 
 
+def state_numbers(kind: str, width: int) -> int:
+    """Return how many numbers of four bytes an optimizer keeps of a row of a table (V, width)."""
+    return {"adagrad": 1, "adam": 2 * width + 1, "ftrl": 2 * width}[kind]
+
+
 def continuing(kind: str) -> str:
     """Return the kind of optimizers that goes on with trained embeddings."""
     # The sums of Adagrad do not outlive a fit. Without them its steps would be those of fresh

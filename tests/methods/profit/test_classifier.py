@@ -32,7 +32,7 @@ class Oracle(ProfitClassifier):
     crosses = ((0, 1), (1, 2), (3, 4), (2, 5, 6), (7, 8, 9))
 
     def _train_net(self, task, net):
-        length = self._embedding_length(task)
+        length = self._embedding_length(task.train.n_lookups, sum(task.vocabulary_sizes))
         net = ProfitNet(task.vocabulary_sizes, length, 1, ProfitConfig(self.crosses))
         net.reset_parameters(task.new_generator(), task.prior_logits())
         return net, self._retrain(task, net, self.optimizer)

@@ -3,20 +3,26 @@
     python examples/benchmarks/bench.py variants ml1m --data DIR --models LR FM PROFIT DynInt
     python examples/benchmarks/bench.py variants frappe --data DIR --models "DynInt, DA"
     python examples/benchmarks/bench.py variants amazon --data DIR --models "gates, hybrid"
+    python examples/benchmarks/bench.py variants flights --models DynInt --vary n_layers=[0,1,2,3]
+    python examples/benchmarks/bench.py variants flights --models AutoFIS --vary c=[.1,.3,1]
 
-FM and logistic regression are trained by the same loop. Tables lie below --data or the folder named
-by the variable SPARSECTR_DATA, in the forms described in ``suite/datasets.py``; the bundled flights
-need none. Prints a line per fit and the means over the seeds. For rows beside other libraries, see
-the command ``run``.
+FM, logistic regression and AutoFIS are trained by the same loop. Tables lie below --data or the
+folder named by the variable SPARSECTR_DATA, in the forms described in ``suite/datasets.py``; the
+bundled flights need none. Prints a line per fit and the means over the seeds, for every value of a
+parameter where ``--vary`` names one; ``--out`` writes a line per fit into a file. For rows beside
+other libraries, see the command ``run``.
 """
 
 import ast
+import json
 import os
 import time
+from itertools import product
 from math import comb
 from pathlib import Path
 
 import pandas as pd
+from autofis import AutoFISClassifier
 from sklearn.metrics import log_loss, roc_auc_score
 from suite.datasets import SOURCES, load_parts
 from suite.models import find_settings
@@ -55,7 +61,7 @@ GATES = {"no gates": UNGATED} | {
     f"gates, {granularity}": {"granularity": granularity}
     for granularity in ("field", "value", "hybrid")
 }
-MODELS = [*PROFIT, *DYNINT, *GATES]
+MODELS = [*PROFIT, "AutoFIS", *DYNINT, *GATES]
 
 
 def make_model(name, dataset, n_fields, changes):
@@ -66,6 +72,8 @@ def make_model(name, dataset, n_fields, changes):
         return OptFeatureClassifier(**{"monitor": monitor} | settings | changes | GATES[name])
     if name in DYNINT:
         return DynIntClassifier(**DYNINT[name] | changes)
+    if name == "AutoFIS":
+        return AutoFISClassifier(**changes)
     if name == "FM":
         changes = {"n_crosses": {2: comb(n_fields, 2)}} | changes
     return ProfitClassifier(**PROFIT[name] | changes)
@@ -80,8 +88,10 @@ def measure(name, dataset, parts, changes, seed):
     seconds = time.perf_counter() - started
     probability = clf.predict_proba(X_test)[:, 1]
     record = {
+        "dataset": dataset,
         "model": name,
         "seed": seed,
+        "settings": str(changes),
         "AUC": roc_auc_score(y_test, probability),
         "log loss": log_loss(y_test, probability),
         "epochs": clf.n_iter_,
@@ -90,6 +100,8 @@ def measure(name, dataset, parts, changes, seed):
     if name in GATES:
         rates = clf.keep_rate_
         record |= {"share kept": rates.mean(), "removed": (rates == 0).mean()}
+    if name == "AutoFIS":
+        record["crosses kept"] = len(clf.crosses_)
     print(record, [str(cross) for cross in clf.selected_interactions_[:5]], flush=True)
     return record
 
@@ -109,6 +121,8 @@ def add_arguments(parser):
     parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS, metavar="MODEL")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--vary", metavar="NAME=[VALUE,...]", help="a parameter and its values")
+    parser.add_argument("--out", type=Path, help="a file of JSON lines to append to")
 
 
 def run(arguments):
@@ -117,9 +131,18 @@ def run(arguments):
         raise SystemExit("pass --data or set SPARSECTR_DATA")
     changes = dict(pair.split("=") for pair in arguments.set)
     changes = {name: parse_value(text) for name, text in changes.items()}
+    varied = [{}]
+    if arguments.vary:
+        parameter, values = arguments.vary.split("=")
+        varied = [{parameter: value} for value in parse_value(values)]
     results = []
     for seed in arguments.seeds:
         parts = load_parts(dataset, Path(arguments.data or "."), seed, arguments.n_rows)
-        for name in arguments.models:
-            results.append(measure(name, dataset, parts, changes, seed))
-    print(pd.DataFrame(results).groupby("model", sort=False).mean().drop(columns="seed").round(4))
+        for name, variation in product(arguments.models, varied):
+            record = measure(name, dataset, parts, changes | variation, seed)
+            if arguments.out:
+                with arguments.out.open("a") as file:
+                    file.write(json.dumps(record) + "\n")
+            results.append(record)
+    means = pd.DataFrame(results).groupby(["model", "settings"], sort=False)
+    print(means.mean(numeric_only=True).drop(columns="seed").round(4).to_string())

@@ -32,6 +32,7 @@ from sparsectr.file_prediction import FilePredictionMixin
 from sparsectr.kernels.fused import timed_compilation
 from sparsectr.kernels.threads import with_one_torch_thread
 from sparsectr.memory_estimates import MemoryEstimateMixin
+from sparsectr.nn.growth import grow_net
 from sparsectr.nn.mean import join_members, members_of
 from sparsectr.persistence import find_device
 from sparsectr.process_groups import in_turns, with_other_processes
@@ -221,6 +222,7 @@ class BaseInteractionEstimator(
             self._check_same_net()
         else:
             self._forget()
+        grow = going_on and one_epoch and self._grows()
         compiling = timed_compilation(reporter.report_compilation)
         with (
             compiling if self.verbose else nullcontext(),
@@ -229,13 +231,15 @@ class BaseInteractionEstimator(
             reporter.silent = current_exchange().rank > 0
             is_shared = self.cache_dir is not None
             with in_turns(is_shared):
-                X, y, weights = self._open_rows((X, y, sample_weight), cache, fit=not going_on)
+                given = X, y, sample_weight
+                X, y, weights = self._open_rows(given, cache, fit=not going_on, grow=grow)
             table = self._check_table(X, y, reset=not going_on)
             target, rows = self._settle_target(
                 y, weights, table.shape[0], going_on=going_on, told=told
             )
             self.device_ = str(find_device(self.device))
-            train = label_rows(self._row_source(table, fit=not going_on), *rows, target.loss)
+            source = self._row_source(table, fit=not going_on, grow=grow)
+            train = label_rows(source, *rows, target.loss)
             del rows  # weights as float64
             with in_turns(is_shared):
                 validated = self._encode_validation(validation, cache, target)
@@ -270,7 +274,8 @@ class BaseInteractionEstimator(
         past: list[EpochRecord] = getattr(self, "history_", []) if going_on else []
         old: list[Any] = [None] * self.n_members
         if going_on:
-            old = members_of(self._build_net(copy=True))
+            sizes = self.encoder_.vocabulary_sizes_.tolist()
+            old = [grow_net(net, sizes) for net in members_of(self._build_net(copy=True))]
             for net in old:
                 shift_intercept(net, -self._shift)
         nets, tasks, history = [], [], list(past)

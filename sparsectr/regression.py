@@ -66,7 +66,8 @@ class BaseInteractionRegressor(RegressorMixin, BaseInteractionEstimator):
         """Train one epoch on more rows.
 
         The vocabularies, and the mean and scale that are taken out of the target, are those of the
-        first call; a value that is new later counts as unknown. The optimizer starts afresh in
+        first call; a value that is new later counts as unknown, unless
+        ``encoder=FieldEncoder(new_values="grow")`` gives it a code. The optimizer starts afresh in
         every call. The crosses are measured when they are first asked for, or when the estimator is
         copied or pickled. The rows for that are a random sample, of up to 100,000 rows, of all
         calls since the last `fit`; copies and pickles hold what is measured and no rows, so that

@@ -46,7 +46,9 @@ class TableReader(NetStorageMixin):
     encoder: FieldEncoder | str
     encoder_: FieldEncoder
 
-    def _open_rows(self, given: Given, cache: CodeCache, *, fit: bool, suffix: str = "") -> Given:
+    def _open_rows(
+        self, given: Given, cache: CodeCache, *, fit: bool, grow: bool = False, suffix: str = ""
+    ) -> Given:
         """Put code tables in the place of sources; take targets and weights from code tables.
 
         Parameters
@@ -58,6 +60,8 @@ class TableReader(NetStorageMixin):
             Where codes are written.
         fit : bool
             Whether these are the rows of a fit from scratch.
+        grow : bool, default=False
+            Whether the vocabularies grow by values of a source.
         suffix : str, default=""
             What follows the names of the parameters in errors.
         """
@@ -71,7 +75,9 @@ class TableReader(NetStorageMixin):
                     )
             encoder = own_encoder(self.encoder) if fit else self.encoder_
             learns = fit and not is_kept(self.encoder)
-            table = cache.encode(encoder, X, y, weights, fit=learns)
+            table = cache.encode(encoder, X, y, weights, fit=learns, grow=grow)
+            if grow:
+                self.encoder_ = table.encoder
             return table, table.y, table.sample_weight
         if isinstance(X, CodeTable):
             if fit:
@@ -95,6 +101,10 @@ class TableReader(NetStorageMixin):
             )
         return X
 
+    def _grows(self) -> bool:
+        """Tell whether the vocabularies grow while training goes on."""
+        return self.encoder_.new_values == "grow" and not is_kept(self.encoder)
+
     def _encode(self, X: TableLike, *, fit: bool = False, warn: bool = True) -> Tensor:
         """Turn checked columns into codes (n, F) on the device."""
         if isinstance(X, CodeTable):
@@ -105,9 +115,11 @@ class TableReader(NetStorageMixin):
             codes = self.encoder_._encode(X, warn=warn)
         return torch.from_numpy(codes).to(usable_device(self.device_))
 
-    def _row_source(self, table: Any, *, fit: bool = False) -> RowSource:
+    def _row_source(self, table: Any, *, fit: bool = False, grow: bool = False) -> RowSource:
         """Return the codes of a checked table, in memory or mapped."""
         if not isinstance(table, CodeTable):
+            if grow:
+                self.encoder_ = self.encoder_._grow(table)
             return MemoryRows(self._encode(table, fit=fit, warn=False))
         if fit:
             self.encoder_ = table.encoder

@@ -50,7 +50,14 @@ class CodeCache:
             self._temporary.cleanup()
 
     def encode(
-        self, encoder: FieldEncoder, source: object, y: str | None, w: str | None, *, fit: bool
+        self,
+        encoder: FieldEncoder,
+        source: object,
+        y: str | None,
+        w: str | None,
+        *,
+        fit: bool,
+        grow: bool = False,
     ) -> CodeTable:
         """Return the codes of a source.
 
@@ -64,11 +71,15 @@ class CodeCache:
             Columns with targets and weights.
         fit : bool
             Whether the encoder learns from these rows.
+        grow : bool, default=False
+            Whether the encoder of the table gets codes for more values. Such a table is not kept:
+            it depends on all rows so far, which do not come again.
         """
-        path = self._find_place(encoder, source, y, w, fit)
+        path = self._new_place() if grow else self._find_place(encoder, source, y, w, fit)
         if (path / MANIFEST).exists():
             return CodeTable(path)
-        return encode_source(encoder, source, path, y, w, fit=fit, progress=self.progress)
+        progress = self.progress
+        return encode_source(encoder, source, path, y, w, fit=fit, grow=grow, progress=progress)
 
     def _find_place(
         self, encoder: FieldEncoder, source: object, y: str | None, w: str | None, fit: bool

@@ -23,6 +23,7 @@ from sparsectr.encoding.cells import naming_field
 from sparsectr.encoding.code_folder import appearing_folder, write_manifest
 from sparsectr.encoding.code_table import CODES, CodeTable
 from sparsectr.encoding.counts import ValueCounts
+from sparsectr.encoding.growth import grow_encoder
 from sparsectr.encoding.kinds import Kind
 from sparsectr.encoding.parameters import Roles, check_parameters, resolve_roles
 from sparsectr.encoding.source_columns import Columns, choose_columns, plain_cells
@@ -61,6 +62,7 @@ def encode_source(
     w: str | None,
     *,
     fit: bool,
+    grow: bool = False,
     progress: Progress = lambda n_rows, done: None,
 ) -> CodeTable:
     """Do the work of `FieldEncoder.encode_dataset`.
@@ -71,6 +73,9 @@ def encode_source(
         The draft of a fit.
     source, path, y, w, fit
         As there.
+    grow : bool, default=False
+        Whether an encoder that is fitted gets codes for more values; it stays as it is, and that of
+        the table has them.
     progress : callable, optional
         Told of the rows that are done.
     """
@@ -79,7 +84,7 @@ def encode_source(
         check_is_fitted(encoder)
     with appearing_folder(place) as folder:
         rows = ArrowSource(source, folder / SPILLED)
-        columns, contents = _learn(encoder, rows, y, w, fit, progress)
+        encoder, columns, contents = _learn(encoder, rows, y, w, fit, grow, progress)
         write_rows(folder, rows, columns, contents, encoder, progress)
         (folder / SPILLED).unlink(missing_ok=True)
         facts = {
@@ -121,7 +126,7 @@ def learn_source(
             "the rows must be in files or in a pyarrow.dataset.Dataset, got a stream, which can be "
             "read only once."
         )
-    _, contents = _learn(encoder, rows, y, w, fit, lambda n_rows, done: None)
+    *_, contents = _learn(encoder, rows, y, w, fit, False, lambda n_rows, done: None)
     if y is None:
         return sum(contents.n_rows), None
     found = [np.unique(plain_cells(batch.column(y), y)) for batch in rows.batches([y])]
@@ -129,24 +134,34 @@ def learn_source(
 
 
 def _learn(
-    encoder: Any, rows: ArrowSource, y: str | None, w: str | None, fit: bool, progress: Progress
-) -> tuple[Columns, Contents]:
-    """Look through the rows, and learn the vocabularies if that is wanted."""
+    encoder: Any,
+    rows: ArrowSource,
+    y: str | None,
+    w: str | None,
+    fit: bool,
+    grow: bool,
+    progress: Progress,
+) -> tuple[Any, Columns, Contents]:
+    """Look through the rows; learn the vocabularies, or let them grow, if that is wanted."""
     known = None if fit else getattr(encoder, "feature_names_in_", None)
     columns = choose_columns(rows.schema, y, w, None if known is None else known.tolist())
     # What scikit-learn knows of the columns, it learns from a frame without rows.
     frame = pd.DataFrame(columns=columns.fields)
     validate_data(encoder, frame, reset=fit, skip_check_array=True)
-    roles = None
     if fit:
         check_parameters(encoder)
         if encoder.numeric_columns == "auto":
             encoder.numeric_columns = "several"
+    roles = None
+    if fit or grow:
         roles = resolve_roles(encoder.get_params(deep=False), encoder._field_names())
     contents = look_through(rows, columns, roles, progress)
-    if roles is not None:
-        encoder._fit_counts(contents.counts, sum(contents.n_rows), roles)
-    return columns, contents
+    n_rows = sum(contents.n_rows)
+    if fit and roles is not None:
+        encoder._fit_counts(contents.counts, n_rows, roles)
+    elif grow:
+        encoder = grow_encoder(encoder, contents.counts, n_rows)
+    return encoder, columns, contents
 
 
 def look_through(

@@ -47,7 +47,7 @@ class ValueCounts:
         if len(self.values) == 0 or len(other.values) == 0:
             one = other if len(self.values) == 0 else self
             return ValueCounts(one.values, one.counts, kind)
-        mine, theirs = _common(self.values, other.values)
+        mine, theirs = in_one_dtype(self.values, other.values)
         positions = as_index(mine).get_indexer(as_index(theirs))
         known = positions >= 0
         counts = self.counts.copy()
@@ -68,10 +68,10 @@ class ValueCounts:
             self.kind = state["kind"]
 
 
-def _common(
+def in_one_dtype(
     first: NDArray[np.generic], second: NDArray[np.generic]
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Give two arrays one dtype without changing a value: object where no other one does it."""
+    """Give two arrays of values one dtype, without changing one: object where no other does it."""
     if first.dtype == second.dtype:
         return first, second
     kinds = first.dtype.kind + second.dtype.kind

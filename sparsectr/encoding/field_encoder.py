@@ -23,6 +23,7 @@ from sparsectr.encoding.code_table import CodeTable
 from sparsectr.encoding.code_writer import encode_source
 from sparsectr.encoding.columns import Column, TableLike, as_table, iterate_columns, read_column
 from sparsectr.encoding.counts import ValueCounts
+from sparsectr.encoding.growth import grow_encoder, rare_values
 from sparsectr.encoding.hashing import Buckets
 from sparsectr.encoding.intervals import name_intervals
 from sparsectr.encoding.kinds import name_types
@@ -108,6 +109,11 @@ class FieldEncoder(
         Number of buckets into which a stable 64-bit hash puts the values of a field, instead of
         storing a vocabulary: codes run from 2 to ``hash_buckets + 1``. An int holds for every
         field that is not numeric; a dict maps names or positions of fields to their numbers.
+    new_values : {"unknown", "grow"}, default="unknown"
+        What `partial_fit` of a classifier or regressor does with values that it meets first.
+        "unknown": it keeps the vocabularies. "grow": values that have come in `min_frequency` rows
+        since the first call, within `max_categories`, get codes behind those of their field; the
+        codes of others stay. Bins and buckets stay, too.
 
     Attributes
     ----------
@@ -152,6 +158,7 @@ class FieldEncoder(
         numeric_features: str | Iterable[str | int] = "auto",
         numeric_columns: str = "auto",
         hash_buckets: int | Mapping[str | int, int] | None = None,
+        new_values: str = "unknown",
     ) -> None:
         self.min_frequency = min_frequency
         self.max_categories = max_categories
@@ -160,6 +167,7 @@ class FieldEncoder(
         self.numeric_features = numeric_features
         self.numeric_columns = numeric_columns
         self.hash_buckets = hash_buckets
+        self.new_values = new_values
 
     @on_a_draft
     def fit(self, X: TableLike, y: ArrayLike | None = None) -> Self:
@@ -243,7 +251,7 @@ class FieldEncoder(
             counts = [old.merge(new) for old, new in zip(past, counts, strict=True)]
             roles.check_kept(past, counts, names)
         fields = [self._learn(j, names, c, n_rows, roles)[0] for j, c in enumerate(counts)]
-        self._set_fields(fields, counts, n_rows)
+        self._set_fields(fields, counts, n_rows, self._rare_values(fields, counts))
         perhaps_ids = [n for j, n in enumerate(names) if self._may_be_ids(j, counts[j], roles)]
         self._warn_of_ids([name for name in perhaps_ids if name not in known])
         return self
@@ -504,11 +512,12 @@ class FieldEncoder(
         table, names, roles = self._prepare_fit(X, reset=True)
         n_rows = len(table)
         codes: list[NDArray[np.int32]] = []
-        fields, perhaps_ids = [], []
+        fields, perhaps_ids, rare = [], [], []
         for j, column in enumerate(_read(table, names)):
             counts = roles.count(j, column)
             field, codes_of_values = self._learn(j, names, counts, n_rows, roles)
             fields.append(field)
+            rare += self._rare_values([field], [counts])
             if warn and self._may_be_ids(j, counts, roles):
                 perhaps_ids.append(names[j])
             if encode and codes_of_values is not None:
@@ -516,7 +525,7 @@ class FieldEncoder(
             elif encode:
                 found = encode_values(field, column.values)
                 codes += [codes_of_rows(column, part) for part in found]
-        self._set_fields(fields, None, n_rows)
+        self._set_fields(fields, None, n_rows, rare)
         self._warn_of_ids(perhaps_ids)
         return np.stack(codes, axis=1) if encode else np.empty((0, 0), dtype=np.int32)
 
@@ -577,15 +586,28 @@ class FieldEncoder(
         """Learn all fields from the counts of their values in so many rows."""
         names = self._field_names()
         fields = [self._learn(j, names, c, n_rows, roles)[0] for j, c in enumerate(counts)]
-        self._set_fields(fields, None, n_rows)
+        self._set_fields(fields, None, n_rows, self._rare_values(fields, counts))
         self._warn_of_ids([n for j, n in enumerate(names) if self._may_be_ids(j, counts[j], roles)])
 
+    def _rare_values(self, fields: list[Field], counts: list[ValueCounts]) -> list[Any]:
+        """Return the counts of values without a code, if they may get one later."""
+        return list(map(rare_values, fields, counts)) if self.new_values == "grow" else []
+
+    def _grow(self, table: Any) -> Self:
+        """Return an encoder with codes for values of a checked table; see `grow_encoder`."""
+        names = self._field_names()
+        roles = resolve_roles(self.get_params(deep=False), names)
+        counts = [roles.count(j, column) for j, column in enumerate(_read(table, names))]
+        grown: Self = grow_encoder(self, counts, len(table))
+        return grown
+
     def _set_fields(
-        self, fields: list[Field], counts: list[ValueCounts] | None, n_rows: int
+        self, fields: list[Field], counts: list[ValueCounts] | None, n_rows: int, rare: list[Any]
     ) -> None:
         self._fields = fields
         self._counts = counts
         self._n_rows = n_rows
+        self._rare = rare
         self.code_fields_ = number_columns(fields)
         sizes = [column.size for column in self._columns()]
         self.vocabulary_sizes_ = np.array(sizes, dtype=np.int64)

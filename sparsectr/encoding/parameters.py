@@ -106,6 +106,7 @@ def check_parameters(encoder: Any) -> None:
     check.choice("numeric", [*RULES, "category"])
     check.integer("n_bins", 1)
     check.choice("numeric_columns", ["auto", "one", "several"])
+    check.choice("new_values", ["unknown", "grow"])
 
 
 def resolve_roles(parameters: Mapping[str, Any], names: list[str]) -> Roles:

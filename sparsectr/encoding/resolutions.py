@@ -140,3 +140,6 @@ def check_stored_fields(state: dict[str, Any]) -> None:
         raise damaged("FieldEncoder", "its vocabularies are not of the stored sizes")
     if not np.array_equal(owners, number_columns(fields)):
         raise damaged("FieldEncoder", "its columns of codes do not belong to its fields")
+    rare = state.get("_rare", [])
+    if rare and list(map(len, rare)) != list(map(len, fields)):
+        raise damaged("FieldEncoder", "its counts of rare values are not those of its columns")

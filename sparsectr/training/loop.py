@@ -23,7 +23,7 @@ from sparsectr.training.progress import EpochRecord, Progress
 from sparsectr.training.recording import RecordedStep, Step
 from sparsectr.training.run_checkpoint import RunCheckpoint, Trained
 
-# Numbers, or arrays of them.
+# Numbers, or lists of them.
 Evaluate = Callable[[nn.Module], dict[str, Any]]
 
 # Validation values that are scores; all others are losses.

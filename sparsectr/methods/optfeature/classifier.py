@@ -166,7 +166,7 @@ class OptFeatureClassifier(BaseInteractionClassifier, BaseOptFeature):
         One record per epoch: phase ("search", "retrain" or "train"), epoch, train_loss,
         validation_log_loss, validation_roc_auc. In the search also keep_rate, the
         share of some training rows on which the gate of each cross is open, and alpha of hybrid
-        gates, both ndarray of shape (n_crosses,).
+        gates, both lists with a number per cross.
         With several members, each record names its ``member``, from 0 on.
     epoch_seconds_ : ndarray of float64, shape (n_epochs,)
         Seconds that every epoch took; NaN for those before the estimator was copied or read from

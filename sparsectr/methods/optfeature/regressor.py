@@ -167,7 +167,7 @@ class OptFeatureRegressor(BaseInteractionRegressor, BaseOptFeature):
         One record per epoch: phase ("search", "retrain" or "train"), epoch, train_loss,
         validation_squared_error (or validation_poisson_deviance), validation_absolute_error.
         In the search also keep_rate, the share of some training rows on which the gate of each
-        cross is open, and alpha of hybrid gates, both ndarray of shape (n_crosses,).
+        cross is open, and alpha of hybrid gates, both lists with a number per cross.
     epoch_seconds_ : ndarray of float64, shape (n_epochs,)
         Seconds that every epoch took; NaN for those before the estimator was copied or read from
         a file. Files and copies hold none.

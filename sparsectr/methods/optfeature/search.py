@@ -113,7 +113,7 @@ def with_gates(evaluate: Evaluate | None, net: OptFeatureNet, rows: LabelledRows
     Returns
     -------
     callable
-        Adds ``keep_rate`` (P,), and ``alpha`` (P,) where gates are hybrid.
+        Adds ``keep_rate``, and ``alpha`` where gates are hybrid: lists of P numbers.
     """
     step = max(1, len(rows) // WATCHED_ROWS)
     watched = torch.arange(0, len(rows), step, dtype=torch.int64, device=rows.device)
@@ -124,9 +124,9 @@ def with_gates(evaluate: Evaluate | None, net: OptFeatureNet, rows: LabelledRows
         net.eval()
         is_open = net.chosen_gates(net.look_up(codes)[1])
         values: dict[str, Any] = dict(evaluate(net)) if evaluate is not None else {}
-        values["keep_rate"] = is_open.double().mean(0).cpu().numpy()
+        values["keep_rate"] = is_open.double().mean(0).tolist()
         if net.config.granularity == "hybrid":
-            values["alpha"] = net.alphas().cpu().numpy()
+            values["alpha"] = net.alphas().tolist()
         return values
 
     return evaluate_with_gates

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import ABCMeta, abstractmethod
 from contextlib import nullcontext
 from dataclasses import replace
@@ -11,11 +10,10 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from torch import nn
 
-from sparsectr.callbacks import CallbackSupportMixin, EpochReporter, with_callbacks
+from sparsectr.callbacks import CallbackSupportMixin, EpochReporter, begin_fit, with_callbacks
 from sparsectr.checkpoints import open_checkpoint
 from sparsectr.drafts import on_a_draft
 from sparsectr.early_stopping import (
@@ -23,7 +21,9 @@ from sparsectr.early_stopping import (
     choose_split,
     make_schedule,
     measure_net,
+    set_apart,
     stops_early,
+    warn_of_fault,
 )
 from sparsectr.encoding.code_cache import CodeCache
 from sparsectr.encoding.columns import TableLike
@@ -33,7 +33,7 @@ from sparsectr.kernels.fused import timed_compilation
 from sparsectr.kernels.threads import with_one_torch_thread
 from sparsectr.memory_estimates import MemoryEstimateMixin
 from sparsectr.nn.growth import grow_net
-from sparsectr.nn.mean import join_members, members_of
+from sparsectr.nn.mean import count_parameters, join_members, members_of
 from sparsectr.persistence import find_device
 from sparsectr.process_groups import in_turns, with_other_processes
 from sparsectr.reports import InteractionReports
@@ -42,12 +42,11 @@ from sparsectr.same_fit import require_same_fit, require_same_split
 from sparsectr.shared_parameters import SharedParameters
 from sparsectr.targets.target import Target, TargetRows, Weights
 from sparsectr.training.exchange import current_exchange
-from sparsectr.training.intercept import fit_intercept, shift_intercept
+from sparsectr.training.intercept import shift_intercept
 from sparsectr.training.loop import Schedule
 from sparsectr.training.memory import within_memory
-from sparsectr.training.prediction import first_logits
 from sparsectr.training.progress import EpochRecord
-from sparsectr.training.shrinkage import shrink_effects
+from sparsectr.training.shrinkage import settle_effects
 from sparsectr.training.task import TrainingTask
 
 
@@ -159,26 +158,14 @@ class BaseInteractionEstimator(
         ValueError, TypeError
             If a parameter or the data do not fit; the message says what must hold.
         """
-        context = None
-        if hasattr(self, "_init_callback_context"):  # scikit-learn 1.9
-            most, n_members = self._most_epochs(), self.n_members
-            # Not checked yet: callbacks hear the end only of what has begun.
-            if most is not None:
-                most = most * n_members if isinstance(n_members, int) else None
-            context = self._init_callback_context(max_subtasks=most)
-            context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        # Before parameters are checked: callbacks hear the end only of what has begun.
+        context = begin_fit(self, self._most_epochs(), X, y)
         self._check_parameters()
         going_on = self.warm_start and self.__sklearn_is_fitted__()
         validation = (X_val, y_val, sample_weight_val)
         reporter = EpochReporter(self, self._snapshot, context, X, y)
         self._learn(
-            X,
-            y,
-            sample_weight,
-            validation,
-            groups=validation_groups,
-            reporter=reporter,
-            going_on=going_on,
+            reporter, X, y, sample_weight, validation, groups=validation_groups, going_on=going_on
         )
         if context is not None:
             context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
@@ -190,15 +177,8 @@ class BaseInteractionEstimator(
     ) -> None:
         """Train one epoch on more rows; ``told`` is for `_settle_target`."""
         self._check_parameters()
-        self._learn(
-            X,
-            y,
-            weights,
-            reporter=EpochReporter(self, self._snapshot),
-            going_on=self.__sklearn_is_fitted__(),
-            one_epoch=True,
-            told=told,
-        )
+        reporter, going_on = EpochReporter(self, self._snapshot), self.__sklearn_is_fitted__()
+        self._learn(reporter, X, y, weights, going_on=going_on, one_epoch=True, told=told)
 
     # The caller may have switched gradients off: torch.no_grad, torch.inference_mode.
     @torch.inference_mode(False)
@@ -206,12 +186,12 @@ class BaseInteractionEstimator(
     @with_one_torch_thread(False)
     def _learn(
         self,
+        reporter: EpochReporter,
         X: TableLike,
         y: Any,
         sample_weight: Weights,
         validation: tuple[Any, Any, Any] = (None, None, None),
         *,
-        reporter: EpochReporter,
         going_on: bool,
         groups: ArrayLike | None = None,
         one_epoch: bool = False,
@@ -294,19 +274,9 @@ class BaseInteractionEstimator(
         before = vars(self).get("epoch_seconds_", np.full(len(past), np.nan))
         self.epoch_seconds_ = np.concatenate([before, reporter.seconds])
         self._keep(net, history, task.schedule)
-        if fault := target.find_fault(first_logits(net, task.train)):
-            warnings.warn(
-                f"{fault}: training has left all bounds. Lower learning_rate (now "
-                f"{self.learning_rate:g}) or raise embedding_l2.",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
-        if one_epoch:
-            # Between two chunks, crosses are seldom asked for.
-            seed = task.new_generator().initial_seed()
-            self._measure_later(net, task.train, task.new_generator(), seed)
-        else:
-            self._measure_now(net, task.train, task.new_generator())
+        warn_of_fault(self, target, net, task.train)
+        # Between two chunks, crosses are seldom asked for.
+        self._measure(net, task.train, task.new_generator, later=one_epoch)
 
     def _train_member(
         self,
@@ -323,9 +293,7 @@ class BaseInteractionEstimator(
         """Set validation rows apart and hand the others to the method."""
         stopping = not one_epoch and stops_early(self, len(rows), validation)
         if stopping and validation is None:
-            rows, validation = (
-                rows.select(torch.from_numpy(some).to(rows.device)) for some in split(rows, rng)
-            )
+            rows, validation = set_apart(rows, split, rng)
             require_same_split(validation)
         evaluate = None if validation is None else lambda net: measure_net(target, net, validation)
         task = TrainingTask(
@@ -346,10 +314,7 @@ class BaseInteractionEstimator(
             net, history = self._train_net(task, net)
         task.keep_counts(net)
         if not one_epoch:  # the mean target of one chunk is not that of the stream
-            fit_intercept(net, rows, task.new_generator())
-            if validation is not None:
-                shrink_effects(net, task.prior_logits(), validation)
-                fit_intercept(net, rows, task.new_generator())
+            settle_effects(net, task)
         if checkpoint is not None:
             checkpoint.close()
         return net, task, history
@@ -361,11 +326,8 @@ class BaseInteractionEstimator(
         self.world_size_ = current_exchange().n_processes
         self.batch_size_ = schedule.batch_size
         self.early_stopping_ = schedule.patience is not None
-        self.n_parameters_: dict[str, int] = {}
+        self.n_parameters_: dict[str, int] = count_parameters(net)
         for member in members_of(net):
-            for part, child in member.named_children():
-                n = sum(parameter.numel() for parameter in child.parameters())
-                self.n_parameters_[part] = self.n_parameters_.get(part, 0) + n
             shift_intercept(member, self._logit_shift())
         self._shift = self._logit_shift()
         self._store_net(net)

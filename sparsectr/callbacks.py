@@ -28,7 +28,7 @@ BARS = 2
 Method = TypeVar("Method", bound=Callable[..., Any])
 Rows = TypeVar("Rows", bound=Sized)
 
-__all__ = ["CallbackSupportMixin", "EpochReporter", "with_callbacks"]
+__all__ = ["CallbackSupportMixin", "EpochReporter", "begin_fit", "with_callbacks"]
 
 
 def with_callbacks(method: Method) -> Method:
@@ -37,6 +37,32 @@ def with_callbacks(method: Method) -> Method:
     scikit-learn publishes no types: its own decorator would take those of the method away.
     """
     return cast("Method", _with_callbacks(method))
+
+
+def begin_fit(estimator: Any, most_epochs: int | None, X: object, y: object) -> Any:
+    """Tell the callbacks of an estimator that a fit begins.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The estimator being fitted.
+    most_epochs : int or None
+        Largest number of epochs of one of its members; None if not known.
+    X, y : object
+        What it is fitted on.
+
+    Returns
+    -------
+    sklearn.callback.CallbackContext or None
+        Root context of the fit; None without callback support (scikit-learn 1.9).
+    """
+    if not hasattr(estimator, "_init_callback_context"):
+        return None
+    known = most_epochs is not None and isinstance(estimator.n_members, int)
+    most = most_epochs * estimator.n_members if known else None
+    context = estimator._init_callback_context(max_subtasks=most)
+    context.call_on_fit_task_begin(estimator=estimator, X=X, y=y)
+    return context
 
 
 class EpochReporter:

@@ -1,13 +1,15 @@
-"""How long a fit trains, which rows stop it, and how good a net is on them."""
+"""How long a fit trains, which rows stop it, and how good a net is."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
 from sparsectr.encoding.code_table import CodeTable
@@ -20,7 +22,7 @@ from sparsectr.targets.labels import as_labels
 from sparsectr.targets.target import Array, Target
 from sparsectr.training.exchange import current_exchange
 from sparsectr.training.loop import Schedule
-from sparsectr.training.prediction import predict_logits
+from sparsectr.training.prediction import first_logits, predict_logits
 
 # Rows and a source of random numbers to row numbers: those to train on, and the others.
 Split = Callable[[LabelledRows, np.random.RandomState], tuple[Array, Array]]
@@ -123,6 +125,16 @@ def choose_split(
     return lambda rows, rng: target.split(rows.target_values(), fraction, rng)
 
 
+def set_apart(
+    rows: LabelledRows, split: Split, rng: np.random.RandomState
+) -> tuple[LabelledRows, LabelledRows]:
+    """Return the rows to train on, and those that stop training."""
+    train, validation = (
+        rows.select(torch.from_numpy(some).to(rows.device)) for some in split(rows, rng)
+    )
+    return train, validation
+
+
 def measure_net(target: Target, net: nn.Module, rows: LabelledRows) -> dict[str, float]:
     """Measure a net on validation rows; see `Target.measure`.
 
@@ -140,3 +152,16 @@ def measure_net(target: Target, net: nn.Module, rows: LabelledRows) -> dict[str,
 def _entries(of_all: NDArray[np.int64], rows: LabelledRows) -> NDArray[np.int64]:
     """Return the entries of rows, of an array with one for every row of their source."""
     return of_all if rows.numbers is None else of_all[rows.numbers.cpu().numpy()]
+
+
+def warn_of_fault(
+    parameters: SharedParameters, target: Target, net: nn.Module, rows: LabelledRows
+) -> None:
+    """Warn if the predictions of training rows show that a fit has left all bounds."""
+    if fault := target.find_fault(first_logits(net, rows)):
+        warnings.warn(
+            f"{fault}: training has left all bounds. Lower learning_rate (now "
+            f"{parameters.learning_rate:g}) or raise embedding_l2.",
+            ConvergenceWarning,
+            stacklevel=3,
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -67,6 +67,21 @@ class InteractionReports(TableReader):
     # After training ---------------------------------------------------------------------
 
     @with_one_torch_thread()
+    def _measure(
+        self,
+        net: nn.Module,
+        rows: LabelledRows,
+        new_generator: Callable[[], torch.Generator],
+        *,
+        later: bool,
+    ) -> None:
+        """Measure the crosses of a net, now or when they are first asked for."""
+        if later:
+            seed = new_generator().initial_seed()
+            self._measure_later(net, rows, new_generator(), seed)
+        else:
+            self._measure_now(net, rows, new_generator())
+
     def _measure_now(self, net: nn.Module, rows: LabelledRows, generator: torch.Generator) -> None:
         """Measure the crosses of a net on a random sample of rows."""
         sample = rows.sample(STRENGTH_ROWS, generator)

@@ -56,6 +56,16 @@ class MeanNet(nn.Module):
         return total / len(self.members)
 
 
+def count_parameters(net: nn.Module) -> dict[str, int]:
+    """Count the weights of every part of a net, or of all its members."""
+    counts: dict[str, int] = {}
+    for member in members_of(net):
+        for part, child in member.named_children():
+            n = sum(parameter.numel() for parameter in child.parameters())
+            counts[part] = counts.get(part, 0) + n
+    return counts
+
+
 def members_of(net: nn.Module) -> list[nn.Module]:
     """Return the nets of which a net is the mean; a net that is none is its only member."""
     return list(net.members) if isinstance(net, MeanNet) else [net]

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from sparsectr.losses import Loss
 from sparsectr.rows.labelled import PIECE_ROWS, LabelledRows
+from sparsectr.training.intercept import fit_intercept
 from sparsectr.training.prediction import predict_logits
+from sparsectr.training.task import TrainingTask
 
 # What is known of the factor before validation rows are looked at: with this probability the net
 # is useless, otherwise the factor lies around 1, with this standard deviation.
@@ -29,6 +31,22 @@ class ScalableNet(Protocol):
     """
 
     output_weights: list[Tensor]
+
+
+def settle_effects(net: nn.Module, task: TrainingTask) -> None:
+    """Put the intercept of a trained net, and the size of its effects, where they belong.
+
+    Parameters
+    ----------
+    net : nn.Module
+        A `ScalableNet`, trained on this task. Left in evaluation mode.
+    task : TrainingTask
+        Its validation rows, if there are some, tell the size.
+    """
+    fit_intercept(net, task.train, task.new_generator())
+    if task.validation is not None:
+        shrink_effects(net, task.prior_logits(), task.validation)
+        fit_intercept(net, task.train, task.new_generator())
 
 
 @torch.no_grad()

@@ -21,7 +21,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_dataframe_column_names_consistency
 
-from sparsectr import DynIntClassifier, FieldEncoder, UnknownValuesWarning
+from sparsectr import DynIntClassifier, FieldEncoder, ProfitClassifier, UnknownValuesWarning
 from sparsectr.early_stopping import make_schedule
 from sparsectr.methods.dynint.net import DynIntConfig, DynIntNet
 from sparsectr.training.prediction import predict_logits, to_probabilities
@@ -401,10 +401,11 @@ def test_automatic_batch_size_grows_with_the_rows(model):
     assert make(batch_size=77).fit(FRAME, Y).batch_size_ == 77
 
 
-def test_the_automatic_prior_does_not_fade_with_few_rows():
+@pytest.mark.parametrize(("cls", "usual"), [(DynIntClassifier, 1e-3), (ProfitClassifier, 1e-4)])
+def test_the_automatic_prior_does_not_fade_with_few_rows(cls, usual):
     fits = [
-        DynIntClassifier(max_epochs=1, early_stopping=False, random_state=0, **l2).fit(FRAME, Y)
-        for l2 in ({}, {"embedding_l2": LEAST_PRECISION / len(Y)}, {"embedding_l2": 1e-3})
+        cls(max_epochs=1, early_stopping=False, random_state=0, **l2).fit(FRAME, Y)
+        for l2 in ({}, {"embedding_l2": LEAST_PRECISION / len(Y)}, {"embedding_l2": usual})
     ]
     assert fits[0].embedding_l2_ == LEAST_PRECISION / len(Y)
     automatic, strong, weak = (clf.predict_proba(FRAME) for clf in fits)

@@ -25,7 +25,7 @@ from sparsectr.parameters import ParameterCheck, check_integer
 from sparsectr.training.descent import descend
 from sparsectr.training.needs import PhaseNumbers
 from sparsectr.training.optimizers import RowAdagrad, continuing, state_numbers
-from sparsectr.training.prior import add_embedding_prior
+from sparsectr.training.prior import add_embedding_prior, l2_by_rows
 from sparsectr.training.progress import EpochRecord
 from sparsectr.training.strengths import MOST_ROWS_BEHIND_MLP
 from sparsectr.training.task import TrainingTask
@@ -34,6 +34,8 @@ from sparsectr.training.task import TrainingTask
 ADAGRAD_SHARE = 0.5
 # Rows per value from which embeddings of a sum of products are long, and how long they are.
 FREQUENT, LONG, SHORT = 100, 32, 16
+# Weight of the prior of embeddings where there are rows enough.
+USUAL_L2 = 1e-4
 # Triples pay on most tables; orders above them have not been seen to (docs/decisions.md).
 DEFAULT_ORDER = 3
 # Numbers of the searched weights of an order.
@@ -53,7 +55,7 @@ class BaseProfit(BaseInteractionEstimator):
         "dropout",
         "retrain_weights",
     )
-    _automatic = ("embedding_dim",)
+    _automatic = ("embedding_dim", "embedding_l2")
     param_distributions: ClassVar[dict[str, Any]] = {
         "max_order": [2, 3],
         "predictor": ["linear", "mlp"],
@@ -248,19 +250,6 @@ class BaseProfit(BaseInteractionEstimator):
     def _make_search(self, task: TrainingTask) -> CrossSearch:
         n_fields = len(task.vocabulary_sizes)
         n_crosses = self._count_crosses(n_fields)
-        settings = SearchSettings(
-            search=self.search,
-            fraction=self.search_fraction,
-            epochs=self._epochs_per_order(max(n_crosses)),
-            patience=self.search_patience,
-            architecture_learning_rate=self.architecture_learning_rate,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            embedding_l2=self.embedding_l2,
-            most_screened={order: min(n, self.rank) for order, n in n_crosses.items()}
-            if self.screening
-            else {},
-        )
         space = make_space(
             self.space, n_fields, max(n_crosses), self.rank, self.coupling, self.repeats
         )
@@ -272,6 +261,19 @@ class BaseProfit(BaseInteractionEstimator):
         )
         net = net.to(task.device)
         net.reset_parameters(task.new_generator(), task.prior_logits())
+        settings = SearchSettings(
+            search=self.search,
+            fraction=self.search_fraction,
+            epochs=self._epochs_per_order(max(n_crosses)),
+            patience=self.search_patience,
+            architecture_learning_rate=self.architecture_learning_rate,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            embedding_l2=self._settle_l2(net, task),
+            most_screened={order: min(n, self.rank) for order, n in n_crosses.items()}
+            if self.screening
+            else {},
+        )
         return CrossSearch(net, task, settings)
 
     def _embedding_length(self, n_lookups: int, n_values: int) -> int:
@@ -279,6 +281,14 @@ class BaseProfit(BaseInteractionEstimator):
             return int(self.embedding_dim)
         frequent = n_lookups / n_values >= FREQUENT
         return LONG if self.predictor == "linear" and frequent else SHORT
+
+    def _settle_l2(self, net: CrossSearchNet | ProfitNet, task: TrainingTask) -> float:
+        """Return the weight of the prior of the embeddings, and keep it."""
+        l2 = self.embedding_l2
+        if l2 == "auto":
+            l2 = l2_by_rows(USUAL_L2, net.embedding, task.train)
+        self.embedding_l2_ = float(l2)
+        return self.embedding_l2_
 
     def _keep_crosses(self, task: TrainingTask, search: CrossSearch) -> ProfitNet:
         """Rank the searched crosses and build the net that has only the best."""
@@ -320,7 +330,8 @@ class BaseProfit(BaseInteractionEstimator):
         rate = self.learning_rate * (ADAGRAD_SHARE if kind == "adagrad" else 1)
         optimizers = make_weight_optimizers(net, rate, self.weight_decay, kind)
         net.predictor.seed(task.new_generator())
-        add_embedding_prior(optimizers, net.embedding, task.train, self.embedding_l2)
+        l2 = self._settle_l2(net, task)
+        add_embedding_prior(optimizers, net.embedding, task.train, l2)
         for optimizer in optimizers:
             if isinstance(optimizer, RowAdagrad):
                 optimizer.gradient_scales[net.predictor.linear.table.weight] = task.gradient_scale()

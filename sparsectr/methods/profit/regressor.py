@@ -83,8 +83,9 @@ class ProfitRegressor(BaseInteractionRegressor, BaseProfit):
     embedding_dim : int or "auto", default="auto"
         Length D of an embedding. "auto": 32 for the linear predictor where a value has 100 rows or
         more on average, 16 otherwise.
-    embedding_l2 : float, default=1e-4
-        Weight of ``|e|^2 / 2``, summed over all values, beside the mean loss.
+    embedding_l2 : float or "auto", default="auto"
+        Weight of ``|e|^2 / 2``, summed over all values, beside the mean loss. "auto": 1e-4, or
+        15 / n if that is more, with n training rows: so the prior does not fade with few of them.
     learning_rate : float, default=5e-3
         Step size of the optimizers. The betas have one of their own. Under "adagrad" the kept net
         takes steps half as long, and its embeddings steps 15 times as long.
@@ -175,6 +176,8 @@ class ProfitRegressor(BaseInteractionRegressor, BaseProfit):
         Number of epochs over all phases.
     embedding_dim_ : int
         The length of an embedding.
+    embedding_l2_ : float
+        The weight of the prior used.
     batch_size_ : int
         Rows per step.
     early_stopping_ : bool
@@ -241,7 +244,7 @@ class ProfitRegressor(BaseInteractionRegressor, BaseProfit):
         retrain_from: str = "auto",
         optimizer: str = "adagrad",
         embedding_dim: int | str = "auto",
-        embedding_l2: float = 1e-4,
+        embedding_l2: float | str = "auto",
         learning_rate: float = 5e-3,
         weight_decay: float = 1e-6,
         batch_size: int | str = "auto",

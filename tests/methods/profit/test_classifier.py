@@ -51,7 +51,7 @@ def planted():
 
 @pytest.mark.parametrize("class_weight", [None, "balanced"])
 def test_training_alone_comes_near_the_share_of_a_rare_class(class_weight, monkeypatch):
-    monkeypatch.setattr("sparsectr.base.fit_intercept", lambda *_: None)
+    monkeypatch.setattr("sparsectr.training.shrinkage.fit_intercept", lambda *_: None)
     clicks = make_clicks(20_000, 4, 30, crosses=[(0, 1)], base_rate=1 / 400, random_state=0)
     clf = Oracle(class_weight=class_weight, random_state=0)
     clf.crosses = ((0, 1),)

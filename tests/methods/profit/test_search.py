@@ -51,7 +51,7 @@ def make_search(n_outputs=1, kind="cp", coupling="symmetric", n_rows=200, target
     settings = {
         "search": "progressive",
         "fraction": 0.25,
-        "epochs": 2,
+        "epochs": dict.fromkeys(range(1, MAX_ORDER + 1), 2),
         "patience": 1,
         "architecture_learning_rate": 1e-2,
         "learning_rate": 1e-2,

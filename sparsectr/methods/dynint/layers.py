@@ -66,6 +66,10 @@ class PinLayer(nn.Module):
         """Return the orthogonality penalty: none here."""
         return self.weight.new_zeros(())
 
+    def gate_start(self, generator: torch.Generator) -> Tensor | float:
+        """Return the output, (gate_size,) or one of all gates, with which a gate network starts."""
+        return 0.0
+
 
 class DynamicActivationLayer(PinLayer):
     """Scale every row of ``W x`` by a gate of the instance: ``A = G * (W x)``.
@@ -116,11 +120,18 @@ class GeneratedLayer(nn.Module):
 
     @torch.no_grad()
     def reset_parameters(self, generator: torch.Generator) -> None:
-        """Draw both factors so that the product lies around ``n^(-1/2)``, see `PinLayer`."""
+        """Draw both factors so that the product lies around ``n^(-1/2)``, see `PinLayer`.
+
+        The first components give the mean, and the others, of mean zero, the spread around it: all
+        components with the same mean would start parallel, and the net as one of rank one.
+        """
         n_rows, rank = self.left.shape
-        mean = (n_rows**-0.5 / rank) ** 0.5
+        mean = n_rows**-0.25
+        # K - 1 products of two such numbers have a standard deviation of INITIAL_SPREAD * mean^2.
+        spread = (INITIAL_SPREAD / max(1, rank - 1) ** 0.5) ** 0.5 * mean
         for factor in (self.left, self.right):
-            factor.normal_(mean, INITIAL_SPREAD * mean, generator=generator)
+            factor[:, :1].normal_(mean, INITIAL_SPREAD * mean, generator=generator)
+            factor[:, 1:].normal_(0, spread, generator=generator)
 
     def forward(self, x: Tensor, gate: Tensor | None) -> Tensor:
         """Return the factor A, of the shape of x."""
@@ -141,6 +152,10 @@ class GeneratedLayer(nn.Module):
     def penalty(self, gate: Tensor | None) -> Tensor:
         """Return the summed absolute cosines between the columns of U, and of V."""
         return column_cosines(self.left.mT) + column_cosines(self.right.mT)
+
+    def gate_start(self, generator: torch.Generator) -> float:
+        """Return the output with which a gate network starts: singular values of 1."""
+        return 0.0
 
 
 class WeightedLayer(PinLayer):
@@ -189,6 +204,19 @@ class WeightedLayer(PinLayer):
         """Return the absolute cosines between the u_p, and the v_p, averaged over rows."""
         u, v = self.vectors(gate)
         return (column_cosines(u) + column_cosines(v)) / u.shape[0]
+
+    def gate_start(self, generator: torch.Generator) -> Tensor:
+        """Draw the output (2 K n,) with which a gate network starts.
+
+        The first u and v are ones. The others have random signs and are so short that together they
+        change W by `INITIAL_SPREAD`: K vectors of ones would be parallel, vectors of zeros without
+        direction.
+        """
+        start = self.weight.new_ones(2, self.rank, self.weight.shape[0])
+        others = start[:, 1:]
+        length = (INITIAL_SPREAD / max(1, self.rank - 1) ** 0.5) ** 0.5
+        others.bernoulli_(generator=generator).mul_(2 * length).sub_(length)
+        return (start - self.rank**-0.5).flatten()
 
     def vectors(self, gate: Tensor | None) -> tuple[Tensor, Tensor]:
         """Split a gate (B, 2 K n) into u and v, each (B, K, n)."""
@@ -278,11 +306,20 @@ class GateNetwork(nn.Module):
         self.output = UndrawnLinear(hidden_units, gate_size)
 
     @torch.no_grad()
-    def reset_parameters(self, generator: torch.Generator) -> None:
-        """Draw the weights; the last layer a tenth as large, so that gates start neutral."""
+    def reset_parameters(self, generator: torch.Generator, start: Tensor | float = 0.0) -> None:
+        """Draw the weights; the last layer a tenth as large, so that gates begin near ``start``.
+
+        Parameters
+        ----------
+        generator : torch.Generator
+            Source of random numbers.
+        start : Tensor of shape (gate_size,) or float, default=0.0
+            Output of a network without inputs.
+        """
         for layer, gain in ((self.hidden, 1.0), (self.output, 0.1)):
             nn.init.xavier_uniform_(layer.weight, gain=gain, generator=generator)
             nn.init.zeros_(layer.bias)
+        self.output.bias[:] = start
 
     def write(self, graph: Graph, flat: str) -> str:
         """Add the network to a graph: flattened embeddings (B, F * D) to gates."""

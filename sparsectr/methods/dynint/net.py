@@ -157,8 +157,12 @@ class DynIntNet(nn.Module):
         """Draw all weights; a net without interactions then predicts about the prior."""
         embedding_dim = self.embedding.weight.shape[1]
         self.embedding.reset_parameters(generator, std=EMBEDDING_SCALE * embedding_dim**-0.5)
-        for module in (*self.layers, *self.gates):
-            module.reset_parameters(generator)
+        layers = cast("list[PinLayer | GeneratedLayer]", list(self.layers))
+        for layer in layers:
+            layer.reset_parameters(generator)
+        gated = [layer for layer in layers if layer.gate_size]
+        for layer, gate in zip(gated, self.gates, strict=True):
+            cast(GateNetwork, gate).reset_parameters(generator, layer.gate_start(generator))
         # Positive weights: a zero or mixed start leaves fields without gradient for long.
         self.output.weight.fill_(OUTPUT_START)
         self.output.bias[:] = prior_logits

@@ -131,6 +131,20 @@ def test_split_stacks_the_blocks_of_the_embedding_axis(n_subspaces):
     torch.testing.assert_close(found, torch.cat(blocks, dim=1).mT, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("make_layer", [GeneratedLayer, WeightedLayer])
+@pytest.mark.parametrize("rank", [1, 2, 4])
+def test_generated_weights_start_alike_and_not_parallel(make_layer, rank, generator):
+    """Crosses start with about the same weight, though components point apart."""
+    n_rows = 40
+    layer = make(make_layer(n_rows, rank), generator)
+    gate = torch.zeros(1, layer.gate_size, dtype=torch.float64) + layer.gate_start(generator)
+    entries = layer.matrix(gate) * n_rows**0.5
+    assert entries.mean().item() == pytest.approx(1, abs=0.1)
+    assert entries.std().item() < 0.25
+    n_pairs = rank * (rank - 1)  # of both sides
+    assert layer.penalty(gate).item() <= 0.3 * n_pairs
+
+
 def sum_of_cosines(vectors):
     """Sum abs(cos) over all pairs of vectors, one by one."""
     return sum(

@@ -22,6 +22,7 @@ from sparsectr.targets.labels import as_labels
 from sparsectr.targets.target import Array, Target
 from sparsectr.training.exchange import current_exchange
 from sparsectr.training.loop import Schedule
+from sparsectr.training.pooling import widen
 from sparsectr.training.prediction import first_logits, predict_logits
 
 # Rows and a source of random numbers to row numbers: those to train on, and the others.
@@ -140,7 +141,7 @@ def measure_net(target: Target, net: nn.Module, rows: LabelledRows) -> dict[str,
 
     Of several processes that train together, each predicts its part of the rows.
     """
-    exchange, own = current_exchange(), rows
+    exchange, own, net = current_exchange(), rows, widen(net, rows.bags)
     if exchange.n_processes > 1:
         numbers = torch.arange(len(rows), dtype=torch.int64, device=rows.device)
         own = rows.select(numbers.tensor_split(exchange.n_processes)[exchange.rank])

@@ -346,5 +346,7 @@ class InteractionReports(TableReader):
         if top is not None:
             check_integer("top", top, 1)
         table = self._check_table(X, reset=False)
-        codes = self._encode(table)
-        return self._explanation().tabulate_rows(table, codes, top, class_label, complete=complete)
+        codes, net = self._encode_for_net(table)
+        explanation = self._explanation()
+        explanation.net = lambda: net
+        return explanation.tabulate_rows(table, codes, top, class_label, complete=complete)

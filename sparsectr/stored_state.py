@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 # What skops must be told to trust: everything of this package that a stored estimator consists of.
 trusted_types = [
+    "sparsectr.encoding.bag_counts.BagCounts",
+    "sparsectr.encoding.bags.BagVocabulary",
     "sparsectr.encoding.binning.Bins",
     "sparsectr.encoding.counts.ValueCounts",
     "sparsectr.encoding.field_encoder.FieldEncoder",

@@ -11,9 +11,10 @@ import pandas as pd
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted, validate_data
-from torch import Tensor
+from torch import Tensor, nn
 
 from sparsectr.encoding.arrow_source import BATCH_ROWS, ArrowSource, is_source
+from sparsectr.encoding.bags import BagRows, gather_bags
 from sparsectr.encoding.code_cache import CodeCache
 from sparsectr.encoding.code_table import CodeTable
 from sparsectr.encoding.columns import TableLike, as_table
@@ -27,11 +28,13 @@ from sparsectr.encoding.given import (
 )
 from sparsectr.parameters import describe, reported_as
 from sparsectr.persistence import NetStorageMixin, usable_device
+from sparsectr.rows.bags import Bags
 from sparsectr.rows.labelled import PIECE_ROWS, LabelledRows, label_rows
 from sparsectr.rows.mapped import MappedRows
 from sparsectr.rows.memory import MemoryRows
 from sparsectr.rows.source import RowSource
 from sparsectr.targets.target import Target
+from sparsectr.training.pooling import widen
 from sparsectr.training.prediction import predict_logits
 
 # X, y and sample_weight, as users pass them.
@@ -105,25 +108,51 @@ class TableReader(NetStorageMixin):
         """Tell whether the vocabularies grow while training goes on."""
         return self.encoder_.new_values == "grow" and not is_kept(self.encoder)
 
-    def _encode(self, X: TableLike, *, fit: bool = False, warn: bool = True) -> Tensor:
-        """Turn checked columns into codes (n, F) on the device."""
+    def _encode_for_net(self, X: TableLike) -> tuple[Tensor, nn.Module]:
+        """Return codes (n, F) of checked columns on the device, and the net that knows them all."""
         if isinstance(X, CodeTable):
-            return self._row_source(X).read(0, len(X))
+            source = self._row_source(X)
+            return source.read(0, len(source)), widen(self._fitted_net(), source.bags)
+        codes, bags = self._encode_table(X, warn=True)
+        return codes, widen(self._fitted_net(), bags)
+
+    def _encode_table(
+        self, table: Any, *, fit: bool = False, warn: bool = False
+    ) -> tuple[Tensor, Bags | None]:
+        """Return codes (n, F) of a checked table on the device, and the sets among them."""
         if fit:
-            self.encoder_, codes = encode_training_rows(self.encoder, X, several=True)
+            self.encoder_, codes, sets = encode_training_rows(self.encoder, table, several=True)
         else:
-            codes = self.encoder_._encode(X, warn=warn)
-        return torch.from_numpy(codes).to(usable_device(self.device_))
+            new = self.encoder_._new_bags()
+            codes = self.encoder_._encode(table, warn=warn, new=new)
+            sets = None if new is None else new.rows()
+        device = usable_device(self.device_)
+        return torch.from_numpy(codes).to(device), self._bags(sets, device)
 
     def _row_source(self, table: Any, *, fit: bool = False, grow: bool = False) -> RowSource:
         """Return the codes of a checked table, in memory or mapped."""
         if not isinstance(table, CodeTable):
             if grow:
                 self.encoder_ = self.encoder_._grow(table)
-            return MemoryRows(self._encode(table, fit=fit, warn=False))
+            return MemoryRows(*self._encode_table(table, fit=fit))
         if fit:
             self.encoder_ = table.encoder
-        return MappedRows(table.mapped, usable_device(self.device_), table.rows)
+        device = usable_device(self.device_)
+        return MappedRows(table.mapped, device, table.rows, self._bags(table.new_bags, device))
+
+    def _bags(self, new: BagRows | None, device: torch.device) -> Bags | None:
+        """Return the sets of values of the encoder, and new ones behind them."""
+        known = gather_bags(self.encoder_._columns())
+        if known is None:
+            return None
+        if new is None:
+            return Bags(self.encoder_.vocabulary_sizes_.tolist(), *known, device)
+        joined = BagRows(
+            np.concatenate([known.rows, new.rows]),
+            np.concatenate([known.starts, known.starts[-1] + new.starts[1:]]),
+            np.concatenate([known.values, new.values]),
+        )
+        return Bags(self.encoder_.vocabulary_sizes_.tolist(), *joined, device)
 
     def _encode_validation(
         self, given: Given, cache: CodeCache, target: Target
@@ -153,8 +182,10 @@ class TableReader(NetStorageMixin):
             )
         table = self._check_table(X, reset=False)
         if not isinstance(table, CodeTable):
-            return predict_logits(self._fitted_net(), self._encode(table))
-        source, net = self._row_source(table), self._fitted_net()
+            codes, net = self._encode_for_net(table)
+            return predict_logits(net, codes)
+        source = self._row_source(table)
+        net = widen(self._fitted_net(), source.bags)
         stops = range(PIECE_ROWS, len(source) + PIECE_ROWS, PIECE_ROWS)
         pieces = (source.read(stop - PIECE_ROWS, min(stop, len(source))) for stop in stops)
         return np.concatenate([predict_logits(net, codes) for codes in pieces])

@@ -145,6 +145,8 @@ COLUMNS = [
     constant("bytes", repeated(b"x", b"\xff")),
     constant("complex numbers", NUMBERS + 1j),
     constant("lists", repeated([1], [2])),
+    constant("lists beside strings", repeated([1], "a")),
+    constant("lists of lists", repeated([[1]], [[2]])),
     constant("dicts", repeated({"q": 1}, {})),
     constant("sets", repeated({1}, {2})),
     constant("arrays", repeated(np.ones(2), np.zeros(3))),
@@ -606,6 +608,14 @@ PARAMETERS: dict[str, list[Case]] = {
         constant("['typo']", ["typo"]),
         constant("[7]", [7]),
         constant("1", 1),
+    ],
+    "multi_valued": [
+        constant("'|'", "|"),
+        constant("an unknown field", ["q"]),
+        constant("a separator of no letters", {"a": ""}),
+        constant("a numeric field", {"z": "|"}),
+        constant("None", None),
+        constant("a field of strings", {"a": "|"}),
     ],
     "hash_buckets": [
         constant("0", 0),

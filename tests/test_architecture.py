@@ -16,8 +16,8 @@ ROOT = Path(__file__).parents[1]
 MODULE_LINES = 400
 # Longer with docstrings, and why. Beside docstrings, the limit holds for all.
 LONG_MODULES = {
-    # 19 constructor parameters and fitted attributes, and what encoding is made of.
-    "sparsectr/encoding/field_encoder.py": 640,
+    # 21 constructor parameters and fitted attributes, and what encoding is made of.
+    "sparsectr/encoding/field_encoder.py": 680,
     # The documentation of 10 parameters and of 5 public methods is a third of it.
     "sparsectr/interactions/features.py": 510,
     # Constructor and attributes of the ensemble.

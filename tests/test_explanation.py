@@ -125,7 +125,7 @@ def test_a_table_without_listed_crosses(name):
 def test_the_error_of_a_strength_is_a_share_of_what_other_rows_would_change(fitted, name):
     """Strengths of another half of the rows differ by about the standard error."""
     clf = fitted[2]
-    codes, net = clf._encode(X), clf._fitted_net()
+    codes, net = clf._encode_for_net(X)
     table = clf.interaction_table().query("strength > 0")
     crosses = [tuple(int(field[1]) for field in fields) for fields in table["fields"]]
     with torch.inference_mode():

@@ -32,7 +32,7 @@ def test_predictions_are_those_of_the_mean_logits(pair):
     model, _ = pair
     net = model._fitted_net()
     assert isinstance(net, MeanNet)
-    codes = model._encode(FRAME)
+    codes, _ = model._encode_for_net(FRAME)
     each = [predict_logits(member, codes) for member in net.members]
     assert len(each) == 3
     assert len({array.tobytes() for array in each}) == 3

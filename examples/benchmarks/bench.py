@@ -52,6 +52,7 @@ MEASUREMENTS = {
     "scaling": "how time and memory grow with batch, fields, vocabulary, order and rank",
     "scale": "training in several processes: bytes, time, and what is to be expected",
     "encoding": "FieldEncoder beside OrdinalEncoder",
+    "bags": "fields of several values beside the same cells as one category",
     "files": "fits on files: encoding, memory, and training beside memory",
     "processes": "whole processes: import, fit, grid search, a busy neighbour",
     "planted": "which planted crosses are found, and how often a rare class is predicted",

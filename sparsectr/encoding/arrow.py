@@ -49,6 +49,14 @@ def from_arrow(column: Any) -> Any:
     return cells
 
 
+def is_list(kind: Any) -> bool:
+    """Tell whether the cells of a column of this Arrow type are lists."""
+    types: Any = import_module("pyarrow").types
+    return any(
+        getattr(types, name)(kind) for name in ("is_list", "is_large_list", "is_fixed_size_list")
+    )
+
+
 def _has_unit(types: Any, kind: Any) -> bool:
     return types.is_date(kind) or types.is_timestamp(kind) or types.is_duration(kind)
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsectr.encoding.arrow import from_arrow
+from sparsectr.encoding.bags import BagVocabulary, NewCode
 from sparsectr.encoding.cells import Field, encode_cells
 from sparsectr.encoding.dictionaries import as_dictionary, positions_in_dictionary
 from sparsectr.encoding.resolutions import encode_values
@@ -25,19 +26,23 @@ class BatchCoder:
     ----------
     field : tuple of Vocabulary, Bins or Buckets
         The code columns of the field.
+    new_code : callable, optional
+        For `BagVocabulary.codes_of`.
     """
 
-    def __init__(self, field: Field) -> None:
+    def __init__(self, field: Field, new_code: NewCode | None = None) -> None:
         self.field = field
+        self.new_code = new_code
         self._dictionary: Any = None
         self._codes: list[NDArray[np.int32]] = []
 
     def codes(self, column: Any) -> list[NDArray[np.int32]]:
         """Encode a column (n_rows,) of a record batch, one array per code column."""
-        strings = as_dictionary(column)
+        several = isinstance(self.field[0], BagVocabulary)
+        strings = None if several else as_dictionary(column)
         if strings is None:
             cells = from_arrow(import_module("pyarrow").chunked_array([column]))
-            return encode_cells(cells, self.field)
+            return encode_cells(cells, self.field, self.new_code)
         if self._dictionary is None or not strings.dictionary.equals(self._dictionary):
             self._dictionary = strings.dictionary
             # The last entry is for positions of -1.

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from sparsectr.encoding.arrow import from_arrow
+from sparsectr.encoding.arrow import from_arrow, is_list
+from sparsectr.encoding.bag_columns import read_bags
+from sparsectr.encoding.bag_counts import BagCounts
 from sparsectr.encoding.columns import read_column
 from sparsectr.encoding.counts import ValueCounts
 from sparsectr.encoding.dictionaries import as_dictionary, positions_in_dictionary
@@ -23,15 +25,27 @@ class BatchCounter:
     ----------
     dropped : callable
         Tells of a kind of column (see `sparsectr.encoding.kinds`) that its values are not wanted.
+    several : bool, default=False
+        Whether cells hold several values; those that are lists do in any case.
+    separator : str, optional
+        What stands between them, where cells are strings.
     """
 
-    def __init__(self, dropped: Callable[[Kind], bool]) -> None:
+    def __init__(
+        self, dropped: Callable[[Kind], bool], several: bool = False, separator: str | None = None
+    ) -> None:
         self.dropped = dropped
+        self.several = several
+        self.separator = separator
         self.tally = Tally()
         self._last: Strings | None = None
 
     def add(self, column: Any) -> None:
         """Count a column (n_rows,) of a record batch."""
+        if self.several or is_list(column.type):
+            cells = from_arrow(import_module("pyarrow").chunked_array([column]))
+            self.tally.add(BagCounts.of(read_bags(cells, self.separator)))
+            return
         strings = as_dictionary(column)
         if strings is None:
             read = read_column(from_arrow(import_module("pyarrow").chunked_array([column])))

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sparsectr.encoding.bag_columns import BagColumn, holds_lists, read_bags
+from sparsectr.encoding.bags import BagVocabulary, NewCode
 from sparsectr.encoding.binning import Bins
-from sparsectr.encoding.columns import Column, as_arrow_strings, read_column, unusable_cell
+from sparsectr.encoding.columns import (
+    Column,
+    as_arrow_strings,
+    iterate_columns,
+    read_column,
+    unusable_cell,
+)
 from sparsectr.encoding.hashing import Buckets
 from sparsectr.encoding.resolutions import CodeColumn, encode_values
 from sparsectr.encoding.vocabulary import MISSING, Vocabulary
@@ -34,13 +42,42 @@ def naming_field(name: str) -> Iterator[None]:
         raise TypeError(f"Field {name!r}: {unusable_cell(error)}") from error
 
 
+def read_columns(
+    table: Any,
+    names: Sequence[str],
+    separators: Mapping[int, str | None],
+    several: Container[int] = (),
+) -> Iterator[Column | BagColumn]:
+    """Read the columns of a table.
+
+    Parameters
+    ----------
+    table : DataFrame or ndarray, shape (n_rows, n_fields)
+        A result of `as_table`.
+    names : sequence of str
+        Names of the fields, for errors.
+    separators : mapping of int to (str or None)
+        See `Roles`.
+    several : set of int, default=()
+        Further fields that are known to hold lists.
+    """
+    for j, cells in enumerate(iterate_columns(table)):
+        with naming_field(names[j]):
+            column: Column | BagColumn
+            if j in separators or j in several or holds_lists(cells):
+                column = read_bags(cells, separators.get(j))
+            else:
+                column = read_column(cells)
+        yield column
+
+
 def codes_of_cells(table: Any, fields: list[Field]) -> NDArray[np.int32] | None:
     """Look up every cell by itself if all are strings, integers or missing, else return None."""
     plain = isinstance(table, np.ndarray) and table.dtype.kind in "OUi"
     if not (plain or isinstance(table, pd.DataFrame)):
         return None
     columns: list[tuple[int, Any]] = [(j, c) for j, field in enumerate(fields) for c in field]
-    if any(isinstance(column, Buckets) for _, column in columns):
+    if any(isinstance(column, Buckets | BagVocabulary) for _, column in columns):
         return None
     # pandas cannot read all types of Arrow, and some times only as integers.
     if not plain and any(isinstance(dtype, pd.ArrowDtype) for dtype in table.dtypes.tolist()):
@@ -63,15 +100,27 @@ def codes_of_cells(table: Any, fields: list[Field]) -> NDArray[np.int32] | None:
     return codes
 
 
-def encode_cells(cells: Any, field: Field) -> list[NDArray[np.int32]]:
-    """Encode one column of `iterate_columns`."""
+def encode_cells(
+    cells: Any, field: Field, new_code: NewCode | None = None
+) -> list[NDArray[np.int32]]:
+    """Encode one column of `iterate_columns`; ``new_code`` is for `BagVocabulary.codes_of`."""
+    if isinstance(field[0], BagVocabulary):
+        return [field[0].codes_of(read_bags(cells, field[0].separator), new_code)]
     if isinstance(field[0], Vocabulary) and (strings := as_arrow_strings(cells)) is not None:
         codes = field[0].codes_of_arrow(strings) if len(field) == 1 else None
         if codes is not None:
             return [codes]
-    column = read_column(cells)
-    found = encode_values(field, column.values)
-    return [codes_of_rows(column, codes_of_values) for codes_of_values in found]
+    return encode_column(read_column(cells), field)
+
+
+def encode_column(
+    column: Column | BagColumn, field: Field, codes_of_values: NDArray[np.int32] | None = None
+) -> list[NDArray[np.int32]]:
+    """Encode one column whose cells are read; ``codes_of_values`` are the codes, if known."""
+    if isinstance(column, BagColumn):
+        return [cast(BagVocabulary, field[0]).codes_of(column)]
+    found = encode_values(field, column.values) if codes_of_values is None else [codes_of_values]
+    return [codes_of_rows(column, part) for part in found]
 
 
 def codes_of_rows(column: Column, codes_of_values: NDArray[np.int32]) -> NDArray[np.int32]:

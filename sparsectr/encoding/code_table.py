@@ -11,12 +11,15 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsectr.encoding.bags import BagRows
 from sparsectr.parameters import describe
 
 # Raised when older versions of the package could no longer read what is written.
 FORMAT = 1
 CODES, LABELS, WEIGHTS = "codes.npy", "y.npy", "w.npy"
 MANIFEST, ENCODER = "manifest.json", "encoder.pickle"
+# Sets of values that the encoder has no codes for, of fields of several values.
+NEW_BAGS = {name: f"new_bags_{name}.npy" for name in BagRows._fields}
 
 
 class CodeTable:
@@ -86,6 +89,13 @@ class CodeTable:
     def mapped(self) -> NDArray[np.int32]:
         """Codes of all rows of the files, shape (n_all_rows, n_columns)."""
         return self._codes
+
+    @property
+    def new_bags(self) -> BagRows | None:
+        """Sets of values that have codes in these files only; None if there are none."""
+        found = {name: _open(self.path / file) for name, file in NEW_BAGS.items()}
+        arrays = {name: np.array(array) for name, array in found.items() if array is not None}
+        return BagRows(**arrays) if arrays else None
 
     @property
     def codes(self) -> NDArray[np.int32]:
@@ -161,6 +171,12 @@ def read_manifest(path: Path) -> dict[str, Any]:
             f"sparsectr {manifest.get('sparsectr')}; install that version."
         )
     return dict(manifest)
+
+
+def write_new_bags(folder: Path, bags: BagRows) -> None:
+    """Write the sets of values that an encoder has no codes for into the folder of a table."""
+    for name, array in bags._asdict().items():
+        np.save(folder / NEW_BAGS[name], array)
 
 
 def _open(path: Path) -> NDArray[Any] | None:

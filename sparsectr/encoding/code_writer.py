@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -17,11 +18,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sparsectr.encoding.array_files import array_file, array_files
 from sparsectr.encoding.arrow_source import ArrowSource, Part
+from sparsectr.encoding.bag_counts import BagCounts
 from sparsectr.encoding.batch_coder import BatchCoder
 from sparsectr.encoding.batch_counter import BatchCounter
 from sparsectr.encoding.cells import naming_field
 from sparsectr.encoding.code_folder import appearing_folder, write_manifest
-from sparsectr.encoding.code_table import CODES, CodeTable
+from sparsectr.encoding.code_table import CODES, CodeTable, write_new_bags
 from sparsectr.encoding.counts import ValueCounts
 from sparsectr.encoding.growth import grow_encoder
 from sparsectr.encoding.kinds import Kind
@@ -189,7 +191,10 @@ def look_through(
 
     for found in _in_order(look, source.parts):
         n_rows.append(found.n_rows)
-        for tally, of_part in zip(tallies, found.counts, strict=False):
+        for j, (tally, of_part) in enumerate(zip(tallies, found.counts, strict=False)):
+            if roles is not None and isinstance(of_part, BagCounts):
+                with naming_field(columns.fields[j]):
+                    roles.check_several(j)
             if of_part is not None:
                 tally.add(of_part)
         for file, dtype in found.dtypes.items():
@@ -227,15 +232,19 @@ def write_rows(
     """
     n_rows = sum(contents.n_rows)
     shape = (n_rows, len(encoder.code_fields_))
+    new = encoder._new_bags()
     with (
         array_file(folder / CODES, np.dtype(np.int32), shape) as codes,
         array_files(folder, contents.dtypes, n_rows) as beside,
     ):
 
         def write(numbered: tuple[int, Part]) -> None:
-            place, part = numbered
-            first = sum(contents.n_rows[:place])
-            coders = [BatchCoder(field) for field in encoder._fields]
+            number, part = numbered
+            first = sum(contents.n_rows[:number])
+            coders = [
+                BatchCoder(field, None if new is None else partial(new.code, int(place)))
+                for field, place in zip(encoder._fields, encoder._main_columns, strict=True)
+            ]
             read = first
             for batch in part(columns.all_names):
                 codes(read, _encode_batch(batch, columns.fields, coders))
@@ -243,14 +252,16 @@ def write_rows(
                     beside[file](read, plain_cells(batch.column(name), name))
                 read += len(batch)
                 progress(len(batch), "encoded")
-            if read - first != contents.n_rows[place]:
+            if read - first != contents.n_rows[number]:
                 raise ValueError(
                     "the rows must not change while they are encoded, got "
-                    f"{read - first:,} where there were {contents.n_rows[place]:,}."
+                    f"{read - first:,} where there were {contents.n_rows[number]:,}."
                 )
 
         for _ in _in_order(write, enumerate(source.parts)):
             pass
+    if new is not None and len(new.rows().rows):
+        write_new_bags(folder, new.rows())
 
 
 class _PartContents(NamedTuple):
@@ -264,7 +275,11 @@ def _look_through_part(
 ) -> _PartContents:
     counters: list[BatchCounter] = []
     if roles is not None:
-        counters = [BatchCounter(_dropped(roles, j)) for j in range(len(columns.fields))]
+        several = roles.separators
+        counters = [
+            BatchCounter(_dropped(roles, j), j in several, several.get(j))
+            for j in range(len(columns.fields))
+        ]
     names = columns.all_names if counters else list(columns.beside.values())
     n_rows = 0
     dtypes: dict[str, np.dtype[Any]] = {}

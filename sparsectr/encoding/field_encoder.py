@@ -1,6 +1,7 @@
 """The transformer from a table of anything to a matrix of integer codes."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from functools import partial
 from os import PathLike
 from typing import Any, Self
 
@@ -11,13 +12,17 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sparsectr.drafts import on_a_draft, on_one_fit
+from sparsectr.encoding.bag_columns import BagColumn
+from sparsectr.encoding.bag_counts import BagCounts, merge_counts
+from sparsectr.encoding.bags import BagVocabulary, learn_bags
 from sparsectr.encoding.binning import Bins, are_many_integers, as_numbers, learn_bins
 from sparsectr.encoding.cells import (
     Field,
     codes_of_cells,
-    codes_of_rows,
     encode_cells,
+    encode_column,
     naming_field,
+    read_columns,
 )
 from sparsectr.encoding.code_table import CodeTable
 from sparsectr.encoding.code_writer import encode_source
@@ -27,11 +32,11 @@ from sparsectr.encoding.growth import grow_encoder, rare_values
 from sparsectr.encoding.hashing import Buckets
 from sparsectr.encoding.intervals import name_intervals
 from sparsectr.encoding.kinds import name_types
+from sparsectr.encoding.new_bags import NewBags
 from sparsectr.encoding.parameters import Roles, check_parameters, resolve_roles
 from sparsectr.encoding.resolutions import (
     CodeColumn,
     check_stored_fields,
-    encode_values,
     name_columns,
     number_columns,
     several_columns,
@@ -108,18 +113,27 @@ class FieldEncoder(
     hash_buckets : int, dict or None, default=None
         Number of buckets into which a stable 64-bit hash puts the values of a field, instead of
         storing a vocabulary: codes run from 2 to ``hash_buckets + 1``. An int holds for every
-        field that is not numeric; a dict maps names or positions of fields to their numbers.
+        field of single values that is not numeric; a dict maps names or positions of fields to
+        their numbers.
     new_values : {"unknown", "grow"}, default="unknown"
         What `partial_fit` of a classifier or regressor does with values that it meets first.
         "unknown": it keeps the vocabularies. "grow": values that have come in `min_frequency` rows
         since the first call, within `max_categories`, get codes behind those of their field; the
-        codes of others stay. Bins and buckets stay, too.
+        codes of others stay. Bins and buckets stay, too, and so do fields of several values.
+    multi_valued : dict, list of str or int, or None, default=None
+        Fields whose cells hold several values: a dict from their names or positions to the
+        separator between the values of strings, such as ``{"genres": "|"}``, or to None where cells
+        are lists. Columns of lists are found without it. Values have codes as those of any field,
+        and `min_frequency` holds for them; every set of several values in the training rows has a
+        code behind them. Estimators take the mean of what they have learnt of the values, also for
+        sets that no training row has.
 
     Attributes
     ----------
     vocabularies_ : list of ndarray or None
         For each column of codes, its values in the order of their codes from 2 on. A column of bins
-        gives the median training number of each bin, a hashed one None.
+        gives the median training number of each bin, a hashed one None, one of several values the
+        values and then the sets of them, as tuples.
     vocabulary_sizes_ : ndarray of int64, shape (n_columns,)
         Number of codes of each column of codes, codes 0 and 1 included.
     code_fields_ : ndarray of int64, shape (n_columns,)
@@ -159,6 +173,7 @@ class FieldEncoder(
         numeric_columns: str = "auto",
         hash_buckets: int | Mapping[str | int, int] | None = None,
         new_values: str = "unknown",
+        multi_valued: Mapping[str | int, str | None] | Iterable[str | int] | None = None,
     ) -> None:
         self.min_frequency = min_frequency
         self.max_categories = max_categories
@@ -168,6 +183,7 @@ class FieldEncoder(
         self.numeric_columns = numeric_columns
         self.hash_buckets = hash_buckets
         self.new_values = new_values
+        self.multi_valued = multi_valued
 
     @on_a_draft
     def fit(self, X: TableLike, y: ArrayLike | None = None) -> Self:
@@ -242,13 +258,17 @@ class FieldEncoder(
                 "from the first chunk on."
             )
         table, names, roles = self._prepare_fit(X, reset=not past)
-        counts = [roles.count(j, column) for j, column in enumerate(_read(table, names))]
+        several = {j for j, old in enumerate(past or []) if isinstance(old, BagCounts)}
+        read = read_columns(table, names, roles.separators, several)
+        counts = [self._count(j, column, names, roles) for j, column in enumerate(read)]
         n_rows = len(table)
         known: set[str] = set()
         if past:
             known = {n for j, n in enumerate(names) if self._may_be_ids(j, past[j], roles)}
             n_rows += self._n_rows
-            counts = [old.merge(new) for old, new in zip(past, counts, strict=True)]
+            for j, new in enumerate(counts):
+                with naming_field(names[j]):
+                    counts[j] = merge_counts(past[j], new)
             roles.check_kept(past, counts, names)
         fields = [self._learn(j, names, c, n_rows, roles)[0] for j, c in enumerate(counts)]
         self._set_fields(fields, counts, n_rows, self._rare_values(fields, counts))
@@ -338,10 +358,11 @@ class FieldEncoder(
         Series of float64, shape (n_fields,)
             Indexed by the names of the fields: unknown values as a share of those that are not
             missing; 0 where all are missing, and for hashed fields. Of a field of several columns
-            the first counts.
+            the first counts; a set of values is unknown if all of its values are.
         """
         check_is_fitted(self)
-        codes = self._encode_fields(self._check_table(X, reset=False), warn=False)
+        table = self._check_table(X, reset=False)
+        codes = self._encode(table, warn=False, new=self._new_bags())[:, self._main_columns]
         n_values = (codes != MISSING).sum(axis=0)
         shares = (codes == UNKNOWN).sum(axis=0) / np.maximum(n_values, 1)
         return pd.Series(shares, index=self._field_names(), name="unknown_share")
@@ -423,6 +444,9 @@ class FieldEncoder(
         Unknown and missing values, and those of hashed fields, are None, in numeric fields NaN.
         """
         coder = self._columns()[column]
+        if isinstance(coder, BagVocabulary):
+            none = np.full(N_RESERVED, None, dtype=object)
+            return pd.Series(np.concatenate([none, coder.names()])[codes], dtype=object)
         if not isinstance(coder, Bins):
             return pd.Series(_values_of_codes(coder)[codes], dtype=object)
         order = np.argsort(coder.values)
@@ -473,7 +497,14 @@ class FieldEncoder(
         tags.transformer_tags.preserves_dtype = []
         return tags
 
-    def _encode(self, table: Any, *, warn: bool = True) -> NDArray[np.int32]:
+    def _new_bags(self) -> NewBags | None:
+        """Return what gives codes to sets of values that have none, if a field has sets."""
+        several = any(isinstance(field[0], BagVocabulary) for field in self._fields)
+        return NewBags(self.vocabulary_sizes_) if several else None
+
+    def _encode(
+        self, table: Any, *, warn: bool = True, new: NewBags | None = None
+    ) -> NDArray[np.int32]:
         """Encode a table whose columns have been checked."""
         if len(table) <= FEW_ROWS and (few := codes_of_cells(table, self._fields)) is not None:
             return few
@@ -483,7 +514,8 @@ class FieldEncoder(
         for j, cells in enumerate(iterate_columns(table)):
             field = self._fields[j]
             with naming_field(names[j]):
-                for place, found in enumerate(encode_cells(cells, field), first[j]):
+                new_code = None if new is None else partial(new.code, int(first[j]))
+                for place, found in enumerate(encode_cells(cells, field, new_code), first[j]):
                     codes[:, place] = found
                 if warn and len(table) >= MANY_ROWS and self._knows_none(j, codes[:, first[j]]):
                     types = _types_then_and_now(field[0], cells)
@@ -513,18 +545,15 @@ class FieldEncoder(
         n_rows = len(table)
         codes: list[NDArray[np.int32]] = []
         fields, perhaps_ids, rare = [], [], []
-        for j, column in enumerate(_read(table, names)):
-            counts = roles.count(j, column)
+        for j, column in enumerate(read_columns(table, names, roles.separators)):
+            counts = self._count(j, column, names, roles)
             field, codes_of_values = self._learn(j, names, counts, n_rows, roles)
             fields.append(field)
             rare += self._rare_values([field], [counts])
             if warn and self._may_be_ids(j, counts, roles):
                 perhaps_ids.append(names[j])
-            if encode and codes_of_values is not None:
-                codes.append(codes_of_rows(column, codes_of_values))
-            elif encode:
-                found = encode_values(field, column.values)
-                codes += [codes_of_rows(column, part) for part in found]
+            if encode:
+                codes += encode_column(column, field, codes_of_values)
         self._set_fields(fields, None, n_rows, rare)
         self._warn_of_ids(perhaps_ids)
         return np.stack(codes, axis=1) if encode else np.empty((0, 0), dtype=np.int32)
@@ -540,15 +569,23 @@ class FieldEncoder(
         validate_data(self, table, reset=reset, skip_check_array=True)
         return table
 
+    @staticmethod
+    def _count(j: int, column: Column | BagColumn, names: list[str], roles: Roles) -> ValueCounts:
+        with naming_field(names[j]):
+            return roles.count(j, column)
+
     def _learn(
         self, j: int, names: list[str], counts: ValueCounts, n_rows: int, roles: Roles
     ) -> tuple[Field, NDArray[np.int32] | None]:
         """Learn field j, with the codes of the counted values where they cost nothing."""
+        is_share = self.min_frequency < 1
+        min_count = self.min_frequency * n_rows if is_share else self.min_frequency
+        if isinstance(counts, BagCounts):
+            separator = roles.separators.get(j)
+            return (learn_bags(counts, min_count, self.max_categories, separator),), None
         role = roles.of(j, counts.kind)
         if role == "hash":
             return (Buckets(roles.n_buckets(j)),), None
-        is_share = self.min_frequency < 1
-        min_count = self.min_frequency * n_rows if is_share else self.min_frequency
         limits = (counts.values, counts.counts, min_count, self.max_categories)
         with naming_field(names[j]):
             if role == "vocabulary":
@@ -597,7 +634,9 @@ class FieldEncoder(
         """Return an encoder with codes for values of a checked table; see `grow_encoder`."""
         names = self._field_names()
         roles = resolve_roles(self.get_params(deep=False), names)
-        counts = [roles.count(j, column) for j, column in enumerate(_read(table, names))]
+        several = {j for j, f in enumerate(self._fields) if isinstance(f[0], BagVocabulary)}
+        read = read_columns(table, names, roles.separators, several)
+        counts = [self._count(j, column, names, roles) for j, column in enumerate(read)]
         grown: Self = grow_encoder(self, counts, len(table))
         return grown
 
@@ -613,14 +652,9 @@ class FieldEncoder(
         self.vocabulary_sizes_ = np.array(sizes, dtype=np.int64)
 
 
-def _read(table: Any, names: list[str]) -> Iterator[Column]:
-    for name, cells in zip(names, iterate_columns(table), strict=True):
-        with naming_field(name):
-            column = read_column(cells)
-        yield column
-
-
 def _types_then_and_now(first: CodeColumn, cells: Any) -> str:
+    if isinstance(first, BagVocabulary):
+        return "sets of values"
     then = "nothing" if first.values is None else name_types(first.values)
     return f"{then} in fit, {name_types(read_column(cells).values)} now"
 

@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from sparsectr.encoding.bags import BagRows
 from sparsectr.encoding.code_folder import digest, digest_fields
 from sparsectr.encoding.code_table import CodeTable
 from sparsectr.encoding.field_encoder import FieldEncoder
@@ -46,7 +47,7 @@ def check_encoder(encoder: Any) -> None:
 
 def encode_training_rows(
     encoder: Any, table: Any, *, several: bool = False, warn: bool = True
-) -> tuple[FieldEncoder, NDArray[np.int32]]:
+) -> tuple[FieldEncoder, NDArray[np.int32], BagRows | None]:
     """Encode the rows of a fit by an encoder of its own.
 
     Parameters
@@ -66,6 +67,9 @@ def encode_training_rows(
     encoder : FieldEncoder
         Fitted on the table, or with the vocabularies of a frozen one.
     codes : ndarray of int32, shape (n_rows, n_columns)
+    new_bags : BagRows or None
+        With ``several``, sets of values that a frozen encoder has no codes for. They are unknown
+        without it.
 
     Raises
     ------
@@ -74,14 +78,16 @@ def encode_training_rows(
     """
     own = own_encoder(encoder)
     if is_kept(encoder):
-        return own, own._encode(own._check_table(table, reset=False), warn=warn)
+        new = own._new_bags() if several else None
+        codes = own._encode(own._check_table(table, reset=False), warn=warn, new=new)
+        return own, codes, None if new is None else new.rows()
     if several and own.numeric_columns == "auto":
         own.numeric_columns = "several"
     codes = own._fit(table, encode=True, warn=warn)
     if warn:
         mains, values = own._main_columns, own.vocabularies_
         warn_of_one_hot(codes[:N_ROWS, mains], [values[c] for c in mains], own._field_names())
-    return own, codes
+    return own, codes, None
 
 
 def learn_training_rows(encoder: Any, table: Any) -> FieldEncoder:

@@ -1,13 +1,15 @@
 """What FieldEncoder's parameters say about each field; checked in fit."""
 
 from collections.abc import Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
 
+from sparsectr.encoding.bag_columns import BagColumn
+from sparsectr.encoding.bag_counts import BagCounts
 from sparsectr.encoding.binning import RULES
 from sparsectr.encoding.columns import Column
 from sparsectr.encoding.counts import ValueCounts
@@ -31,12 +33,16 @@ class Roles:
         Number of buckets of all other fields that are not numeric; None stores vocabularies.
     integers : bool
         Whether None takes the columns of integers, too.
+    separators : dict of int to (str or None)
+        What stands between the values of the fields of several values, by their position; None
+        where cells are lists. Columns of lists are of several values even if they are not named.
     """
 
     numeric: set[int] | None
     buckets: dict[int, int]
     other_buckets: int | None
     integers: bool = False
+    separators: Mapping[int, str | None] = field(default_factory=dict)
 
     def of(self, j: int, kind: Kind) -> Role:
         """Return the role of field j, whose column is of this kind."""
@@ -54,12 +60,30 @@ class Roles:
         """Return the number of buckets of field j, which is hashed."""
         return self.buckets.get(j, self.other_buckets or 0)
 
-    def count(self, j: int, column: Column) -> ValueCounts:
-        """Count the values of field j, unless it is hashed and there is nothing to learn."""
+    def count(self, j: int, column: Column | BagColumn) -> ValueCounts:
+        """Count the values of field j, unless it is hashed and there is nothing to learn.
+
+        Raises
+        ------
+        ValueError
+            If a field of several values is to be binned or hashed.
+        """
+        if isinstance(column, BagColumn):
+            self.check_several(j)
+            return BagCounts.of(column)
         if self.of(j, column.kind) == "hash":
             none = slice(0, 0)
             return ValueCounts(column.values[none], np.zeros(0, dtype=np.int64), column.kind)
         return ValueCounts(column.values, column.counts(), column.kind)
+
+    def check_several(self, j: int) -> None:
+        """Raise ValueError if field j, whose cells hold several values, has another role."""
+        for name, fields in (("numeric_features", self.numeric), ("hash_buckets", self.buckets)):
+            if j in (fields or ()):
+                raise ValueError(
+                    f"{name} must not name a field whose cells hold several values; its values "
+                    "are categories with a vocabulary."
+                )
 
     def check_kept(
         self, before: list[ValueCounts], after: list[ValueCounts], names: list[str]
@@ -126,7 +150,7 @@ def resolve_roles(parameters: Mapping[str, Any], names: list[str]) -> Roles:
     Raises
     ------
     ValueError
-        If ``numeric_features`` or ``hash_buckets`` is no such parameter, names a field that does
+        If one of the parameters about fields is no such parameter, names a field that does
         not exist, or both name the same field.
     """
     numeric = _numeric_positions(parameters["numeric_features"], names)
@@ -149,7 +173,25 @@ def resolve_roles(parameters: Mapping[str, Any], names: list[str]) -> Roles:
             f"{[names[j] for j in both]}."
         )
     integers = parameters["numeric_columns"] == "several" and for_all is None
-    return Roles(numeric, buckets, None if for_all is None else int(for_all), integers)
+    separators = _separators(parameters["multi_valued"], names)
+    return Roles(numeric, buckets, None if for_all is None else int(for_all), integers, separators)
+
+
+def _separators(given: Any, names: list[str]) -> dict[int, str | None]:
+    """Return what stands between the values of the fields that are named as of several values."""
+    if given is None:
+        return {}
+    if isinstance(given, list | tuple):
+        given = dict.fromkeys(given)
+    if not isinstance(given, Mapping) or not all(
+        separator is None or (isinstance(separator, str) and separator)
+        for separator in given.values()
+    ):
+        raise ValueError(
+            "multi_valued must be None, a list of fields or a dict of fields to separators such as "
+            f"'|', or to None for cells that are lists, got {describe(given)}."
+        )
+    return {field_position(f, names, "multi_valued"): s for f, s in given.items()}
 
 
 def _numeric_positions(fields: Any, names: list[str]) -> set[int] | None:

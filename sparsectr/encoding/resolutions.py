@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsectr.encoding.bags import BagVocabulary
 from sparsectr.encoding.binning import Bins, learn_bins
 from sparsectr.encoding.counts import ValueCounts
 from sparsectr.encoding.hashing import Buckets
@@ -20,7 +21,7 @@ from sparsectr.encoding.vocabulary import (
 )
 from sparsectr.stored_state import check_array, damaged
 
-CodeColumn: TypeAlias = Vocabulary | Bins | Buckets
+CodeColumn: TypeAlias = Vocabulary | Bins | Buckets | BagVocabulary
 
 # Bins of the coarse column, and the most different numbers that do without it.
 COARSE_BINS, MOST_WITHOUT_COARSE = 8, 16

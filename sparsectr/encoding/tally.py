@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsectr.encoding.bag_counts import BagCounts
 from sparsectr.encoding.counts import ValueCounts
 
 
@@ -50,7 +51,7 @@ class Tally:
         """Add the counts of further rows."""
         parts = self._parts
         parts.append(more)
-        while len(parts) > 1 and len(parts[-2].values) <= 2 * len(parts[-1].values):
+        while len(parts) > 1 and _size(parts[-2]) <= 2 * _size(parts[-1]):
             last = parts.pop()
             parts[-1] = _merge(parts[-1], last)
 
@@ -86,6 +87,11 @@ def merge_strings(parts: list[Strings]) -> Strings:
     weights = np.concatenate([part.counts for part in parts])
     counts = np.bincount(places, weights, minlength=len(values))  # exact up to 2**53 rows
     return Strings(values, counts.astype(np.int64))
+
+
+def _size(part: Strings | ValueCounts) -> int:
+    """Return how many things are hashed when a part is merged."""
+    return len(part.positions) if isinstance(part, BagCounts) else len(part.values)
 
 
 def _merge(first: Strings | ValueCounts, second: Strings | ValueCounts) -> Strings | ValueCounts:

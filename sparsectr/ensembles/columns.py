@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sparsectr.encoding.bag_columns import holds_lists
 from sparsectr.encoding.binning import as_numbers
 from sparsectr.encoding.columns import iterate_columns, read_column
 from sparsectr.encoding.field_encoder import FieldEncoder
@@ -50,7 +51,10 @@ class Columns:
     def fit(self, table: Any) -> Self:
         """Learn the values of the columns, and which of them are numbers."""
         self.encoder = FieldEncoder(numeric_features=[]).fit(table)
-        kinds = [read_column(cells).kind for cells in iterate_columns(table)]
+        kinds = [
+            "other" if holds_lists(cells) else read_column(cells).kind
+            for cells in iterate_columns(table)
+        ]
         self.numeric = [j for j, kind in enumerate(kinds) if kind in ("integer", "float")]
         self.names = [str(name) for name in self.encoder.get_feature_names_out()]
         return self

@@ -11,7 +11,6 @@ import pandas as pd
 from torch import Tensor, nn
 
 from sparsectr.encoding.columns import iterate_columns
-from sparsectr.encoding.vocabulary import N_RESERVED
 from sparsectr.explanation.field_effects import FIELD_MEASURES
 from sparsectr.explanation.fields import FieldNames, Fields
 from sparsectr.explanation.measuring import MEASURES
@@ -149,11 +148,12 @@ class Explanation:
 
     def tabulate_fields(self) -> pd.DataFrame:
         """Return what every field does, the strongest first."""
-        names, sizes = self.fields.names, self.fields.encoder.vocabulary_sizes_
+        names = self.fields.names
         crosses = {name: [c.fields for c in self.crosses if name in c.fields] for name in names}
         mains = self.fields.main_columns(names)
         table = pd.DataFrame({"field": names, **self.field_strengths()})
-        table["n_values"] = sizes[mains].astype(np.int64) - N_RESERVED
+        n_values = [self.fields.n_values(column) for column in mains]
+        table["n_values"] = np.array(n_values, dtype=np.int64)
         table["strongest_cross"] = [crosses[name][0] if crosses[name] else () for name in names]
         return self._in_scores(
             table.sort_values("total", ascending=False, kind="stable", ignore_index=True)

@@ -61,7 +61,12 @@ def measure_fields(net: nn.Module, codes: Tensor, fields: Fields, unit: float) -
     values = []
     for field, own in enumerate(fields.columns):
         effects = effects_of_field(net, codes, field, fields)
-        values.append(value_effects(codes[:, own[:1]], effects, n_most))
+        single = fields.take_apart(codes, own[:1])
+        if single is None:
+            values.append(value_effects(codes[:, own[:1]], effects, n_most))
+        else:
+            of_values = effects_of_field(net, single, field, fields)
+            values.append(value_effects(single[:, own[:1]], of_values, n_most))
         without = some.clone()
         without[:, list(own)] = 0
         total = (logits - logits_of(net, without))[None]

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import torch
+from torch import Tensor
 
+from sparsectr.encoding.bags import BagVocabulary
 from sparsectr.encoding.field_encoder import FieldEncoder
+from sparsectr.encoding.vocabulary import N_RESERVED
 from sparsectr.nn.effects import Columns
 from sparsectr.parameters import describe
 
 Array = npt.NDArray[Any]
 FieldNames = tuple[str, ...]
+
+# Rows of which single values are looked at, where cells hold several.
+MOST_TAKEN_APART = 20_000
 
 
 class Fields:
@@ -76,6 +83,37 @@ class Fields:
         """Return for some fields the columns of codes that stand for them."""
         return [self.columns[field][0] for field in self.places(fields)]
 
+    def n_values(self, column: int) -> int:
+        """Return how many values of a column of codes have a code of their own."""
+        coder = self.encoder._columns()[column]
+        codes = coder.vocabulary.size if isinstance(coder, BagVocabulary) else coder.size
+        return codes - N_RESERVED
+
+    def take_apart(self, codes: Tensor, columns: Sequence[int]) -> Tensor | None:
+        """Return a row for every value of a cell, of cells that hold several.
+
+        Parameters
+        ----------
+        codes : Tensor of shape (n, C)
+            Rows.
+        columns : sequence of int
+            The columns whose cells are taken apart.
+
+        Returns
+        -------
+        Tensor of shape (m, C), or None
+            None if the columns hold single values.
+        """
+        coders = self.encoder._columns()
+        several = [column for column in columns if isinstance(coders[column], BagVocabulary)]
+        codes = codes[:MOST_TAKEN_APART]
+        for column in several:
+            vocabulary = cast(BagVocabulary, coders[column])
+            places, values = vocabulary.spread(codes[:, column].cpu().numpy())
+            codes = codes[torch.from_numpy(places).to(codes.device)]
+            codes[:, column] = torch.from_numpy(values).to(codes)
+        return codes if several else None
+
     def widen(self, fields: Sequence[str], codes: Array) -> Array:
         """Make whole rows (M, C) of codes (M, o) of some fields; the other columns are unknown."""
         full = np.zeros((len(codes), len(self.encoder.code_fields_)), dtype=np.int32)
@@ -105,4 +143,6 @@ def as_text(value: Any) -> str | None:
     """Return what a value prints, None if it is missing."""
     if isinstance(value, str):
         return value
+    if isinstance(value, list | set | np.ndarray):  # a cell of several values
+        return ", ".join(map(str, value)) or None
     return None if pd.isna(value) is True else str(value)

@@ -18,6 +18,7 @@ from sparsectr.training.sharing import find_shared
 from sparsectr.training.strengths import (
     ROUNDING,
     EffectNet,
+    ValueEffects,
     affordable_rows,
     effects_of,
     measure_strengths,
@@ -96,8 +97,8 @@ class CrossMeter:
         numbers = count_remembered(len(kept), sum(weight.numel() for weight in net.parameters()))
         mains = [[columns[field][0] for field in listed[place]] for place in kept]
         values = [
-            value_effects(codes[:, own], effects[place], n_most)
-            for place, own, n_most in zip(kept, mains, numbers, strict=True)
+            self._measure_values(known, codes, listed[place], effects[place], n_most)
+            for place, n_most in zip(kept, numbers, strict=True)
         ]
         return {
             "crosses": crosses,
@@ -112,6 +113,17 @@ class CrossMeter:
             ),
             "effects": torch.cat([part.effects for part in values]).float().cpu().numpy(),
         }
+
+    def _measure_values(
+        self, net: EffectNet, codes: Tensor, cross: tuple[int, ...], effects: Tensor, n_most: int
+    ) -> ValueEffects:
+        """Return the most frequent combinations of values of a cross; cells are taken apart."""
+        columns = self.fields.columns
+        own = [columns[field][0] for field in cross]
+        single = self.fields.take_apart(codes, own)
+        if single is not None:
+            codes, effects = single, effects_of(net, single, [cross], columns)[0]
+        return value_effects(codes[:, own], effects, n_most)
 
 
 def find_evidence(rows: Batch, listed: Iterable[Interaction], fields: Fields) -> CrossEvidence:

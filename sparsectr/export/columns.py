@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sparsectr.encoding.bags import BagVocabulary
 from sparsectr.encoding.binning import Bins
 from sparsectr.encoding.hashing import Buckets
 from sparsectr.encoding.resolutions import CodeColumn
@@ -66,6 +67,11 @@ def type_of(name: str, field: tuple[CodeColumn, ...]) -> ColumnType:
     if any(isinstance(column, Buckets) for column in field):
         raise ValueError(
             f"field {name!r} is hashed, and ONNX has no operator for the hash; {codes_only}"
+        )
+    if any(isinstance(column, BagVocabulary) for column in field):
+        raise ValueError(
+            f"field {name!r} holds several values per cell, and an input of a graph holds one; "
+            f"{codes_only}"
         )
     vocabularies = [column.values for column in field if isinstance(column, Vocabulary)]
     found = {_kind(values) for values in vocabularies}

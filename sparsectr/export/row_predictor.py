@@ -48,9 +48,14 @@ class RowPredictor:
     """
 
     def __init__(self, estimator: Any, finish: Finish) -> None:
+        encoder = estimator.encoder_
+        if encoder._new_bags() is not None:
+            raise ValueError(
+                "every field must hold single values, got one whose cells hold several; predict "
+                "its rows as a table."
+            )
         self._estimator, self._finish = estimator, finish
         self._program = RowProgram(estimator._fitted_net().eval())
-        encoder = estimator.encoder_
         self._names: list[str] = encoder._field_names()
         self._fields: list[tuple[CodeColumn, ...]] = encoder._fields
         self._lookups = [

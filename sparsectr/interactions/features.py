@@ -341,7 +341,7 @@ class InteractionFeatures(
         encoder = "auto" if not (is_known or is_kept(given)) else fitted if given is None else given
         # One column per field, since each becomes a column of another model. What there is to warn
         # of, the encoder of the estimator has said.
-        self.field_encoder_, codes = encode_training_rows(encoder, table, warn=not is_known)
+        self.field_encoder_, codes, _ = encode_training_rows(encoder, table, warn=not is_known)
         codes = codes[:, self.field_encoder_._main_columns]
         self._learn_crosses(codes)
         columns = self._cross(codes)

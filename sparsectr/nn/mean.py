@@ -8,6 +8,7 @@ from typing import Any, cast
 from torch import Tensor, nn
 
 from sparsectr.nn.effects import Columns, FieldSet
+from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.nn.graph import Graph
 
 
@@ -56,12 +57,18 @@ class MeanNet(nn.Module):
         return total / len(self.members)
 
 
-def count_parameters(net: nn.Module) -> dict[str, int]:
-    """Count the weights of every part of a net, or of all its members."""
+def count_parameters(net: nn.Module, n_sets: int = 0) -> dict[str, int]:
+    """Count the weights of every part of a net, or of all its members.
+
+    Rows of tables that stand for sets of values, ``n_sets`` of each, are means of others, and no
+    weights.
+    """
     counts: dict[str, int] = {}
     for member in members_of(net):
         for part, child in member.named_children():
             n = sum(parameter.numel() for parameter in child.parameters())
+            tables = (module for module in child.modules() if isinstance(module, FieldEmbedding))
+            n -= sum(n_sets * table.weight.shape[1] for table in tables)
             counts[part] = counts.get(part, 0) + n
     return counts
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from sparsectr.losses import LOG_LOSS, Loss
+from sparsectr.rows.bags import Bags
+from sparsectr.rows.known import KnownRows
 from sparsectr.rows.memory import take_rows
 from sparsectr.rows.source import RowSource
 
@@ -36,12 +38,15 @@ class Batch:
         Weight of every row in the loss; their mean over the training rows is 1.
     loss : Loss
         What compares logits with the targets.
+    bags : Bags or None
+        The sets of values that codes stand for, if fields have several values.
     """
 
     codes: Tensor
     targets: Tensor
     weights: Tensor
     loss: Loss = LOG_LOSS
+    bags: Bags | None = None
 
     def __len__(self) -> int:
         return self.targets.shape[0]
@@ -85,6 +90,16 @@ class LabelledRows:
         return len(self) * self.source.n_fields
 
     @property
+    def bags(self) -> Bags | None:
+        """The sets of values that codes stand for, if fields have several values."""
+        return self.source.bags
+
+    @property
+    def n_sets(self) -> int:
+        """Number of sets of values that have rows in a table, beside the values."""
+        return 0 if self.bags is None else len(self.bags)
+
+    @property
     def device(self) -> torch.device:
         """Where all tensors are."""
         return self.source.device
@@ -97,13 +112,17 @@ class LabelledRows:
         """Copy the rows with these numbers (B,), in this order."""
         numbers = rows if self.numbers is None else take_rows(self.numbers, rows)
         targets, weights = take_rows(self.targets, rows), take_rows(self.weights, rows)
-        return Batch(self.source.take(numbers), targets, weights, self.loss)
+        return Batch(self.source.take(numbers), targets, weights, self.loss, self.bags)
 
     def select(self, rows: Tensor) -> LabelledRows:
         """Return the rows with these numbers (m,), in this order, without a copy of their codes."""
         numbers = rows if self.numbers is None else take_rows(self.numbers, rows)
         targets, weights = take_rows(self.targets, rows), take_rows(self.weights, rows)
         return LabelledRows(self.source, targets, weights, numbers, self.loss)
+
+    def without_new_bags(self) -> LabelledRows:
+        """Return the rows with the sets of values that the encoder has no codes for unknown."""
+        return replace(self, source=KnownRows(self.source))
 
     def sample(self, n_rows: int, generator: torch.Generator) -> Batch:
         """Copy rows in random order, all of them where there are no more than ``n_rows``."""
@@ -119,7 +138,8 @@ class LabelledRows:
                 if self.numbers is None
                 else self.source.take(self.numbers[start:stop])
             )
-            yield Batch(codes, self.targets[start:stop], self.weights[start:stop], self.loss)
+            targets, weights = self.targets[start:stop], self.weights[start:stop]
+            yield Batch(codes, targets, weights, self.loss, self.bags)
 
     def count(self, vocabulary_sizes: Sequence[int], *, weighted: bool = False) -> Tensor:
         """Count how often these rows have every code, or sum up their weights.
@@ -129,24 +149,31 @@ class LabelledRows:
         vocabulary_sizes : sequence of int
             Number of codes of each field; V is their sum.
         weighted : bool, default=False
-            Whether a row counts for its weight instead of 1.
+            Whether a row counts for its weight instead of 1. Each of k values of a cell then gets
+            the k-th part of it, so that all values of a field add up to the weight of all rows.
 
         Returns
         -------
         Tensor of shape (V,), int64, weighted float64
             The codes of the first field come first.
         """
-        n_codes = sum(vocabulary_sizes)
+        n_codes, bags = sum(vocabulary_sizes), self.bags
+        # Of new sets, codes are larger than the sizes.
+        n_rows = n_codes if bags is None else max(n_codes, bags.n_rows)
         dtype = torch.float64 if weighted else torch.int64
-        counts = torch.zeros(n_codes, dtype=dtype, device=self.device)
+        counts = torch.zeros(n_rows, dtype=dtype, device=self.device)
         # Every piece pays for a count of all V codes, so that it must not be much smaller, as far
         # as memory goes.
         most = max(PIECE_ROWS, PIECE_VALUES // self.source.n_fields)
         for piece in self.pieces(min(max(PIECE_ROWS, n_codes), most)):
-            counts += count_codes(
-                piece.codes, vocabulary_sizes, piece.weights if weighted else None
-            )
-        return counts
+            codes, weights = piece.codes, piece.weights if weighted else None
+            if bags is None:
+                counts += count_codes(codes, vocabulary_sizes, weights)
+            else:
+                rows = (codes + bags.offsets).flatten()
+                weights = None if weights is None else weights.repeat_interleave(codes.shape[1])
+                counts += count_codes(rows[:, None], [n_rows], weights)
+        return counts if bags is None else bags.spread_counts(counts, shared=weighted)[:n_codes]
 
 
 def label_rows(

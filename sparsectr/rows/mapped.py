@@ -7,6 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from sparsectr.rows.bags import Bags
 from sparsectr.rows.limits import memory_limit
 
 # Neighbours that are read together: about three pages of the disk, of 40 fields.
@@ -31,6 +32,8 @@ class MappedRows:
         Where codes are put that are asked for.
     rows : ndarray of int64, shape (n,), optional
         The numbers of the rows that this is about; all by default.
+    bags : Bags, optional
+        The sets of values that codes stand for.
     """
 
     def __init__(
@@ -38,10 +41,12 @@ class MappedRows:
         codes: npt.NDArray[np.int32],
         device: torch.device,
         rows: npt.NDArray[np.int64] | None = None,
+        bags: Bags | None = None,
     ) -> None:
         self.codes = np.asarray(codes)
         self.device = device
         self.rows = rows
+        self.bags = bags
         limit = memory_limit()
         fits = limit is not None and self.codes.nbytes <= IN_MEMORY * limit
         self.block_rows = 1 if fits else BLOCK_ROWS

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from sparsectr.rows.bags import Bags
+
 
 class MemoryRows:
     """Hold the codes of all rows as one tensor: a `RowSource`.
@@ -13,12 +15,15 @@ class MemoryRows:
     ----------
     codes : Tensor of shape (n_rows, F), int32
         Code of every value, counted from 0 within its field.
+    bags : Bags, optional
+        The sets of values that codes stand for.
     """
 
     block_rows = 1
 
-    def __init__(self, codes: Tensor) -> None:
+    def __init__(self, codes: Tensor, bags: Bags | None = None) -> None:
         self.codes = codes
+        self.bags = bags
 
     @property
     def n_fields(self) -> int:

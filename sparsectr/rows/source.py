@@ -7,6 +7,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from sparsectr.rows.bags import Bags
+
 
 class RowSource(Protocol):
     """Give the codes of rows that lie in memory, in a mapped file or in several files.
@@ -19,9 +21,12 @@ class RowSource(Protocol):
     ----------
     block_rows : int
         How many neighbours an epoch reads together: 1 where any order costs the same.
+    bags : Bags or None
+        The sets of values that codes stand for, if fields have several values.
     """
 
     block_rows: int
+    bags: Bags | None
 
     @property
     def n_fields(self) -> int:

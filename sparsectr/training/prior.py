@@ -95,7 +95,8 @@ def automatic_l2(table: FieldEmbedding, rows: LabelledRows, hidden_units: Sequen
     if len(hidden_units) == 0:  # an array has no truth value
         return SUM_L2
     n_lookups = rows.n_lookups + float(table.past_counts().sum())
-    return min(MOST_AUTO_L2, AUTO_L2_PER_ROW * n_lookups / len(table.weight))
+    n_values = len(table.weight) - rows.n_sets
+    return min(MOST_AUTO_L2, AUTO_L2_PER_ROW * n_lookups / n_values)
 
 
 def _rows_per_lookup(table: FieldEmbedding, rows: LabelledRows) -> Tensor:
@@ -113,5 +114,8 @@ def _rows_per_lookup(table: FieldEmbedding, rows: LabelledRows) -> Tensor:
 
 
 def _past_rows(table: FieldEmbedding) -> float:
-    """Return the summed weights of earlier rows: each has one value of the first field."""
+    """Return the summed weights of earlier rows: each has one value of the first field.
+
+    Of several values, each has a share.
+    """
     return float(table.past_counts()[: table.vocabulary_sizes[0]].sum())

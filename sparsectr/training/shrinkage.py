@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from sparsectr.losses import Loss
 from sparsectr.rows.labelled import PIECE_ROWS, LabelledRows
 from sparsectr.training.intercept import fit_intercept
+from sparsectr.training.pooling import widen
 from sparsectr.training.prediction import predict_logits
 from sparsectr.training.task import TrainingTask
 
@@ -66,7 +67,8 @@ def shrink_effects(net: nn.Module, prior: Tensor, rows: LabelledRows) -> None:
     rows : LabelledRows
         The validation rows.
     """
-    parts = [predict_logits(net, piece.codes) for piece in rows.pieces(PIECE_ROWS)]
+    wide = widen(net, rows.bags)
+    parts = [predict_logits(wide, piece.codes) for piece in rows.pieces(PIECE_ROWS)]
     logits = np.concatenate(parts)
     factor = find_factor(
         logits, prior.double().cpu().numpy(), rows.targets, rows.weights, rows.loss

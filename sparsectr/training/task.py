@@ -17,6 +17,7 @@ from sparsectr.rows.labelled import LabelledRows
 from sparsectr.training.checkpoint import Checkpoint
 from sparsectr.training.exchange import own_stream
 from sparsectr.training.loop import Evaluate, Reporter, Schedule, run_epochs
+from sparsectr.training.pooling import pool_all
 from sparsectr.training.progress import EpochRecord
 from sparsectr.training.recording import Step
 
@@ -146,11 +147,13 @@ class TrainingTask:
         def evaluate(net: nn.Module) -> dict[str, Any]:
             for (table, counts), rows in zip(fillers, needed, strict=True):
                 table.fill_untrained(counts, rows)
+            pool_all(net, self.train.bags)
             return self.evaluate(net) if self.evaluate is not None else {}
 
         def complete() -> None:
             for table, counts in fillers:
                 table.fill_untrained(counts)
+            pool_all(net, self.train.bags)
 
         self.reporter.complete = complete
         for module in net.modules():

@@ -197,17 +197,18 @@ def test_cells_with_evil_methods_name_their_field(evil, n_rows):
 @pytest.mark.parametrize(
     "frame",
     [
-        pl.DataFrame({"z": [[1], [2]]}),
+        pl.DataFrame({"z": [[[1]], [[2]]]}),
         pl.DataFrame({"z": [{"q": 1}, {"q": 2}]}),
-        pl.DataFrame({"z": pl.Series([[1], [2]], dtype=pl.Array(pl.Int64, 1))}),
-        pa.table({"z": [[1], [2]]}),
-        pd.DataFrame({"z": pd.array([[1]], dtype=pd.ArrowDtype(pa.list_(pa.int64())))}),
-        pd.DataFrame({"z": [[1], [2]]}),
+        pl.DataFrame({"z": pl.Series([[[1]], [[2]]], dtype=pl.Array(pl.Array(pl.Int64, 1), 1))}),
+        pa.table({"z": [[[1]], [[2]]]}),
+        pd.DataFrame({"z": pd.array([[[1]]], dtype=pd.ArrowDtype(pa.list_(pa.list_(pa.int64()))))}),
+        pd.DataFrame({"z": [[[1]], [[2]]]}),
     ],
     ids=["polars list", "polars struct", "polars array", "pyarrow", "ArrowDtype", "objects"],
 )
 def test_nested_cells_name_their_field(frame):
-    with pytest.raises(TypeError, match="Field 'z': every cell must be hashable"):
+    message = "Field 'z': (every cell must be hashable|the values in a cell of several values must)"
+    with pytest.raises(TypeError, match=message):
         FieldEncoder().fit(frame)
 
 

@@ -535,7 +535,7 @@ def test_sparse_matrices_are_refused(make):
 
 def test_errors_name_the_field():
     with pytest.raises(TypeError, match="Field 'tags': every cell must be hashable"):
-        FieldEncoder().fit(pd.DataFrame({"tags": [["a"], ["b"]]}))
+        FieldEncoder().fit(pd.DataFrame({"tags": [{"a": 1}, {"b": 2}]}))
 
 
 def test_nothing_works_before_fit():

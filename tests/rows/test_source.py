@@ -26,10 +26,10 @@ def files(tmp_path, monkeypatch):
     """Let estimators keep the codes of all rows in files; return the sources made so far."""
     made = []
 
-    def write(codes):
+    def write(codes, bags=None):
         path = tmp_path / f"{len(made)}.npy"
         np.save(path, codes.numpy())
-        made.append(MappedRows(np.load(path, mmap_mode="r"), torch.device("cpu")))
+        made.append(MappedRows(np.load(path, mmap_mode="r"), torch.device("cpu"), bags=bags))
         return made[-1]
 
     monkeypatch.setattr(tables, "MemoryRows", write)

@@ -23,6 +23,7 @@ from sparsectr.training.optimizers import (
     make_optimizers,
     zero_row_share,
 )
+from sparsectr.training.pooling import pool_batch
 from sparsectr.training.prior import add_embedding_prior, l2_by_rows
 from sparsectr.training.progress import EpochRecord
 from sparsectr.training.strengths import strongest_sets
@@ -110,10 +111,10 @@ class BaseDynInt(BaseInteractionEstimator):
         add_embedding_prior(optimizers, net.embedding, task.train, l2)
 
         def step(rows: Tensor) -> Tensor:
-            batch = task.train.take(rows)
+            batch = pool_batch(net, task.train.take(rows))
             penalty = self.orthogonal_penalty if self.variant in ("dgp", "dwp") else 0.0
             loss = net.loss(batch, penalty)
-            descend(loss, optimizers, len(rows))
+            descend(loss, optimizers, len(rows), batch.bags)
             return loss.detach()
 
         # FTRL shortens its steps itself.

@@ -37,6 +37,7 @@ from sparsectr.training.memory import check_first_layer
 from sparsectr.training.needs import PhaseNumbers
 from sparsectr.training.optimizers import continuing, make_optimizers
 from sparsectr.training.packing import pack_combinations, unpack_combinations
+from sparsectr.training.pooling import pool_batch
 from sparsectr.training.prior import add_embedding_prior, automatic_l2
 from sparsectr.training.progress import EpochRecord
 from sparsectr.training.strengths import MOST_ROWS_BEHIND_MLP, strongest_sets
@@ -219,14 +220,14 @@ class BaseOptFeature(BaseInteractionEstimator):
             if before is not None:
                 for some_rows in gate_rows:
                     before(some_rows)
-            batch = task.train.take(rows)
+            batch = pool_batch(net, task.train.take(rows))
             if selection:  # gates and weights follow one gradient
                 loss = batch.mean_loss(net(batch.codes))
             else:
                 with torch.no_grad():
                     gates = net.gates_of(batch.codes)
                 loss = net.loss(batch, gates)
-            descend(loss, optimizers, len(rows))
+            descend(loss, optimizers, len(rows), batch.bags)
             return loss.detach()
 
         return task.run(
@@ -345,16 +346,17 @@ class BaseOptFeature(BaseInteractionEstimator):
         check_is_fitted(self)
         table = as_table(X)
         validate_data(self, table, reset=False, skip_check_array=True)
-        net = self._optfeature_net()
+        codes, wide = self._encode_for_net(table)
+        net = self._optfeature_net(wide)
         names = self.encoder_.get_feature_names_out().astype(str).tolist()
         crosses = [tuple(names[column] for column in cross) for cross in net.crosses()]
         columns = pd.Index(crosses, tupleize_cols=False)
-        gates = open_gates(net, self._encode(table)).cpu().numpy()
+        gates = open_gates(net, codes).cpu().numpy()
         return pd.DataFrame(gates, columns=columns)
 
-    def _optfeature_net(self) -> OptFeatureNet:
+    def _optfeature_net(self, net: Any = None) -> OptFeatureNet:
         """Return the net whose gates are told about: of several members the first."""
-        return cast(OptFeatureNet, members_of(self._fitted_net())[0])
+        return cast(OptFeatureNet, members_of(net or self._fitted_net())[0])
 
     def _gated(self, net: OptFeatureNet) -> list[tuple[str, ...]]:
         """Return the names of the fields of all crosses, in the order of the gates."""

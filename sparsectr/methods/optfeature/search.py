@@ -18,6 +18,7 @@ from sparsectr.training.exchange import own_stream
 from sparsectr.training.loop import Evaluate
 from sparsectr.training.needs import PhaseNumbers
 from sparsectr.training.optimizers import RowAdam, make_adam, state_numbers
+from sparsectr.training.pooling import pool_batch
 from sparsectr.training.task import TrainingTask
 
 # Share of the search in which only weights are trained: before they have learnt a cross, its
@@ -83,11 +84,11 @@ class GateStep:
 
     def __call__(self, rows: Tensor) -> None:
         """Train on the rows with these numbers."""
-        batch = self.rows.take(rows)
+        batch = pool_batch(self.net, self.rows.take(rows))
         gates = cast(Tensor, self.net.gates_of(batch.codes))
         loss = self.net.loss(batch, self._scale(gates, len(batch)), of_gates=True)
         # NOTE[DIFF] the source has no price.
-        descend(loss + self.price * gates.sum(-1).mean(), self.optimizers, len(batch))
+        descend(loss + self.price * gates.sum(-1).mean(), self.optimizers, len(batch), batch.bags)
 
     def _scale(self, gates: Tensor, n_rows: int) -> Tensor:
         """Return what the crosses are multiplied by, (n_rows, P), for gates of one row or all."""

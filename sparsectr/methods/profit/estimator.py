@@ -25,6 +25,7 @@ from sparsectr.parameters import ParameterCheck, check_integer
 from sparsectr.training.descent import descend
 from sparsectr.training.needs import PhaseNumbers
 from sparsectr.training.optimizers import RowAdagrad, continuing, state_numbers
+from sparsectr.training.pooling import pool_batch
 from sparsectr.training.prior import add_embedding_prior, l2_by_rows
 from sparsectr.training.progress import EpochRecord
 from sparsectr.training.strengths import MOST_ROWS_BEHIND_MLP
@@ -253,9 +254,10 @@ class BaseProfit(BaseInteractionEstimator):
         space = make_space(
             self.space, n_fields, max(n_crosses), self.rank, self.coupling, self.repeats
         )
+        n_values = sum(task.vocabulary_sizes) - task.train.n_sets
         net = CrossSearchNet(
             task.vocabulary_sizes,
-            self._embedding_length(task.train.n_lookups, sum(task.vocabulary_sizes)),
+            self._embedding_length(task.train.n_lookups, n_values),
             task.n_outputs,
             space,
         )
@@ -337,9 +339,9 @@ class BaseProfit(BaseInteractionEstimator):
                 optimizer.gradient_scales[net.predictor.linear.table.weight] = task.gradient_scale()
 
         def step(rows: Tensor) -> Tensor:
-            batch = task.train.take(rows)
+            batch = pool_batch(net, task.train.take(rows))
             loss = net.loss(batch)
-            descend(loss, optimizers, len(rows))
+            descend(loss, optimizers, len(rows), batch.bags)
             return loss.detach()
 
         return task.run(net, step, phase="retrain", optimizers=optimizers, annealed=optimizers)

@@ -18,6 +18,7 @@ from sparsectr.rows.orders import endless_batches
 from sparsectr.training.agreement import affordable_rows, agreement_scores, outstanding_sets
 from sparsectr.training.descent import descend
 from sparsectr.training.optimizers import make_adam, make_optimizers
+from sparsectr.training.pooling import pool_batch
 from sparsectr.training.prior import add_embedding_prior
 from sparsectr.training.progress import EpochRecord
 from sparsectr.training.task import TrainingTask
@@ -180,7 +181,7 @@ class CrossSearch:
         self._screened.update(found)
         self.net.space.start_at(found, order, generator)
         for fields in found:
-            self._start_embeddings(fields, rows.codes, residuals, generator)
+            self._start_embeddings(fields, rows, residuals, generator)
 
     def _sample_rows(self, order: int, generator: torch.Generator) -> Batch | None:
         """Draw rows of both parts for a screening; None if it is not affordable."""
@@ -196,10 +197,10 @@ class CrossSearch:
         return rows.loss.residuals(logits, rows.targets) * rows.weights[:, None]
 
     def _start_embeddings(
-        self, fields: Cross, codes: Tensor, residuals: Tensor, generator: torch.Generator
+        self, fields: Cross, rows: Batch, residuals: Tensor, generator: torch.Generator
     ) -> None:
         """Add to the embeddings of some fields the directions whose product has an effect."""
-        table = self.net.embedding
+        table, codes = self.net.embedding, rows.codes
         dim = table.weight.shape[1]
         n_directions = max(1, dim // len(WALSH))
         coordinates = torch.arange(dim, dtype=torch.int64, device=codes.device)
@@ -213,6 +214,8 @@ class CrossSearch:
         signs = torch.cat([signs, signs.prod(0, keepdim=True)])[:, turns]
         for f, size, score, sign in zip(fields, sizes, scores, signs, strict=True):
             start = int(table.offsets[f])
+            if rows.bags is not None:
+                score = rows.bags.average(f, score, codes)
             table.weight[start : start + size] += (
                 EMBEDDING_STD * sign * shares * score[:, directions]
             )
@@ -288,8 +291,8 @@ class _SearchStep:
         if self.settings.search == "random":
             self.net.space.reset_parameters(self.generator)
         for architecture_rows in beside:
-            self.step_architecture(self.rows.take(architecture_rows))
-        return self.step_weights(self.task.train.take(rows))
+            self.step_architecture(pool_batch(self.net, self.rows.take(architecture_rows)))
+        return self.step_weights(pool_batch(self.net, self.task.train.take(rows)))
 
     def step_architecture(self, batch: Batch) -> None:
         """Follow the gradient of the loss on unseen rows; all other weights stay."""
@@ -302,5 +305,5 @@ class _SearchStep:
     def step_weights(self, batch: Batch) -> Tensor:
         """Follow the gradient of the training loss; the architecture stays."""
         loss = self.net.loss(batch, of_space=False)
-        descend(loss, self.optimizers, len(batch))
+        descend(loss, self.optimizers, len(batch), batch.bags)
         return loss.detach()

@@ -1,7 +1,8 @@
 """Serve a model over HTTP by the standard library alone, and measure it under load.
 
     python examples/serving.py                     # fits, serves and measures all three ways
-    python examples/serving.py serve onnx 8000 DIR # serves one of them
+    python examples/serving.py export DIR          # writes the model into a folder, for
+    python examples/serving.py serve onnx 8000 DIR # one of them on a port
 
 The flights from New York. A request is a list of rows in JSON, the answer their probabilities of
 being late. Three ways to compute them: the ONNX graph in onnxruntime ("onnx"),
@@ -175,7 +176,10 @@ def main(seconds):
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["serve"]:
+    if sys.argv[1:2] == ["export"]:
+        Path(sys.argv[2]).mkdir(exist_ok=True)
+        export(Path(sys.argv[2]))
+    elif sys.argv[1:2] == ["serve"]:
         serve(sys.argv[2], int(sys.argv[3]), Path(sys.argv[4]))
     else:
         parser = argparse.ArgumentParser()

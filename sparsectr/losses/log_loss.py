@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from sparsectr.kernels.fused import fused
 from sparsectr.kernels.nets import Batch
-from sparsectr.losses.loss import Link
+from sparsectr.losses.loss import Link, weighted_mean
 
 Array = NDArray[np.float64]
 
@@ -57,11 +57,10 @@ class LogLoss:
 
     def prior_logits(self, targets: Tensor, weights: Tensor, n_outputs: int) -> Tensor:
         """Return the log-odds (or centred log shares) of the weighted classes, (K,); see `Loss`."""
-        weights = weights.double()
         if n_outputs == 1:
-            share = (weights @ targets.double() / weights.sum()).clamp(1e-6, 1 - 1e-6)
+            share = weighted_mean(targets, weights).clamp(1e-6, 1 - 1e-6)
             return torch.logit(share)[None].float()
-        sums = torch.bincount(targets, weights, minlength=n_outputs)
+        sums = torch.bincount(targets, weights.double(), minlength=n_outputs)
         logs = (sums / sums.sum()).clamp(min=1e-6).log()
         return (logs - logs.mean()).float()
 

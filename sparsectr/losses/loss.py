@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 Link: TypeAlias = Literal["logit", "identity", "log"]
+
+# Rows that are turned into float64 at a time: of all rows, that would be the most memory of a fit.
+ROWS_AT_ONCE = 1 << 20
 
 
 class Loss(Protocol):
@@ -70,3 +74,12 @@ class Loss(Protocol):
 
     def shortage(self, targets: Tensor) -> str | None:
         """Say what targets (n,) must hold to be learnt from and what came, None if they hold it."""
+
+
+def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
+    """Return the mean of values (n,) with weights (n,), as float64, shape ()."""
+    sums = values.new_zeros(2, dtype=torch.float64)
+    for some, of_them in zip(values.split(ROWS_AT_ONCE), weights.split(ROWS_AT_ONCE), strict=True):
+        doubled = of_them.double()
+        sums += torch.stack([doubled @ some.double(), doubled.sum()])
+    return sums[0] / sums[1]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sparsectr.losses.loss import Link
+from sparsectr.losses.loss import Link, weighted_mean
 from sparsectr.losses.number_loss import NumberLoss
 
 Array = NDArray[np.float64]
@@ -45,8 +45,7 @@ class Poisson(NumberLoss):
 
     def prior_logits(self, targets: Tensor, weights: Tensor, n_outputs: int) -> Tensor:
         """Return the logarithm of the weighted mean of the targets, (1,); see `Loss`."""
-        weights = weights.double()
-        mean = weights @ targets.double() / weights.sum()
+        mean = weighted_mean(targets, weights)
         return mean.clamp(min=SMALLEST_MEAN).log()[None].float()
 
     def best_shift(self, logits: Array, targets: NDArray[Any], weights: Array) -> Array:

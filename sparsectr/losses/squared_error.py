@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sparsectr.losses.loss import Link
+from sparsectr.losses.loss import Link, weighted_mean
 from sparsectr.losses.number_loss import NumberLoss
 
 Array = NDArray[np.float64]
@@ -40,8 +40,7 @@ class SquaredError(NumberLoss):
 
     def prior_logits(self, targets: Tensor, weights: Tensor, n_outputs: int) -> Tensor:
         """Return the weighted mean of the targets, (1,); see `Loss`."""
-        weights = weights.double()
-        return (weights @ targets.double() / weights.sum())[None].float()
+        return weighted_mean(targets, weights)[None].float()
 
     def best_shift(self, logits: Array, targets: NDArray[Any], weights: Array) -> Array:
         """Return the weighted mean of the residuals, (1,); see `Loss`."""

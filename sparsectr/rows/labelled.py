@@ -15,6 +15,7 @@ from sparsectr.losses import LOG_LOSS, Loss
 from sparsectr.rows.bags import Bags
 from sparsectr.rows.known import KnownRows
 from sparsectr.rows.memory import take_rows
+from sparsectr.rows.orders import MOST_SHORT, random_order
 from sparsectr.rows.source import RowSource
 
 # Rows whose codes are copied at one time, where all of a large part are gone through.
@@ -68,7 +69,7 @@ class LabelledRows:
         As those of a `Batch`, on the device of the source.
     weights : Tensor of shape (n_rows,), float32
         As those of a `Batch`.
-    numbers : Tensor of shape (n_rows,), int64, optional
+    numbers : Tensor of shape (n_rows,), int32 or int64, optional
         The numbers of these rows in the source. Parts of one source, such as training and
         validation rows, then need no copies of its codes.
     loss : Loss
@@ -110,13 +111,15 @@ class LabelledRows:
 
     def take(self, rows: Tensor) -> Batch:
         """Copy the rows with these numbers (B,), in this order."""
-        numbers = rows if self.numbers is None else take_rows(self.numbers, rows)
+        numbers = rows if self.numbers is None else take_rows(self.numbers, rows).long()
         targets, weights = take_rows(self.targets, rows), take_rows(self.weights, rows)
         return Batch(self.source.take(numbers), targets, weights, self.loss, self.bags)
 
     def select(self, rows: Tensor) -> LabelledRows:
         """Return the rows with these numbers (m,), in this order, without a copy of their codes."""
         numbers = rows if self.numbers is None else take_rows(self.numbers, rows)
+        if len(self.source) <= MOST_SHORT:  # they stay in memory
+            numbers = numbers.to(torch.int32)
         targets, weights = take_rows(self.targets, rows), take_rows(self.weights, rows)
         return LabelledRows(self.source, targets, weights, numbers, self.loss)
 
@@ -126,8 +129,7 @@ class LabelledRows:
 
     def sample(self, n_rows: int, generator: torch.Generator) -> Batch:
         """Copy rows in random order, all of them where there are no more than ``n_rows``."""
-        order = torch.randperm(len(self), generator=generator, device=self.device)
-        return self.take(order[:n_rows])
+        return self.take(random_order(len(self), generator)[:n_rows].long())
 
     def pieces(self, size: int) -> Iterator[Batch]:
         """Yield the rows in their order, so many at a time."""
@@ -136,7 +138,7 @@ class LabelledRows:
             codes = (
                 self.source.read(start, stop)
                 if self.numbers is None
-                else self.source.take(self.numbers[start:stop])
+                else self.source.take(self.numbers[start:stop].long())
             )
             targets, weights = self.targets[start:stop], self.weights[start:stop]
             yield Batch(codes, targets, weights, self.loss, self.bags)

@@ -8,7 +8,9 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from sparsectr.rows.labelled import Batch, LabelledRows
+from sparsectr.rows.labelled import PIECE_ROWS, Batch, LabelledRows
+from sparsectr.rows.memory import take_rows
+from sparsectr.rows.orders import random_order
 from sparsectr.training.prediction import predict_logits
 
 # Maximum number of rows that are predicted for it, shared equally by the classes. The rows of a
@@ -67,18 +69,22 @@ def _sample_rows(rows: LabelledRows, generator: torch.Generator) -> Batch:
     """
     if len(rows) <= INTERCEPT_ROWS:
         return next(rows.pieces(len(rows)))
-    order = torch.randperm(len(rows), generator=generator, device=generator.device)
-    strata = rows.loss.strata(rows.targets)[order]
-    classes = strata.unique()
+    order = random_order(len(rows), generator)
+    strata = take_rows(rows.loss.strata(rows.targets), order)
+    # Of parts, because it sorts, with eighteen bytes a row.
+    classes = torch.cat([some.unique() for some in strata.split(PIECE_ROWS)]).unique()
     most = -(-INTERCEPT_ROWS // len(classes))
     drawn, scales = [], []
     for number in classes:
-        of_class = order[strata == number]
-        taken = of_class[:most]
-        total = rows.weights[of_class].sum(dtype=torch.float64)
-        scale = total / rows.weights[taken].sum(dtype=torch.float64)
+        # Piece by piece: positions of all rows would take more memory than training does.
+        total, of_class = 0.0, []
+        for some, stratum in zip(order.split(PIECE_ROWS), strata.split(PIECE_ROWS), strict=True):
+            of_class.append(some[stratum == number])
+            total += float(take_rows(rows.weights, of_class[-1]).sum(dtype=torch.float64))
+        taken = torch.cat(of_class)[:most]
+        scale = total / take_rows(rows.weights, taken).sum(dtype=torch.float64)
         drawn.append(taken)
         scales.append(scale.expand(len(taken)))
-    sample = rows.take(torch.cat(drawn))
+    sample = rows.take(torch.cat(drawn).long())
     weights = (sample.weights * torch.cat(scales)).to(sample.weights)
     return replace(sample, weights=weights)

@@ -9,10 +9,11 @@ BYTES = 4  # of a float32
 # Of a value, beside weights and state: counts of its rows in float64 (three at a time), the counts
 # that are kept, what its prior weighs, and counts as float32.
 VALUE_BYTES = 3 * 8 + 2 + 4 + 4
-# Of a row: target, weight, number and place in the order of the rows.
-ROW_BYTES = 56
-# The last of these is allocated while the net is trained.
-ORDER_BYTES = 8
+# Of a row: target and weight, once of all rows and once of those that are trained on, number and
+# place in the order of the rows, and what the intercept is fitted with.
+ROW_BYTES = 30
+# The place is allocated while the net is trained.
+ORDER_BYTES = 4
 # Of a row that crosses are measured on, and the most such rows.
 MEASURING_BYTES, MEASURED_ROWS = 450, 100_000
 

@@ -7,6 +7,8 @@ from scipy.optimize import minimize_scalar
 from sklearn.metrics import mean_poisson_deviance, mean_squared_error
 
 from sparsectr.losses import POISSON, SQUARED_ERROR
+from sparsectr.losses import loss as loss_module
+from sparsectr.losses.loss import weighted_mean
 
 LOSSES = [SQUARED_ERROR, POISSON]
 every_loss = pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.name)
@@ -76,3 +78,13 @@ def test_degenerate_rows(loss):
     assert loss.shortage(zeros) is None
     assert "at least one sample" in loss.shortage(zeros[:0])
     assert loss.strata(torch.tensor([0.5, 2.0])).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 200])
+def test_a_mean_in_pieces_is_that_of_all(at_once, monkeypatch):
+    monkeypatch.setattr(loss_module, "ROWS_AT_ONCE", at_once)
+    _, targets, weights = draw()
+    expected = np.average(targets, weights=weights)
+    found = weighted_mean(targets.float(), weights.float())
+    assert found.dtype == torch.float64
+    assert found.item() == pytest.approx(expected, rel=1e-6)

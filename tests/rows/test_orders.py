@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparsectr.rows import orders
-from sparsectr.rows.orders import endless_batches, shuffled_batches
+from sparsectr.rows.orders import endless_batches, random_order, shuffled_batches
 
 
 @given(st.integers(1, 200), st.integers(1, 250), st.integers(0, 10), st.sampled_from([1, 2, 7]))
@@ -55,3 +55,21 @@ def test_a_batch_of_sorted_labels_holds_both():
     shares = [float((rows < n_rows // 4).double().mean()) for rows in batches]
     # Blocks are drawn: the standard deviation of 64 of them is .054.
     assert all(abs(share - 0.25) < 0.2 for share in shares)
+
+
+@given(st.integers(0, 300), st.integers(0, 10))
+def test_short_numbers_are_in_the_order_of_long_ones(n_rows, seed):
+    def ordered(**options):
+        return torch.randperm(n_rows, generator=torch.Generator().manual_seed(seed), **options)
+
+    short = random_order(n_rows, torch.Generator().manual_seed(seed))
+    assert short.dtype == torch.int32
+    assert torch.equal(short.long(), ordered(dtype=torch.int64))
+    batches = list(shuffled_batches(max(n_rows, 1), 7, torch.Generator().manual_seed(seed)))
+    assert {batch.dtype for batch in batches} == {torch.int64}
+
+
+def test_more_rows_than_short_numbers_count_have_long_ones(monkeypatch):
+    monkeypatch.setattr(orders, "MOST_SHORT", 4)
+    assert random_order(4, torch.Generator()).dtype == torch.int32
+    assert random_order(5, torch.Generator()).dtype == torch.int64

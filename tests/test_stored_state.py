@@ -64,6 +64,7 @@ def stored_types(estimator):
 
 def test_trusted_types_are_exactly_what_is_stored():
     found = stored_types(FieldEncoder().partial_fit(X))
+    found |= stored_types(FieldEncoder().partial_fit(pd.DataFrame({"tags": [["a", "b"], ["a"]]})))
     for estimator in FITTED:
         found |= stored_types(clone(estimator).fit(X, Y))
     assert {type(estimator) for estimator in FITTED} | {FieldEncoder} == set(ESTIMATORS)

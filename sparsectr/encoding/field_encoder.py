@@ -57,6 +57,9 @@ from sparsectr.stored_state import StoredStateMixin
 FEW_ROWS = 16
 # From so many rows on, a field without any known value is worth a warning.
 MANY_ROWS = 50
+# In a field in which more than this share of at least so many rows have a value of their own, nets
+# do not learn these values.
+SINGLE_SHARE, SINGLE_ROWS = 0.5, 1_000
 
 
 class FieldEncoder(
@@ -109,7 +112,9 @@ class FieldEncoder(
         ``encoder`` of a classifier, one by itself. "one": the bins. "several": the bins; 8 quantile
         bins, if there are more than 16 different numbers; and the exact numbers, those of at least
         3 rows, if there are more than `n_bins`. A column of at most `n_bins` different integers
-        that "auto" has taken keeps them as categories, in the place of the bins.
+        that "auto" has taken keeps them as categories, in the place of the bins. "several" also
+        counts values of one row as unknown in a field that is not binned and where more than half
+        of the rows, of 1,000 or more, have such a value.
     hash_buckets : int, dict or None, default=None
         Number of buckets into which a stable 64-bit hash puts the values of a field, instead of
         storing a vocabulary: codes run from 2 to ``hash_buckets + 1``. An int holds for every
@@ -538,7 +543,8 @@ class FieldEncoder(
         if codes.max() > MISSING or not (codes == UNKNOWN).any():
             return False
         # Where no value was frequent enough to be stored, nothing has changed.
-        return self._fields[j][0].size > N_RESERVED or self.min_frequency == 1
+        keeps_all = self.min_frequency == 1 and self.numeric_columns != "several"
+        return self._fields[j][0].size > N_RESERVED or keeps_all
 
     def _fit(self, X: TableLike, encode: bool, warn: bool = True) -> NDArray[np.int32]:
         table, names, roles = self._prepare_fit(X, reset=True)
@@ -586,6 +592,8 @@ class FieldEncoder(
         role = roles.of(j, counts.kind)
         if role == "hash":
             return (Buckets(roles.n_buckets(j)),), None
+        if role == "vocabulary" and self._drops_single_values(counts, n_rows):
+            min_count = max(min_count, 2)
         limits = (counts.values, counts.counts, min_count, self.max_categories)
         with naming_field(names[j]):
             if role == "vocabulary":
@@ -602,6 +610,15 @@ class FieldEncoder(
                 n_bins=self.n_bins,
                 keep_values=by_kind,
             ), None
+
+    def _drops_single_values(self, counts: ValueCounts, n_rows: int) -> bool:
+        """Tell whether values of one row are unknown in a field that has so many of them.
+
+        A net would learn the labels of these rows by heart, and nothing about other rows.
+        """
+        if self.numeric_columns != "several" or self.new_values == "grow" or n_rows < SINGLE_ROWS:
+            return False
+        return int((counts.counts == 1).sum()) > SINGLE_SHARE * n_rows
 
     def _may_be_ids(self, j: int, counts: ValueCounts, roles: Roles) -> bool:
         """Tell whether field j is binned because of its dtype alone, but looks like ids."""

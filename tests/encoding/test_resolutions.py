@@ -195,3 +195,24 @@ def test_copies_and_other_containers_give_the_same_codes(encoder):
     np.testing.assert_array_equal(several().fit_transform(frame), expected)
     framed = several().set_output(transform="pandas").fit(FRAME).transform(FRAME)
     assert framed.columns.tolist() == NAMES
+
+
+def test_values_of_one_row_are_unknown_where_most_rows_have_one():
+    n = 1_000
+    ids = np.arange(n)
+    table = pd.DataFrame({"id": ids, "half": np.maximum(ids, n // 2), "user": ids // 2}).astype(str)
+    mostly = np.where(ids < 600, ids, 0).astype(str)
+    table = table.assign(mostly=mostly)
+    sizes = several().fit(table).vocabulary_sizes_.tolist()
+    # 0: code 0 and the missing ones. "half": 499 values of one row are not more than a half.
+    assert sizes == [2, 2 + n // 2, 2 + n // 2, 3]
+    everything = [2 + n, 2 + n // 2, 2 + n // 2, 2 + 600]
+    assert FieldEncoder().fit(table).vocabulary_sizes_.tolist() == everything
+    grown = several(new_values="grow").fit(table)
+    assert grown.vocabulary_sizes_.tolist() == everything
+    few = several().fit(table[: n - 1])
+    assert few.vocabulary_sizes_[0] == 2 + n - 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        codes = np.asarray(several().fit(table).transform(table))
+    assert (codes[:, 0] == 0).all()

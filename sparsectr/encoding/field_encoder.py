@@ -37,6 +37,7 @@ from sparsectr.encoding.parameters import Roles, check_parameters, resolve_roles
 from sparsectr.encoding.resolutions import (
     CodeColumn,
     check_stored_fields,
+    fewest_rows,
     name_columns,
     number_columns,
     several_columns,
@@ -57,9 +58,6 @@ from sparsectr.stored_state import StoredStateMixin
 FEW_ROWS = 16
 # From so many rows on, a field without any known value is worth a warning.
 MANY_ROWS = 50
-# In a field in which more than this share of at least so many rows have a value of their own, nets
-# do not learn these values.
-SINGLE_SHARE, SINGLE_ROWS = 0.5, 1_000
 
 
 class FieldEncoder(
@@ -592,8 +590,8 @@ class FieldEncoder(
         role = roles.of(j, counts.kind)
         if role == "hash":
             return (Buckets(roles.n_buckets(j)),), None
-        if role == "vocabulary" and self._drops_single_values(counts, n_rows):
-            min_count = max(min_count, 2)
+        if role == "vocabulary" and self.numeric_columns == "several" and self.new_values != "grow":
+            min_count = max(min_count, fewest_rows(counts, n_rows))
         limits = (counts.values, counts.counts, min_count, self.max_categories)
         with naming_field(names[j]):
             if role == "vocabulary":
@@ -610,15 +608,6 @@ class FieldEncoder(
                 n_bins=self.n_bins,
                 keep_values=by_kind,
             ), None
-
-    def _drops_single_values(self, counts: ValueCounts, n_rows: int) -> bool:
-        """Tell whether values of one row are unknown in a field that has so many of them.
-
-        A net would learn the labels of these rows by heart, and nothing about other rows.
-        """
-        if self.numeric_columns != "several" or self.new_values == "grow" or n_rows < SINGLE_ROWS:
-            return False
-        return int((counts.counts == 1).sum()) > SINGLE_SHARE * n_rows
 
     def _may_be_ids(self, j: int, counts: ValueCounts, roles: Roles) -> bool:
         """Tell whether field j is binned because of its dtype alone, but looks like ids."""

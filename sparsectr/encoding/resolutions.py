@@ -27,6 +27,8 @@ CodeColumn: TypeAlias = Vocabulary | Bins | Buckets | BagVocabulary
 COARSE_BINS, MOST_WITHOUT_COARSE = 8, 16
 # Rows from which a number has a code of its own beside the bins.
 EXACT_ROWS = 3
+# Share of the rows, of at least so many, from which values of one row are not learnt.
+SINGLE_SHARE, SINGLE_ROWS = 0.5, 1_000
 
 
 def several_columns(
@@ -144,3 +146,13 @@ def check_stored_fields(state: dict[str, Any]) -> None:
     rare = state.get("_rare", [])
     if rare and list(map(len, rare)) != list(map(len, fields)):
         raise damaged("FieldEncoder", "its counts of rare values are not those of its columns")
+
+
+def fewest_rows(counts: ValueCounts, n_rows: int) -> int:
+    """Return in how many of ``n_rows`` rows a value of categories must be that nets learn.
+
+    In a field that tells most rows apart, a net would learn the labels of these rows by heart, and
+    nothing about other rows.
+    """
+    n_single = int((counts.counts == 1).sum())
+    return 2 if n_rows >= SINGLE_ROWS and n_single > SINGLE_SHARE * n_rows else 1

@@ -167,7 +167,7 @@ def test_limits_hold_for_every_column():
 def test_auto_is_several_where_it_is_asked_for():
     alone = FieldEncoder(min_frequency=2)
     assert alone.fit(FRAME).code_fields_.tolist() == [0, 1, 2, 3, 4]
-    inside, codes = encode_training_rows(alone, FRAME, several=True)
+    inside, codes, _ = encode_training_rows(alone, FRAME, several=True)
     assert inside.get_feature_names_out().tolist() == NAMES
     np.testing.assert_array_equal(codes, several(min_frequency=2).fit_transform(FRAME))
     for encoder, several_wanted in [
@@ -175,7 +175,7 @@ def test_auto_is_several_where_it_is_asked_for():
         (FrozenEstimator(alone), True),
         ("auto", False),
     ]:
-        _, codes = encode_training_rows(encoder, FRAME, several=several_wanted, warn=False)
+        _, codes, _ = encode_training_rows(encoder, FRAME, several=several_wanted, warn=False)
         assert codes.shape == FRAME.shape
 
 

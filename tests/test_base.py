@@ -25,7 +25,7 @@ from sparsectr import DynIntClassifier, FieldEncoder, ProfitClassifier, UnknownV
 from sparsectr.early_stopping import make_schedule
 from sparsectr.methods.dynint.net import DynIntConfig, DynIntNet
 from sparsectr.training.prediction import predict_logits, to_probabilities
-from sparsectr.training.prior import LEAST_PRECISION
+from sparsectr.training.prior import MOST_L2_OF_FEW
 from sparsectr.training.task import TrainingTask
 
 RNG = np.random.default_rng(0)
@@ -405,9 +405,9 @@ def test_automatic_batch_size_grows_with_the_rows(model):
 def test_the_automatic_prior_does_not_fade_with_few_rows(cls, usual):
     fits = [
         cls(max_epochs=1, early_stopping=False, random_state=0, **l2).fit(FRAME, Y)
-        for l2 in ({}, {"embedding_l2": LEAST_PRECISION / len(Y)}, {"embedding_l2": usual})
+        for l2 in ({}, {"embedding_l2": MOST_L2_OF_FEW}, {"embedding_l2": usual})
     ]
-    assert fits[0].embedding_l2_ == LEAST_PRECISION / len(Y)
+    assert fits[0].embedding_l2_ == MOST_L2_OF_FEW
     automatic, strong, weak = (clf.predict_proba(FRAME) for clf in fits)
     assert np.array_equal(automatic, strong)
     assert not np.array_equal(automatic, weak)

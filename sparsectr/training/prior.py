@@ -14,8 +14,9 @@ from sparsectr.training.optimizers.per_parameter import PerParameterOptimizer
 # SUM_L2 (docs/decisions.md).
 AUTO_L2_PER_ROW, MOST_AUTO_L2 = 5e-5, 1e-2
 SUM_L2 = 1e-4
-# The least precision of an automatic prior of every coordinate, however few rows there are.
-LEAST_PRECISION = 15.0
+# The least precision of an automatic prior of every coordinate, up to the largest weight: of fewer
+# than 1,500 rows, nothing was measured.
+LEAST_PRECISION, MOST_L2_OF_FEW = 15.0, 1e-2
 
 
 def add_embedding_prior(
@@ -82,7 +83,8 @@ def l2_by_rows(usual: float, table: FieldEmbedding, rows: LabelledRows) -> float
     rows : LabelledRows
         All training rows.
     """
-    return max(usual, LEAST_PRECISION / (len(rows) + _past_rows(table)))
+    n_rows = len(rows) + _past_rows(table)
+    return max(usual, min(MOST_L2_OF_FEW, LEAST_PRECISION / n_rows))
 
 
 def automatic_l2(table: FieldEmbedding, rows: LabelledRows, hidden_units: Sequence[int]) -> float:

@@ -142,13 +142,19 @@ def test_automatic_weight_counts_earlier_rows():
     assert automatic_l2(table, rows, (8,)) == pytest.approx(3e-4, rel=2e-3)  # of half precision
 
 
-def test_few_rows_have_a_prior_of_the_same_precision():
-    rows, table = labelled(torch.zeros(50, 3, dtype=torch.int32)), FieldEmbedding((3, 20, 6), 4)
-    assert l2_by_rows(1e-3, table, rows) == pytest.approx(LEAST_PRECISION / 50)
-    assert l2_by_rows(0.5, table, rows) == 0.5
+@pytest.mark.parametrize(
+    ("n_rows", "expected"),
+    [(50, 1e-2), (1_500, 1e-2), (5_000, LEAST_PRECISION / 5_000), (20_000, 1e-3)],
+)
+def test_the_prior_does_not_fade_with_few_rows(n_rows, expected):
+    rows = labelled(torch.zeros(n_rows, 3, dtype=torch.int32))
+    assert l2_by_rows(1e-3, FieldEmbedding((3, 20, 6), 4), rows) == pytest.approx(expected)
+
+
+def test_the_prior_of_few_rows_counts_earlier_ones():
+    rows, table = labelled(torch.zeros(2_500, 3, dtype=torch.int32)), FieldEmbedding((3, 20, 6), 4)
     table.keep_counts(rows.count(table.vocabulary_sizes))
-    expected = LEAST_PRECISION / 100
-    assert l2_by_rows(1e-3, table, rows) == pytest.approx(expected, rel=2e-3)  # of half precision
+    assert l2_by_rows(1e-3, table, rows) == pytest.approx(LEAST_PRECISION / 5_000, rel=2e-3)
 
 
 def test_no_penalty_costs_nothing(case):

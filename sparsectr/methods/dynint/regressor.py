@@ -63,7 +63,8 @@ class DynIntRegressor(BaseInteractionRegressor, BaseDynInt):
         Length D of an embedding.
     embedding_l2 : float or "auto", default="auto"
         Weight of ``|e|^2 / 2``, summed over all values, beside the mean loss. "auto": 1e-3, or
-        15 / n if that is more, with n training rows: so the prior does not fade with few of them.
+        15 / n (at most 1e-2) if that is more, with n training rows: so the prior does not fade
+        with few of them.
     learning_rate : float, default=5e-3
         Step size of the optimizers. Embeddings take steps 30 times as long under "adagrad". Under
         "ftrl" all weights take steps 20 times as long.

@@ -85,7 +85,8 @@ class ProfitRegressor(BaseInteractionRegressor, BaseProfit):
         more on average, 16 otherwise.
     embedding_l2 : float or "auto", default="auto"
         Weight of ``|e|^2 / 2``, summed over all values, beside the mean loss. "auto": 1e-4, or
-        15 / n if that is more, with n training rows: so the prior does not fade with few of them.
+        15 / n (at most 1e-2) if that is more, with n training rows: so the prior does not fade
+        with few of them.
     learning_rate : float, default=5e-3
         Step size of the optimizers. The betas have one of their own. Under "adagrad" the kept net
         takes steps half as long, and its embeddings steps 15 times as long.

@@ -24,7 +24,7 @@ from sparsectr.datasets import load_flights
 
 FIRST = 7  # the first month to predict
 # Chunks of the users' stream, rows of one, users that are active, and how many of them are new.
-N_CHUNKS, CHUNK_ROWS, N_USERS, N_NEW = 16, 20_000, 2_000, 500
+N_CHUNKS, CHUNK_ROWS, N_USERS, N_NEW = 12, 10_000, 1_000, 250
 
 
 def keep(clf, old, new):

@@ -15,7 +15,7 @@ from sparsectr.drafts import on_a_draft, on_one_fit
 from sparsectr.encoding.bag_columns import BagColumn
 from sparsectr.encoding.bag_counts import BagCounts, merge_counts
 from sparsectr.encoding.bags import BagVocabulary, learn_bags
-from sparsectr.encoding.binning import Bins, are_many_integers, as_numbers, learn_bins
+from sparsectr.encoding.binning import Bins, as_numbers, learn_bins
 from sparsectr.encoding.cells import (
     Field,
     codes_of_cells,
@@ -28,6 +28,7 @@ from sparsectr.encoding.code_table import CodeTable
 from sparsectr.encoding.code_writer import encode_source
 from sparsectr.encoding.columns import Column, TableLike, as_table, iterate_columns, read_column
 from sparsectr.encoding.counts import ValueCounts
+from sparsectr.encoding.doubtful import Doubts, may_be_ids, warn_of_ids
 from sparsectr.encoding.growth import grow_encoder, rare_values
 from sparsectr.encoding.hashing import Buckets
 from sparsectr.encoding.intervals import name_intervals
@@ -267,7 +268,7 @@ class FieldEncoder(
         n_rows = len(table)
         known: set[str] = set()
         if past:
-            known = {n for j, n in enumerate(names) if self._may_be_ids(j, past[j], roles)}
+            known = {n for j, n in enumerate(names) if may_be_ids(self, j, past[j], roles)}
             n_rows += self._n_rows
             for j, new in enumerate(counts):
                 with naming_field(names[j]):
@@ -275,8 +276,8 @@ class FieldEncoder(
             roles.check_kept(past, counts, names)
         fields = [self._learn(j, names, c, n_rows, roles)[0] for j, c in enumerate(counts)]
         self._set_fields(fields, counts, n_rows, self._rare_values(fields, counts))
-        perhaps_ids = [n for j, n in enumerate(names) if self._may_be_ids(j, counts[j], roles)]
-        self._warn_of_ids([name for name in perhaps_ids if name not in known])
+        perhaps_ids = [n for j, n in enumerate(names) if may_be_ids(self, j, counts[j], roles)]
+        warn_of_ids([name for name in perhaps_ids if name not in known], self.n_bins)
         return self
 
     @on_one_fit
@@ -525,8 +526,9 @@ class FieldEncoder(
                     strange.append(f"{names[j]!r} ({types})")
         if strange:
             warn_caller(
-                f"every value of these fields is unknown: {', '.join(strange)}. Give a field the "
-                "type that it had in fit; FieldEncoder.unknown_share tells about all fields.",
+                f"every value of these fields is unknown: {', '.join(strange)}. A field needs the "
+                "type that it had in fit, and values that rows share; FieldEncoder.unknown_share "
+                "tells about all fields.",
                 UnknownValuesWarning,
             )
         return codes
@@ -548,18 +550,18 @@ class FieldEncoder(
         table, names, roles = self._prepare_fit(X, reset=True)
         n_rows = len(table)
         codes: list[NDArray[np.int32]] = []
-        fields, perhaps_ids, rare = [], [], []
+        fields, rare, doubts = [], [], Doubts(self, roles, n_rows)
         for j, column in enumerate(read_columns(table, names, roles.separators)):
             counts = self._count(j, column, names, roles)
             field, codes_of_values = self._learn(j, names, counts, n_rows, roles)
             fields.append(field)
             rare += self._rare_values([field], [counts])
-            if warn and self._may_be_ids(j, counts, roles):
-                perhaps_ids.append(names[j])
+            if warn:
+                doubts.look_at(j, names[j], counts)
             if encode:
                 codes += encode_column(column, field, codes_of_values)
         self._set_fields(fields, None, n_rows, rare)
-        self._warn_of_ids(perhaps_ids)
+        doubts.warn()
         return np.stack(codes, axis=1) if encode else np.empty((0, 0), dtype=np.int32)
 
     def _prepare_fit(self, X: TableLike, reset: bool) -> tuple[Any, list[str], Roles]:
@@ -609,28 +611,15 @@ class FieldEncoder(
                 keep_values=by_kind,
             ), None
 
-    def _may_be_ids(self, j: int, counts: ValueCounts, roles: Roles) -> bool:
-        """Tell whether field j is binned because of its dtype alone, but looks like ids."""
-        by_dtype = roles.numeric is None and roles.of(j, counts.kind) == "bins"
-        if not by_dtype or self.numeric != "quantile" or self.numeric_columns == "several":
-            return False
-        return are_many_integers(counts.values, self.n_bins)
-
-    def _warn_of_ids(self, names: list[str]) -> None:
-        if names:
-            warn_caller(
-                f"{names} hold whole numbers stored as floats, more of them than "
-                f"n_bins={self.n_bins}, and are cut into bins. If they are ids, make them "
-                "integers, such as X[name].astype('Int64'); if they are quantities, name the "
-                "numeric fields in numeric_features."
-            )
-
     def _fit_counts(self, counts: list[ValueCounts], n_rows: int, roles: Roles) -> None:
         """Learn all fields from the counts of their values in so many rows."""
         names = self._field_names()
         fields = [self._learn(j, names, c, n_rows, roles)[0] for j, c in enumerate(counts)]
         self._set_fields(fields, None, n_rows, self._rare_values(fields, counts))
-        self._warn_of_ids([n for j, n in enumerate(names) if self._may_be_ids(j, counts[j], roles)])
+        doubts = Doubts(self, roles, n_rows)
+        for j, name in enumerate(names):
+            doubts.look_at(j, name, counts[j])
+        doubts.warn()
 
     def _rare_values(self, fields: list[Field], counts: list[ValueCounts]) -> list[Any]:
         """Return the counts of values without a code, if they may get one later."""

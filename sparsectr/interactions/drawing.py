@@ -18,11 +18,11 @@ Array = npt.NDArray[np.float64]
 PAIR_COLOR, HIGHER_COLOR = "#3b6ea8", "#c4622d"
 ERROR_COLOR, GRID_COLOR, MISSING_CELL = "#333333", "#d8d8d8", "#b8b8b8"
 # What unknown, rare, missing and hashed values are called: their names are not stored.
-NO_NAME = "(other)"
+NO_NAME = "(missing or rare)"
 # Longer names are cut in the middle, where they differ least.
 LONGEST_NAME = 24
-# Opacity of bars of crosses without evidence.
-PALE = 0.35
+# Opacity of bars of crosses without evidence, and what marks those that were not tested.
+PALE, UNTESTED = 0.35, "////"
 # From this many fields on, labels shrink. Sizes in points; a letter is about 0.6 times as wide.
 MANY_FIELDS = 20
 LARGE, SMALL = 9, 7
@@ -108,7 +108,8 @@ def draw_bars(ax: Axes, table: pd.DataFrame) -> None:
     ax : matplotlib Axes
         Where to draw.
     table : DataFrame
-        Columns fields, strength, strength_error, and maybe significant; the strongest cross first.
+        Columns fields, strength, strength_error, and maybe significant and evidence, which is NaN
+        for crosses that were not tested: they are hatched. The strongest cross first.
     """
     places = np.arange(len(table))
     bars = ax.barh(
@@ -120,11 +121,18 @@ def draw_bars(ax: Axes, table: pd.DataFrame) -> None:
         error_kw={"ecolor": ERROR_COLOR, "elinewidth": 1, "capsize": 2},
     )
     if "significant" in table.columns:
-        for bar, significant in zip(bars, table["significant"], strict=True):
-            bar.set_alpha(1 if significant else PALE)
-        for alpha, label in ((1, "significant"), (PALE, "without evidence")):
-            if (table["significant"] == (alpha == 1)).any():
-                ax.barh([0], [0], color=PAIR_COLOR, alpha=alpha, label=label)
+        untested = table["evidence"].isna() if "evidence" in table.columns else pd.Series(False)
+        kinds = np.where(table["significant"], 0, np.where(untested, 2, 1))
+        looks: list[tuple[str, dict[str, Any]]] = [
+            ("significant", {"alpha": 1.0}),
+            ("without evidence", {"alpha": PALE}),
+            ("not tested", {"alpha": PALE, "hatch": UNTESTED}),
+        ]
+        for bar, kind in zip(bars, kinds, strict=True):
+            bar.set(**looks[kind][1])
+        for kind, (label, look) in enumerate(looks):
+            if (kinds == kind).any():
+                ax.barh([0], [0], color=PAIR_COLOR, label=label, **look)
         ax.legend(loc="lower right", frameon=False, fontsize=8)
     name_rows(ax, name_crosses(table))
     ax.set_xlabel(f"strength ({score_of(table)})")

@@ -108,7 +108,7 @@ def draw_values(
         effects, counts = value_grids(table)
         parts = [
             (effects.to_numpy(), ("RdBu_r", -limit, limit), f"effect ({score_of(table)})"),
-            (counts.fillna(0).to_numpy(), ("Greys", 0, None), "training rows"),
+            (counts.fillna(0).to_numpy(), ("Greys", 0, None), "rows of a sample"),
         ]
         titles = [" × ".join(names), "rows with these values"]
         ticks = effects.axes

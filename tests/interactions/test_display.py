@@ -155,7 +155,7 @@ def test_values_are_a_grid_of_effects_beside_a_grid_of_counts():
     assert fitted.asked == [(("hour", "shop"), "late")]
     effects, counts = (ax.images[0].get_array() for ax in display.ax_)
     assert texts(display.ax_[0].get_yticklabels()) == ["9", "10", "23"]  # numbers, not text
-    assert texts(display.ax_[1].get_xticklabels()) == ["x", "y", "(other)"]
+    assert texts(display.ax_[1].get_xticklabels()) == ["x", "y", "(missing or rare)"]
     for row in VALUES.itertuples():
         cell = [9, 10, 23].index(row.hour), 2 if pd.isna(row.shop) else "xy".index(row.shop)
         assert effects[cell] == pytest.approx(row.effect)
@@ -184,6 +184,14 @@ def test_bars_without_evidence_are_pale():
     ax = InteractionDisplay(table).plot().ax_
     assert [bar.get_alpha() for bar in ax.patches[:3]] == [1, 0.35, 1]
     assert texts(ax.get_legend().get_texts()) == ["significant", "without evidence"]
+
+
+def test_bars_that_were_not_tested_are_hatched():
+    table = TABLE[:3].assign(significant=[True, False, False], evidence=[9.0, 0.5, np.nan])
+    ax = InteractionDisplay(table).plot().ax_
+    assert [bar.get_hatch() for bar in ax.patches[:3]] == [None, None, "////"]
+    legend = texts(ax.get_legend().get_texts())
+    assert legend == ["significant", "without evidence", "not tested"]
 
 
 def test_fields_have_bars_for_what_they_do_alone_and_in_crosses():

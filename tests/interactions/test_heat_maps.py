@@ -11,7 +11,7 @@ def test_values_without_a_name_share_a_cell():
         {"a": ["x", "x", None], "b": [None, None, 1.0], "count": [1, 3, 2], "effect": [4.0, 0, 7]}
     )
     effects, counts = value_grids(table)
-    assert effects.index.tolist() == ["x", "(other)"]
-    assert effects.columns.tolist() == ["1.0", "(other)"]
+    assert effects.index.tolist() == ["x", "(missing or rare)"]
+    assert effects.columns.tolist() == ["1.0", "(missing or rare)"]
     np.testing.assert_array_equal(counts, [[np.nan, 4], [2, np.nan]])
     np.testing.assert_allclose(effects, [[np.nan, 1], [7, np.nan]])

@@ -76,7 +76,7 @@ def test_heat_maps_hold_the_effects_of_values(name, tmp_path):
     table = fit(name).value_effects(drawn["fields"])
     effects, counts = (np.array(drawn["panels"][0][part], float) for part in ("effects", "counts"))
     for row in table.itertuples(index=False):
-        names = ["(other)" if v is None else v.replace("\n", "\\n") for v in row[:2]]
+        names = ["(missing or rare)" if v is None else v.replace("\n", "\\n") for v in row[:2]]
         cell = drawn["rows"].index(names[0]), drawn["columns"].index(names[1])
         assert counts[cell] == row[2]
         assert effects[cell] == pytest.approx(row[3], rel=1e-4)

@@ -387,6 +387,7 @@ def say(outcome: Outcome, name: str) -> str:
     """Write an outcome in Markdown, without the name of the class."""
     text = str(outcome).replace(name, "…")
     text = re.sub(r"machine has [\d,.]+ GB", "machine has … GB", text)
+    text = re.sub(r"[\d,.]+ GB are available", "… GB are available", text)
     return escape(" ".join(text.split()))
 
 

@@ -147,8 +147,8 @@ from sparsectr import DynIntClassifier, FieldEncoder
 
 encoder = FieldEncoder(numeric_features=[])
 clf = DynIntClassifier(max_epochs=1, n_interactions=0, random_state=0, encoder=encoder)
-ids = np.random.default_rng(0).integers(0, 10**9, (400_000, 2))
-y = np.arange(400_000) % 2
+ids = np.random.default_rng(0).integers(0, 600_000, (800_000, 2))
+y = np.arange(800_000) % 2
 clf.fit(ids[:3000] % 50, y[:3000])  # loads what is loaded when it is needed
 
 
@@ -180,5 +180,5 @@ def test_the_peak_is_near_the_estimate_and_a_limit_of_the_system_is_told():
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     ratio, refusal = done.stdout.splitlines()
     assert 1 / FACTOR < float(ratio) < FACTOR, done.stdout
-    assert re.match(r"the fit must fit into memory, got 79\d,\d{3} values and 360,000", refusal)
+    assert re.match(r"the fit must fit into memory, got 88\d,\d{3} values and 720,000", refusal)
     assert "are available" in refusal

@@ -181,17 +181,18 @@ def _separators(given: Any, names: list[str]) -> dict[int, str | None]:
     """Return what stands between the values of the fields that are named as of several values."""
     if given is None:
         return {}
-    if isinstance(given, list | tuple):
-        given = dict.fromkeys(given)
-    if not isinstance(given, Mapping) or not all(
+    named = given
+    if isinstance(given, list | tuple) and all(isinstance(f, str | Integral) for f in given):
+        named = dict.fromkeys(given)
+    if not isinstance(named, Mapping) or not all(
         separator is None or (isinstance(separator, str) and separator)
-        for separator in given.values()
+        for separator in named.values()
     ):
         raise ValueError(
             "multi_valued must be None, a list of fields or a dict of fields to separators such as "
             f"'|', or to None for cells that are lists, got {describe(given)}."
         )
-    return {field_position(f, names, "multi_valued"): s for f, s in given.items()}
+    return {field_position(f, names, "multi_valued"): s for f, s in named.items()}
 
 
 def _numeric_positions(fields: Any, names: list[str]) -> set[int] | None:

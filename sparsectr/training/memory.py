@@ -93,11 +93,10 @@ def require_memory(
         raise MemoryError(
             f"the fit must fit into memory, got {n_values:,} values and {n_rows:,} rows: the "
             f"embedding table takes {in_words(table)}, its optimizer {in_words(optimizer)}, copies "
-            f"of the weights {in_words(copies)}, counts and the order of the rows "
-            f"{in_words(beside)}; {in_words(needed)} must be allocated, {in_words(there)} are "
-            "available. Lower embedding_dim, or let encoder=FieldEncoder(...) keep fewer values "
+            f"{in_words(copies)}, the rest {in_words(beside)}; {in_words(there)} are available. "
+            "Lower embedding_dim, or keep fewer values by encoder=FieldEncoder(...) "
             "(min_frequency, max_categories, hash_buckets); early_stopping=False and "
-            "optimizer='adagrad' keep fewer numbers per value."
+            "optimizer='adagrad' save copies and state."
         )
 
 

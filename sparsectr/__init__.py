@@ -9,6 +9,7 @@ from sparsectr.ensembles.cross_ensemble import CrossEnsembleClassifier
 from sparsectr.ensembles.cross_statistics import CrossStatistics
 from sparsectr.exceptions import UnknownValuesWarning
 from sparsectr.export.onnx import to_onnx
+from sparsectr.export.onnx_inputs import onnx_inputs
 from sparsectr.interactions.constraints import to_interaction_constraints
 from sparsectr.interactions.display import InteractionDisplay
 from sparsectr.interactions.features import InteractionFeatures
@@ -49,6 +50,7 @@ __all__ = [
     "distributed",
     "interaction_report",
     "interaction_stability",
+    "onnx_inputs",
     "register_onnx",
     "screen_interactions",
     "to_interaction_constraints",

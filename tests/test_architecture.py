@@ -58,7 +58,7 @@ LAYERS = {
     # A mean of nets is stored as its members.
     "persistence": {"nn", "parameters", "stored_state"},
     # What leaves this process knows what is fitted, and no estimator by name.
-    "export": {"encoding", "nn", "targets"},
+    "export": {"encoding", "nn", "parameters", "targets"},
     # Losses are what nets are trained on, metrics what they are watched by.
     "targets": {"losses", "metrics", "parameters", "training"},
     # Constructor parameters: how an encoder is checked.

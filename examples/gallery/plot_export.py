@@ -18,7 +18,7 @@ import numpy as np
 import onnxruntime
 import pandas as pd
 
-from sparsectr import DynIntClassifier, to_onnx
+from sparsectr import DynIntClassifier, onnx_inputs, to_onnx
 from sparsectr.datasets import load_flights
 
 X, y = load_flights(return_X_y=True)
@@ -29,16 +29,15 @@ to_onnx(clf, path)
 print(f"{path.stat().st_size / 1e6:.1f} MB")
 
 # %%
-# Each field is an input of shape (n_rows, 1): strings are strings, integers are int64.
+# Each field is an input of shape (n_rows, 1): strings are strings, integers are int64. For checks,
+# ``onnx_inputs`` makes them of a frame.
 
 session = onnxruntime.InferenceSession(path)
 
 
 def as_inputs(rows):
-    return {
-        name: rows[name].to_numpy(np.int64 if rows[name].dtype.kind == "i" else object)[:, None]
-        for name in rows
-    }
+    """Return the columns of a frame as the graph takes them."""
+    return onnx_inputs(session, rows)
 
 
 label, probabilities = session.run(["label", "probabilities"], as_inputs(X[:5_000]))

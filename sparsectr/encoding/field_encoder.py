@@ -158,7 +158,7 @@ class FieldEncoder(
     Examples
     --------
     >>> import pandas as pd
-    >>> from sparsectr.encoding.field_encoder import FieldEncoder
+    >>> from sparsectr import FieldEncoder
     >>> encoder = FieldEncoder().fit(pd.DataFrame({"city": ["Oslo", "Bergen", "Oslo", None]}))
     >>> encoder.transform(pd.DataFrame({"city": ["Bergen", "Oslo", None, "Paris"]})).ravel()
     array([3, 2, 1, 0], dtype=int32)

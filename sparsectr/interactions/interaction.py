@@ -23,7 +23,7 @@ class Interaction(NamedTuple):
 
     Examples
     --------
-    >>> from sparsectr.interactions.interaction import Interaction
+    >>> from sparsectr import Interaction
     >>> print(Interaction(fields=("month", "day"), order=2, strength=0.5))
     month × day (0.500)
     """

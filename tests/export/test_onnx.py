@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx_runs import run, run_feeds, to_input
+from onnx_runs import onnxruntime, run, run_feeds
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 
@@ -20,12 +20,14 @@ from sparsectr import (
     OptFeatureRegressor,
     ProfitClassifier,
     ProfitRegressor,
+    onnx_inputs,
     to_onnx,
 )
 from sparsectr.export import graph as graph_module
 from sparsectr.export import onnx as onnx_module
 from sparsectr.export.columns import type_of, write_columns
 from sparsectr.export.graph import OnnxGraph
+from sparsectr.export.onnx_inputs import to_input
 
 onnx = pytest.importorskip("onnx")
 
@@ -259,10 +261,7 @@ def test_files(tmp_path, monkeypatch, is_large):
         monkeypatch.setattr(onnx_module, "MOST_BYTES", 1000)
     model = to_onnx(clf, tmp_path / "model.onnx")
     assert (tmp_path / "model.onnx.data").exists() == is_large
-    feeds = {
-        field["name"]: to_input(X[field["name"]], field)
-        for field in json.loads({p.key: p.value for p in model.metadata_props}["fields"])
-    }
+    feeds = onnx_inputs(model, X)
     (found,) = run_feeds(str(tmp_path / "model.onnx"), feeds, "probabilities")
     np.testing.assert_allclose(found, clf.predict_proba(X), atol=1e-6)
     np.testing.assert_array_equal(run(model, X, "probabilities")[0], found)
@@ -276,3 +275,22 @@ def test_labels_of_any_type(labels):
     days = np.array(["2020-01-01", "2020-01-02"], "M8[D]")[(Y == "yes").astype(int)]
     with pytest.raises(ValueError, match="classes_ must be strings, numbers or booleans"):
         to_onnx(DynIntClassifier(**QUICK).fit(X, days))
+
+
+def test_inputs_need_the_columns_and_a_graph_of_columns():
+    X = pd.DataFrame({"a": ["x", "y", None] * 20, "b": range(60)})
+    clf = DynIntClassifier(max_epochs=1, early_stopping=False, random_state=0).fit(X, [0, 1] * 30)
+    model = to_onnx(clf)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    for graph in (model, session):
+        inputs = onnx_inputs(graph, X[["b", "a"]])
+        assert {name: values.shape for name, values in inputs.items()} == {
+            "a": (60, 1),
+            "b": (60, 1),
+        }
+        assert inputs["a"][2, 0] == ""
+    with pytest.raises(ValueError, match=r"all columns of the graph, got none of \['b'\]"):
+        onnx_inputs(model, X[["a"]])
+    for other in (to_onnx(clf, inputs="codes"), "model.onnx"):
+        with pytest.raises(ValueError, match="written with inputs='columns', got "):
+            onnx_inputs(other, X)

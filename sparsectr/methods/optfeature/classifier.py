@@ -218,7 +218,7 @@ class OptFeatureClassifier(BaseInteractionClassifier, BaseOptFeature):
 
     Examples
     --------
-    >>> from sparsectr.methods.optfeature.classifier import OptFeatureClassifier
+    >>> from sparsectr import OptFeatureClassifier
     >>> from sparsectr.datasets import make_clicks
     >>> clicks = make_clicks(5000, 4, 10, crosses=[(0, 2)], cross_effect=1.5, random_state=0)
     >>> clf = OptFeatureClassifier(random_state=0).fit(clicks.X, clicks.y)

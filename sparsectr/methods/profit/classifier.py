@@ -213,7 +213,7 @@ class ProfitClassifier(BaseInteractionClassifier, BaseProfit):
     Examples
     --------
     >>> from sparsectr.datasets import make_clicks
-    >>> from sparsectr.methods.profit.classifier import ProfitClassifier
+    >>> from sparsectr import ProfitClassifier
     >>> clicks = make_clicks(5_000, n_fields=5, cardinality=10, random_state=0)
     >>> clf = ProfitClassifier(n_crosses=1, random_state=0).fit(clicks.X, clicks.y)
     >>> sorted(cross.fields for cross in clf.selected_interactions_)  # the planted ones

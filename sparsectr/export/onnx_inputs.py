@@ -1,0 +1,97 @@
+"""Columns of a frame as the inputs of a graph that `to_onnx` has written."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sparsectr.encoding.columns import TableLike
+from sparsectr.parameters import describe
+
+# What stands for a missing integer, date or duration.
+NO_INTEGER = np.iinfo(np.int64).min
+
+
+def onnx_inputs(model: Any, X: TableLike) -> dict[str, NDArray[Any]]:
+    """Turn the columns of a frame into the inputs of an ONNX graph of `to_onnx`.
+
+    It is meant for checks and tests of a graph. A service that has no pandas follows the same
+    rules, which the metadata of the graph hold: see the page "Storing and serving".
+
+    Parameters
+    ----------
+    model : onnxruntime.InferenceSession or onnx.ModelProto
+        The graph, written with ``inputs="columns"``.
+    X : DataFrame of shape (n_rows, n_fields)
+        Rows with the columns of `fit`, in any order, with missing values and dates as they are.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (n_rows, 1)
+        An array per field, of strings, int64 or float64: what ``session.run(None, inputs)`` takes.
+
+    Raises
+    ------
+    ValueError
+        If the graph is none of `to_onnx`, takes codes, or a column is missing.
+
+    Examples
+    --------
+    >>> import sparsectr
+    >>> from sparsectr.datasets import make_clicks
+    >>> clicks = make_clicks(1000, 3, 5, random_state=0)
+    >>> clf = sparsectr.DynIntClassifier(max_epochs=1, random_state=0).fit(clicks.X, clicks.y)
+    >>> model = sparsectr.to_onnx(clf)  # doctest: +SKIP
+    >>> sparsectr.onnx_inputs(model, clicks.X[:2])["f0"].shape  # doctest: +SKIP
+    (2, 1)
+    """
+    fields = _read_fields(model)
+    frame: pd.DataFrame = nw.from_native(cast(Any, X), eager_only=True).to_pandas()
+    if lacking := [field["name"] for field in fields if field["name"] not in frame]:
+        raise ValueError(f"X must have all columns of the graph, got none of {lacking}.")
+    return {field["name"]: to_input(frame[field["name"]], field) for field in fields}
+
+
+def _read_fields(model: Any) -> list[dict[str, Any]]:
+    """Return what the metadata of a graph say about its inputs."""
+    if hasattr(model, "get_modelmeta"):
+        metadata = dict(model.get_modelmeta().custom_metadata_map)
+    else:
+        metadata = {p.key: p.value for p in getattr(model, "metadata_props", ())}
+    fields: list[dict[str, Any]] = json.loads(metadata.get("fields", "[]"))
+    if not fields or "type" not in fields[0]:
+        raise ValueError(
+            "model must be a session or model of a graph that to_onnx has written with "
+            f"inputs='columns', got {describe(model)}."
+        )
+    return fields
+
+
+def to_input(column: pd.Series, field: dict[str, Any]) -> NDArray[Any]:
+    """Return a column (n_rows,) as the input of a field, shape (n_rows, 1).
+
+    Parameters
+    ----------
+    column : Series of shape (n_rows,)
+        Values of a field.
+    field : dict
+        Its type ("string", "int64" or "float64"), and the unit of times.
+    """
+    missing = pd.isna(column).to_numpy(dtype=bool)
+    if field["type"] == "string":
+        return np.where(missing, "", column.astype(object)).astype(object)[:, None]
+    if field["type"] == "float64":
+        return column.astype(float).to_numpy(np.float64, na_value=np.nan)[:, None]
+    values = np.full(len(column), NO_INTEGER)
+    present = column[~missing]
+    if unit := field.get("unit"):
+        kind = "m" if pd.api.types.is_timedelta64_dtype(column.dtype) else "M"
+        values[~missing] = present.to_numpy().astype(f"{kind}8[{unit}]").astype(np.int64)
+    else:
+        values[~missing] = present.astype(np.int64)
+    return values[:, None]

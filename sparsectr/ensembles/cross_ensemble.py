@@ -54,7 +54,7 @@ class CrossEnsembleClassifier(
     log-odds of the ensemble are a weighted sum of theirs, with weights that are not negative,
     and an intercept. For new rows, the log-odds of a part are the mean over its folds.
 
-    It takes about as long as two default CatBoosts, and needs no validation rows.
+    It takes many times as long as one net, see ``time_limit``, and needs no validation rows.
 
     Parameters
     ----------

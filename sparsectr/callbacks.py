@@ -39,7 +39,7 @@ def with_callbacks(method: Method) -> Method:
     return cast("Method", _with_callbacks(method))
 
 
-def begin_fit(estimator: Any, most_epochs: int | None, X: object, y: object) -> Any:
+def begin_fit(estimator: BaseEstimator, most_epochs: int | None, X: object, y: object) -> Any:
     """Tell the callbacks of an estimator that a fit begins.
 
     Parameters
@@ -156,7 +156,7 @@ class EpochReporter:
             name, last = type(self.estimator).__name__, {**self.name_member(), **history[-1]}
             sys.stdout.write(f"{format_record(name, last | {'seconds': seconds[-1]})}, resumed\n")
 
-    def begin_epoch(self, net: Any) -> None:
+    def begin_epoch(self, net: object) -> None:
         """Open the context of an epoch."""
         if self.context is not None:
             self._epoch_context = self.context.subcontext(task_name="epoch")
@@ -166,11 +166,11 @@ class EpochReporter:
                 **self.data,
             )
 
-    def _take_snapshot(self, net: Any) -> dict[str, Any]:
+    def _take_snapshot(self, net: object) -> dict[str, Any]:
         self.complete()
         return self.snapshot(net)
 
-    def end_epoch(self, net: Any, record: dict[str, Any]) -> bool:
+    def end_epoch(self, net: object, record: dict[str, Any]) -> bool:
         """Show an epoch's record; return whether a callback asks to stop."""
         self.seconds.append(record["seconds"])
         if self.estimator.verbose and not self.silent:

@@ -102,7 +102,7 @@ class MemoryEstimateMixin(TableReader, SharedParameters):
         draft._check_parameters()
         return draft._estimate(X, y, sample_weight)
 
-    def _estimate(self, X: Any, y: Any, sample_weight: Any) -> MemoryEstimate:
+    def _estimate(self, X: TableLike, y: Any, sample_weight: Any) -> MemoryEstimate:
         own, is_mapped = own_encoder(self.encoder), True
         if isinstance(X, CodeTable):
             own, n_rows, y = X.encoder, len(X), X.y if y is None else y

@@ -197,7 +197,9 @@ def test_best_epoch_is_kept():
     # Not the loss: the intercept has moved since, and all effects have shrunk.
     area = roc_auc_score(noise[160:], model.predict_proba(FRAME.iloc[160:])[:, 1])
     assert area == pytest.approx(areas[np.argmin(losses)], abs=1e-6)
-    assert len(losses) == model.n_iter_ == np.argmin(losses) + 1 + 4 < 40
+    # A gain that counts as none may come late, and its weights are kept, too.
+    assert 1 <= model.n_iter_ - (np.argmin(losses) + 1) <= 4
+    assert len(losses) == model.n_iter_ < 40
 
 
 def test_weights_of_validation_rows_are_repeated_rows():

@@ -44,7 +44,7 @@ ESTIMATORS = METHODS | {
     "features": lambda: InteractionFeatures(DynIntClassifier(**SMALL), encoder="onehot"),
 }
 REFUSED = {
-    "permuted cells that cannot be hashed": (X[["b", "a"]].assign(a=[[1]] * 60), Y),
+    "permuted cells that cannot be hashed": (X[["b", "a"]].assign(a=[{"key": 1}] * 60), Y),
     "a single class": (X[["b", "a"]], np.zeros(60, dtype=int)),
     "fewer labels": (X[["b"]], Y[:-1]),
     "no rows": (X[:0], Y[:0]),

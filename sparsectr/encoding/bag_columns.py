@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from sparsectr.parameters import describe
 
 # What may hold the values of a cell. A tuple is one value, unless the field is declared.
 CONTAINERS = (list, tuple, set, frozenset, np.ndarray)
+Ints: TypeAlias = NDArray[np.integer[Any]]
 NESTED = (*CONTAINERS, dict)
 
 
@@ -96,7 +97,7 @@ def read_bags(cells: Any, separator: str | None) -> BagColumn:
     return BagColumn(np.where(is_empty, -1, bags), starts, positions, column.values)
 
 
-def _as_list(cell: Any) -> list[Any]:
+def _as_list(cell: object) -> list[Any]:
     if isinstance(cell, np.ndarray) and cell.ndim == 1:
         # Times in nanoseconds would become integers.
         return list(cell) if cell.dtype.kind in "mM" else cell.tolist()
@@ -110,7 +111,7 @@ def _as_list(cell: Any) -> list[Any]:
     )
 
 
-def _split(cell: Any, separator: str) -> list[str]:
+def _split(cell: object, separator: str) -> list[str]:
     if not isinstance(cell, str):
         raise TypeError(
             f"every cell of a field with a separator must be a string or missing, got "
@@ -119,20 +120,18 @@ def _split(cell: Any, separator: str) -> list[str]:
     return [part for part in cell.split(separator) if part]
 
 
-def _is_missing(cell: Any) -> bool:
-    return cell is None or (not isinstance(cell, NESTED) and pd.isna(cell) is True)
+def _is_missing(cell: object) -> bool:
+    return cell is None or (not isinstance(cell, NESTED) and pd.isna(cast(Any, cell)) is True)
 
 
-def sort_bags(
-    starts: NDArray[np.int64], lookups: NDArray[np.integer[Any]]
-) -> tuple[NDArray[np.int64], NDArray[Any]]:
+def sort_bags(starts: NDArray[np.int64], lookups: Ints) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """Sort the lookups (n_lookups,) of every bag, which begin at ``starts`` (n_bags + 1,)."""
     owners = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
     return starts, lookups[np.lexsort((lookups, owners))]
 
 
 def number_bags(
-    starts: NDArray[np.int64], lookups: NDArray[np.integer[Any]], some: NDArray[np.intp]
+    starts: NDArray[np.int64], lookups: Ints, some: NDArray[np.intp]
 ) -> tuple[NDArray[np.intp], list[bytes]]:
     """Number the different ones among some sorted bags; return also the bytes of each."""
     data = lookups.tobytes()

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsectr.encoding.bag_columns import BagColumn, number_bags, sort_bags
+from sparsectr.encoding.bag_columns import BagColumn, Ints, number_bags, sort_bags
 from sparsectr.encoding.bag_counts import BagCounts
 from sparsectr.encoding.packing import check_packed, pack, unpack
 from sparsectr.encoding.vocabulary import (
@@ -142,7 +142,7 @@ class BagVocabulary:
         found[several] = of_keys[numbers]
         return np.append(found, np.int32(MISSING))[column.bags]
 
-    def spread(self, codes: NDArray[np.integer[Any]]) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+    def spread(self, codes: Ints) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
         """Take sets apart.
 
         Parameters
@@ -243,9 +243,7 @@ def gather_bags(columns: Sequence[Any]) -> BagRows | None:
     return BagRows(np.concatenate(rows), starts, np.concatenate(values))
 
 
-def _codes_of_equal(
-    starts: NDArray[np.int64], lookups: NDArray[np.integer[Any]]
-) -> NDArray[np.int32]:
+def _codes_of_equal(starts: NDArray[np.int64], lookups: Ints) -> NDArray[np.int32]:
     """Return the one code of sorted bags whose values are all equal, else -1, (n_bags,)."""
     found = np.full(len(starts) - 1, -1, dtype=np.int32)
     filled = np.flatnonzero(np.diff(starts))

@@ -112,7 +112,7 @@ class CrossEnsembleClassifier(
     --------
     >>> from sparsectr import CrossEnsembleClassifier
     >>> from sparsectr.datasets import make_clicks
-    >>> clicks = make_clicks(2_000, 4, 9, crosses=[(0, 2)], random_state=0)
+    >>> clicks = make_clicks(12_000, 4, 9, crosses=[(0, 2)], random_state=0)
     >>> clf = CrossEnsembleClassifier(n_folds=2, random_state=0).fit(clicks.X, clicks.y)
     >>> clf.selected_interactions_[0].fields
     ('f0', 'f2')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, cast
 
 import narwhals as nw
@@ -17,7 +18,7 @@ from sparsectr.parameters import describe
 NO_INTEGER = np.iinfo(np.int64).min
 
 
-def onnx_inputs(model: Any, X: TableLike) -> dict[str, NDArray[Any]]:
+def onnx_inputs(model: object, X: TableLike) -> dict[str, NDArray[Any]]:
     """Turn the columns of a frame into the inputs of an ONNX graph of `to_onnx`.
 
     It is meant for checks and tests of a graph. A service that has no pandas follows the same
@@ -57,10 +58,10 @@ def onnx_inputs(model: Any, X: TableLike) -> dict[str, NDArray[Any]]:
     return {field["name"]: to_input(frame[field["name"]], field) for field in fields}
 
 
-def _read_fields(model: Any) -> list[dict[str, Any]]:
+def _read_fields(model: object) -> list[dict[str, Any]]:
     """Return what the metadata of a graph say about its inputs."""
     if hasattr(model, "get_modelmeta"):
-        metadata = dict(model.get_modelmeta().custom_metadata_map)
+        metadata = dict(cast(Any, model).get_modelmeta().custom_metadata_map)
     else:
         metadata = {p.key: p.value for p in getattr(model, "metadata_props", ())}
     fields: list[dict[str, Any]] = json.loads(metadata.get("fields", "[]"))
@@ -72,7 +73,7 @@ def _read_fields(model: Any) -> list[dict[str, Any]]:
     return fields
 
 
-def to_input(column: pd.Series, field: dict[str, Any]) -> NDArray[Any]:
+def to_input(column: pd.Series, field: Mapping[str, object]) -> NDArray[Any]:
     """Return a column (n_rows,) as the input of a field, shape (n_rows, 1).
 
     Parameters

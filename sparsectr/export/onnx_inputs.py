@@ -45,7 +45,7 @@ def onnx_inputs(model: object, X: TableLike) -> dict[str, NDArray[Any]]:
     --------
     >>> import sparsectr
     >>> from sparsectr.datasets import make_clicks
-    >>> clicks = make_clicks(1000, 3, 5, random_state=0)
+    >>> clicks = make_clicks(1000, 5, 5, random_state=0)
     >>> clf = sparsectr.DynIntClassifier(max_epochs=1, random_state=0).fit(clicks.X, clicks.y)
     >>> model = sparsectr.to_onnx(clf)  # doctest: +SKIP
     >>> sparsectr.onnx_inputs(model, clicks.X[:2])["f0"].shape  # doctest: +SKIP

@@ -12,10 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sparsectr.encoding.columns import TableLike
+from sparsectr.export.columns import MISSING_INTEGER, MISSING_STRING
 from sparsectr.parameters import describe
-
-# What stands for a missing integer, date or duration.
-NO_INTEGER = np.iinfo(np.int64).min
 
 
 def onnx_inputs(model: object, X: TableLike) -> dict[str, NDArray[Any]]:
@@ -85,10 +83,10 @@ def to_input(column: pd.Series, field: Mapping[str, object]) -> NDArray[Any]:
     """
     missing = pd.isna(column).to_numpy(dtype=bool)
     if field["type"] == "string":
-        return np.where(missing, "", column.astype(object)).astype(object)[:, None]
+        return np.where(missing, MISSING_STRING, column.astype(object)).astype(object)[:, None]
     if field["type"] == "float64":
         return column.astype(float).to_numpy(np.float64, na_value=np.nan)[:, None]
-    values = np.full(len(column), NO_INTEGER)
+    values = np.full(len(column), MISSING_INTEGER)
     present = column[~missing]
     if unit := field.get("unit"):
         kind = "m" if pd.api.types.is_timedelta64_dtype(column.dtype) else "M"

@@ -156,6 +156,18 @@ class ParameterCheck:
         """Check a list of whole numbers, see `check_integers`."""
         self._put(name, check_integers(name, self._get(name), low))
 
+    def integer_per_order(self, name: str, low_order: int, low: int, **also: bool) -> None:
+        """Check a whole number, or a mapping of orders to whole numbers, see `check_integer`."""
+        given = self._get(name)
+        if not isinstance(given, Mapping):
+            self.integer(name, low, **also)
+            return
+        numbers = {}
+        for order, number in given.items():
+            key = check_integer(f"every order of {name}", order, low_order)
+            numbers[key] = check_integer(f"{name}[{order}]", number, low)
+        self._put(name, numbers)
+
     def seed(self, name: str) -> None:
         """Check a seed: None, an int that NumPy takes, or a source of random numbers."""
         value = self._get(name)

@@ -153,30 +153,14 @@ class BaseProfit(BaseInteractionEstimator):
         super()._check_parameters()
         check = ParameterCheck(self)
         check.integer("max_order", 2, or_auto=True)
-        if isinstance(self.n_crosses, Mapping):
-            self.n_crosses = {
-                check_integer("every order of n_crosses", order, 2): check_integer(
-                    f"n_crosses[{order}]", n, 0
-                )
-                for order, n in self.n_crosses.items()
-            }
-        else:
-            check.integer("n_crosses", 0, or_auto=True)
+        check.integer_per_order("n_crosses", 2, 0, or_auto=True)
         check.integer("rank", 1)
         check.choice("space", ["auto", "cp", "full"])
         check.choice("coupling", ["symmetric", "stacked"])
         check.choice("repeats", [True, False])
         check.choice("search", ["progressive", "one_step", "random"])
         check.choice("screening", ["residual", None])
-        if isinstance(self.search_epochs, Mapping):
-            self.search_epochs = {
-                check_integer("every order of search_epochs", order, 1): check_integer(
-                    f"search_epochs[{order}]", n, 1
-                )
-                for order, n in self.search_epochs.items()
-            }
-        else:
-            check.integer("search_epochs", 1)
+        check.integer_per_order("search_epochs", 1, 1)
         check.integer("search_patience", 1)
         check.real("search_fraction", 0, 1, open_low=True, open_high=True)
         check.real("architecture_learning_rate", 0, open_low=True)

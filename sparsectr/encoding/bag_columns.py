@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from sparsectr.encoding.columns import Array, read_column
 from sparsectr.parameters import describe
 
+Ints: TypeAlias = NDArray[np.integer[Any]]
+
 # What may hold the values of a cell. A tuple is one value, unless the field is declared.
 CONTAINERS = (list, tuple, set, frozenset, np.ndarray)
-Ints: TypeAlias = NDArray[np.integer[Any]]
 NESTED = (*CONTAINERS, dict)
 
 

@@ -263,8 +263,7 @@ class FieldEncoder(
             )
         table, names, roles = self._prepare_fit(X, reset=not past)
         several = {j for j, old in enumerate(past or []) if isinstance(old, BagCounts)}
-        read = read_columns(table, names, roles.separators, several)
-        counts = [self._count(j, column, names, roles) for j, column in enumerate(read)]
+        counts = self._count_all(table, names, roles, several)
         n_rows = len(table)
         known: set[str] = set()
         if past:
@@ -580,6 +579,13 @@ class FieldEncoder(
         with naming_field(names[j]):
             return roles.count(j, column)
 
+    def _count_all(
+        self, table: Any, names: list[str], roles: Roles, several: set[int]
+    ) -> list[ValueCounts]:
+        """Count the values of all fields, some of which are known to hold several in a cell."""
+        read = read_columns(table, names, roles.separators, several)
+        return [self._count(j, column, names, roles) for j, column in enumerate(read)]
+
     def _learn(
         self, j: int, names: list[str], counts: ValueCounts, n_rows: int, roles: Roles
     ) -> tuple[Field, NDArray[np.int32] | None]:
@@ -630,8 +636,7 @@ class FieldEncoder(
         names = self._field_names()
         roles = resolve_roles(self.get_params(deep=False), names)
         several = {j for j, f in enumerate(self._fields) if isinstance(f[0], BagVocabulary)}
-        read = read_columns(table, names, roles.separators, several)
-        counts = [self._count(j, column, names, roles) for j, column in enumerate(read)]
+        counts = self._count_all(table, names, roles, several)
         grown: Self = grow_encoder(self, counts, len(table))
         return grown
 

@@ -46,7 +46,6 @@ from sparsectr.training.exchange import current_exchange
 from sparsectr.training.intercept import shift_intercept
 from sparsectr.training.loop import Schedule
 from sparsectr.training.memory import within_memory
-from sparsectr.training.pooling import narrow, widen
 from sparsectr.training.progress import EpochRecord
 from sparsectr.training.shrinkage import settle_effects
 from sparsectr.training.task import TrainingTask
@@ -309,15 +308,7 @@ class BaseInteractionEstimator(
             # The past counts, so that going on does not repeat the order of the rows.
             seeds=np.random.SeedSequence([*rng.randint(2**31, size=4).tolist(), n_past]),
         )
-        bags, sizes = rows.bags, task.vocabulary_sizes
-        if bags is not None and bags.n_new:
-            if net is None:
-                raise ValueError(
-                    "a frozen encoder must know all sets of values of the training rows, got "
-                    f"{bags.n_new:,} that it has not seen; fit it on these rows, too."
-                )
-            net = widen(net, bags)
-            task = replace(task, vocabulary_sizes=tuple(bags.widened_sizes))
+        task, net = task.widened(net)
         checkpoint = None if one_epoch else open_checkpoint(self, task, net, reporter.member or 0)
         task = replace(task, checkpoint=checkpoint)
         self._require_memory(task, is_made=net is not None)
@@ -328,9 +319,7 @@ class BaseInteractionEstimator(
             settle_effects(net, task)
         if checkpoint is not None:
             checkpoint.close()
-        if bags is not None and bags.n_new:
-            net = narrow(net, sizes)
-            task = replace(task, train=rows.without_new_bags())
+        task, net = task.narrowed(net)
         return net, task, history
 
     def _keep(self, net: nn.Module, history: list[EpochRecord], schedule: Schedule) -> None:

@@ -17,7 +17,7 @@ from sparsectr.rows.labelled import LabelledRows
 from sparsectr.training.checkpoint import Checkpoint
 from sparsectr.training.exchange import own_stream
 from sparsectr.training.loop import Evaluate, Reporter, Schedule, run_epochs
-from sparsectr.training.pooling import pool_all
+from sparsectr.training.pooling import narrow, pool_all, widen
 from sparsectr.training.progress import EpochRecord
 from sparsectr.training.recording import Step
 
@@ -89,6 +89,30 @@ class TrainingTask:
         """
         rows = self.train
         return rows.loss.gradient_scale(rows.targets, rows.weights, self.n_outputs)
+
+    def widened(self, net: nn.Module | None) -> tuple[TrainingTask, nn.Module | None]:
+        """Return the task, and a net to go on from, with rows for new sets of values.
+
+        New are the sets that the encoder has no codes for; see `Bags`. Without any, both stay.
+        """
+        bags = self.train.bags
+        if bags is None or not bags.n_new:
+            return self, net
+        if net is None:
+            raise ValueError(
+                "a frozen encoder must know all sets of values of the training rows, got "
+                f"{bags.n_new:,} that it has not seen; fit it on these rows, too."
+            )
+        return replace(self, vocabulary_sizes=tuple(bags.widened_sizes)), widen(net, bags)
+
+    def narrowed(self, net: nn.Module) -> tuple[TrainingTask, nn.Module]:
+        """Return the task and its trained net without the rows of new sets of values."""
+        bags = self.train.bags
+        if bags is None or not bags.n_new:
+            return self, net
+        sizes = tuple(bags.sizes)
+        task = replace(self, vocabulary_sizes=sizes, train=self.train.without_new_bags())
+        return task, narrow(net, sizes)
 
     def split_off(self, share: float) -> tuple[TrainingTask, LabelledRows]:
         """Take a random share of the training rows away, for a search on rows of its own.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sparsectr.kernels.fused import fused
-from sparsectr.nn.graph import Graph, multiply_sets
+from sparsectr.nn.graph import Graph, multiply_sets, sum_over
 from sparsectr.nn.linear import undrawn
 
 Cross = tuple[int, ...]
@@ -62,6 +62,11 @@ class CrossProducts(nn.Module):
     def listed(self) -> tuple[Tensor, Tensor]:
         """Field numbers of all crosses, one after the other, and where each cross starts."""
         return self.all_fields, self.starts
+
+    def crosses(self) -> list[Cross]:
+        """List the fields of every cross."""
+        fields, starts = (numbers.tolist() for numbers in self.listed)
+        return [tuple(fields[start:end]) for start, end in pairwise(starts)]
 
     def forward(self, embeddings: Tensor) -> Tensor:
         """Return the products (N, B, D) of embeddings (B, F, D)."""
@@ -119,15 +124,41 @@ class WeightedCrosses(nn.Module):
         embeddings : str
             Embeddings (B, F, D).
         """
-        fields, starts = (numbers.tolist() for numbers in self.products.listed)
-        crosses = [fields[start:end] for start, end in pairwise(starts)]
         parts, done = [], 0
-        for _, group in groupby(crosses, key=len):
+        for _, group in groupby(self.products.crosses(), key=len):
             sets = list(group)
             weights = self.weight[done : done + len(sets), None]
             parts.append(graph.add("Mul", multiply_sets(graph, embeddings, sets), weights))
             done += len(sets)
         return parts
+
+    def write_sum(self, graph: Graph, embeddings: str, n_fields: int) -> str | None:
+        """Add the sum of the weighted products to a graph: (B, F, D) to (B, D); None of no cross.
+
+        Crosses with the same first field are summed before they are multiplied by it: for every
+        order a product of matrices, instead of as many vectors as crosses, side by side.
+        """
+        factors: str | Tensor | None = None
+        done = 0
+        for order, group in groupby(self.products.crosses(), key=len):
+            sets = list(group)
+            firsts = [fields[0] for fields in sets]
+            rests = list(dict.fromkeys(fields[1:] for fields in sets))
+            if order == 2:
+                rests = [(field,) for field in range(n_fields)]
+            weights = self.weight.new_zeros(n_fields, len(rests))
+            places = [rests.index(fields[1:]) for fields in sets]
+            weights[firsts, places] = self.weight[done : done + len(sets)].detach()
+            done += len(sets)
+            if order == 1:
+                factors = weights
+                continue
+            products = embeddings if order == 2 else multiply_sets(graph, embeddings, rests)
+            summed = graph.add("MatMul", weights, products)
+            factors = summed if factors is None else graph.add("Add", summed, factors)
+        if factors is None:
+            return None
+        return sum_over(graph, graph.add("Mul", embeddings, factors), 1)
 
     def sum(self, embeddings: Tensor) -> Tensor:
         """Return the weighted products, summed over the crosses: (B, D)."""

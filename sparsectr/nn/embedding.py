@@ -66,10 +66,10 @@ class FieldEmbedding(nn.Module):
             look_up(self.weight, rows) if self.sparse else functional.embedding(rows, self.weight)
         )
 
-    def write(self, graph: Graph, codes: str) -> str:
-        """Add the lookup of codes (B, F), int64, to a graph: embeddings (B, F, D)."""
+    def write(self, graph: Graph, codes: str, columns: slice = slice(None)) -> str:
+        """Add the lookup of codes (B, F), int64, to a graph: columns of embeddings (B, F, D)."""
         rows = graph.add("Add", codes, self.offsets.long())
-        return graph.add("Gather", self.weight, rows)
+        return graph.add("Gather", self.weight[:, columns], rows)
 
     def past_counts(self) -> Tensor:
         """Return how often earlier trainings have seen every row; shape (V,), float64."""

@@ -28,7 +28,7 @@ from sparsectr.methods.optfeature.effects import PairsBehindMLP
 from sparsectr.methods.optfeature.gates import Selection, spread_vectors, start_vectors
 from sparsectr.nn.effects import Columns, FieldSet, effects_by_passes
 from sparsectr.nn.embedding import FieldEmbedding
-from sparsectr.nn.graph import Graph, reshape, take
+from sparsectr.nn.graph import Graph, reshape
 from sparsectr.nn.mlp import MLP
 from sparsectr.rows.labelled import Batch
 from sparsectr.training.prediction import logits_of
@@ -323,11 +323,10 @@ class OptFeatureNet(nn.Module):
     def write(self, graph: Graph, codes: str) -> str:
         """Add the net to a graph: codes (B, F), int64, to logits (B, K)."""
         width, n_fields = self.widths[0], len(self.embedding.vocabulary_sizes)
-        looked_up = self.embedding.write(graph, codes)
-        embeddings = take(graph, looked_up, range(width), 2)
+        embeddings = self.embedding.write(graph, codes, slice(width))
         inputs = [reshape(graph, embeddings, 0, -1)]
         kept, gates = self.kept_crosses(), self.chosen is not None and self.chosen.by_value
-        vectors = take(graph, looked_up, range(width, sum(self.widths)), 2) if gates else ""
+        vectors = self.embedding.write(graph, codes, slice(width, None)) if gates else ""
         for order, selection in zip(self.config.orders, self._selections, strict=True):
             sets = [fields for fields in kept if len(fields) == order]
             if not sets:

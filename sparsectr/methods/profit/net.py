@@ -166,6 +166,10 @@ class ProfitNet(nn.Module):
     def write(self, graph: Graph, codes: str) -> str:
         """Add the net to a graph: codes (B, F), int64, to logits (B, K)."""
         embeddings = self.embedding.write(graph, codes)
+        if isinstance(self.predictor, LinearPredictor):
+            n_fields = len(self.embedding.vocabulary_sizes)
+            crossed = self.architecture.write_sum(graph, embeddings, n_fields)
+            return self.predictor.write(graph, codes, crossed)
         crosses = self.architecture.write(graph, embeddings)
         return self.predictor.write(graph, codes, embeddings, crosses)
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sparsectr.methods.profit.search_net import FieldLinear, Readout
-from sparsectr.nn.graph import Graph, reshape, sum_over
+from sparsectr.nn.graph import Graph, reshape
 from sparsectr.nn.mlp import MLP
 
 
@@ -48,13 +48,12 @@ class LinearPredictor(nn.Module):
         """Return logits (B, K) of codes (B, F), embeddings (B, F, D) and crosses (N, B, D)."""
         return self.add_up(codes, crosses.sum(0))
 
-    def write(self, graph: Graph, codes: str, embeddings: str, crosses: list[str]) -> str:
-        """Add the predictor to a graph; crosses come in parts (B, N', D)."""
-        total = self.linear.write(graph, codes)
-        for part in crosses:
-            crossed = sum_over(graph, part, 1)
-            total = graph.add("Add", total, graph.add("MatMul", crossed, self.readout.weight.T))
-        return total
+    def write(self, graph: Graph, codes: str, crossed: str | None) -> str:
+        """Add the predictor to a graph, ``crossed`` (B, D) as for `add_up`, None for no cross."""
+        linear = self.linear.write(graph, codes)
+        if crossed is None:
+            return linear
+        return graph.add("Add", linear, graph.add("MatMul", crossed, self.readout.weight.T))
 
     def add_up(self, codes: Tensor, crossed: Tensor) -> Tensor:
         """Return logits (B, K) of codes (B, F) and of all crosses, crossed (B, D), summed up."""

@@ -153,7 +153,7 @@ def resolve_roles(parameters: Mapping[str, Any], names: list[str]) -> Roles:
         If one of the parameters about fields is no such parameter, names a field that does
         not exist, or both name the same field.
     """
-    numeric = _numeric_positions(parameters["numeric_features"], names)
+    numeric = numeric_positions(parameters["numeric_features"], names)
     if parameters["numeric"] == "category":
         numeric = set()
     given = parameters["hash_buckets"]
@@ -195,7 +195,8 @@ def _separators(given: Any, names: list[str]) -> dict[int, str | None]:
     return {field_position(f, names, "multi_valued"): s for f, s in named.items()}
 
 
-def _numeric_positions(fields: Any, names: list[str]) -> set[int] | None:
+def numeric_positions(fields: Any, names: list[str]) -> set[int] | None:
+    """Return the positions of the fields that ``numeric_features`` names, None for "auto"."""
     if isinstance(fields, str) and fields == "auto":
         return None
     listed = isinstance(fields, list | tuple | Set | range | pd.Index)

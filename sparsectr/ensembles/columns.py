@@ -11,6 +11,7 @@ from sparsectr.encoding.bag_columns import holds_lists
 from sparsectr.encoding.binning import as_numbers
 from sparsectr.encoding.columns import iterate_columns, read_column
 from sparsectr.encoding.field_encoder import FieldEncoder
+from sparsectr.encoding.parameters import numeric_positions
 
 
 def with_plain_columns(table: Any) -> Any:
@@ -38,25 +39,38 @@ def with_plain_columns(table: Any) -> Any:
 class Columns:
     """Read tables as exact codes and as numbers.
 
+    Parameters
+    ----------
+    numeric_features : "auto" or list of str or int, default="auto"
+        Columns of numbers, as in `FieldEncoder`. "auto" takes all columns of integers or floats.
+
     Attributes
     ----------
     encoder : FieldEncoder
         Every value of a column is a category, numbers too; codes follow falling frequency.
     numeric : list of int
-        Positions of the columns that hold numbers, integers or floats.
+        Positions of the columns that are numbers.
     names : list of str
         Names of the columns.
     """
 
+    def __init__(self, numeric_features: Any = "auto") -> None:
+        self.numeric_features = numeric_features
+
     def fit(self, table: Any) -> Self:
         """Learn the values of the columns, and which of them are numbers."""
-        self.encoder = FieldEncoder(numeric_features=[]).fit(table)
-        kinds = [
-            "other" if holds_lists(cells) else read_column(cells).kind
-            for cells in iterate_columns(table)
-        ]
-        self.numeric = [j for j, kind in enumerate(kinds) if kind in ("integer", "float")]
+        self.encoder = FieldEncoder(numeric_features=[])
+        # Numbers may well be nearly unique; of other columns, nets warn.
+        self.encoder._fit(table, encode=False, warn=False)
         self.names = [str(name) for name in self.encoder.get_feature_names_out()]
+        named = numeric_positions(self.numeric_features, self.names)
+        if named is None:
+            kinds = [
+                "other" if holds_lists(cells) else read_column(cells).kind
+                for cells in iterate_columns(table)
+            ]
+            named = {j for j, kind in enumerate(kinds) if kind in ("integer", "float")}
+        self.numeric = sorted(named)
         return self
 
     def codes(self, table: Any) -> NDArray[np.int32]:

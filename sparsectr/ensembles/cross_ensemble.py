@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -22,6 +22,7 @@ from sparsectr.ensembles.cells import deal_folds
 from sparsectr.ensembles.columns import with_plain_columns
 from sparsectr.ensembles.cross_statistics import CrossStatistics
 from sparsectr.ensembles.folds import NET, PARTS, Fold, Recipe, fit_fold
+from sparsectr.ensembles.ids import choose_numbers
 from sparsectr.ensembles.reports import (
     explain_rows,
     list_interactions,
@@ -89,6 +90,11 @@ class CrossEnsembleClassifier(
     fold_models_ : list of dict
         For each fold, the fitted model of every part by its name: "net", "trees",
         "trees on statistics".
+    numeric_features_ : list of str
+        Columns that trees and statistics take as numbers. Columns of whole numbers that come
+        several times may be ids: they are categories here if trees predict clearly better with them
+        so, on rows that are set apart. To choose yourself, pass
+        ``statistics=CrossStatistics(numeric_features=[...])``.
     stack_ : Stack
         Weights and intercept of the blend.
     classes_ : ndarray of shape (n_classes,)
@@ -220,6 +226,10 @@ class CrossEnsembleClassifier(
         """Fit one fold after another, or some at a time, until all are fitted or time is up."""
         n_rows = len(rows.numbers)
         rng = check_random_state(self.random_state)
+        numeric = choose_numbers(recipe.statistics, rows, rng.randint(2**31))
+        self.numeric_features_ = list(numeric.values())
+        statistics = clone(recipe.statistics).set_params(numeric_features=list(numeric))
+        recipe = recipe._replace(statistics=statistics)
         n_folds = min(self.n_folds, n_rows)
         dealt = deal_folds(rows.numbers, n_folds, rng)
         # Every class must be among the rows that train.

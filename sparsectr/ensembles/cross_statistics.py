@@ -68,6 +68,9 @@ class CrossStatistics(StoredStateMixin, CategoricalInputMixin, TransformerMixin,
         Rows of the mean of all that are added to each combination.
     n_bins : int, default=24
         Most bins of a column of numbers.
+    numeric_features : "auto" or list of str or int, default="auto"
+        Names or positions of the columns of numbers; all others are categories. "auto" takes all
+        columns of integers or floats: name the others where integers are ids.
     cv : int, default=5
         Number of folds.
     random_state : int, RandomState instance or None, default=None
@@ -114,6 +117,7 @@ class CrossStatistics(StoredStateMixin, CategoricalInputMixin, TransformerMixin,
         n_triples: int = 15,
         smooth: float = 5.0,
         n_bins: int = 24,
+        numeric_features: str | Collection[str | int] = "auto",
         cv: int = 5,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
@@ -122,6 +126,7 @@ class CrossStatistics(StoredStateMixin, CategoricalInputMixin, TransformerMixin,
         self.n_triples = n_triples
         self.smooth = smooth
         self.n_bins = n_bins
+        self.numeric_features = numeric_features
         self.cv = cv
         self.random_state = random_state
 
@@ -248,7 +253,7 @@ class CrossStatistics(StoredStateMixin, CategoricalInputMixin, TransformerMixin,
         targets = targets[:, 1:] if len(self.classes_) == 2 else targets
         n_folds = min(self.cv, len(numbers))
         folds = deal_folds(numbers, n_folds, check_random_state(self.random_state))
-        self._columns = Columns().fit(table)
+        self._columns = Columns(self.numeric_features).fit(table)
         codes, columns = self._columns.codes(table), self._columns.numbers(table)
         self._learn_bins(codes, columns, targets, weights, folds)
         codes = self._bin_codes(codes, columns)

@@ -1,5 +1,6 @@
 """Which crosses become statistics."""
 
+import warnings
 from collections import Counter
 from collections.abc import Iterable
 from itertools import combinations
@@ -71,5 +72,7 @@ def _screen(
     )
     # It has learnt nothing, so that the screening sees all.
     prior = DummyClassifier(strategy="prior").fit(frame, numbers)
-    found = screen_interactions(prior, frame, numbers)["fields"]
+    with warnings.catch_warnings():  # columns have no names here that a user knows
+        warnings.filterwarnings("ignore", "nearly every row has its own value")
+        found = screen_interactions(prior, frame, numbers)["fields"]
     return [(int(a[1:]), int(b[1:])) for a, b in found]

@@ -24,7 +24,7 @@ class Recipe(NamedTuple):
     net : estimator
         A classifier that lists crosses; cloned.
     statistics : CrossStatistics
-        Makes the columns of the third part; cloned.
+        Makes the columns of the third part; cloned. Its ``numeric_features`` holds for both trees.
     n_discovered : int
         How many of the crosses that the net lists have statistics in any case.
     """
@@ -95,8 +95,9 @@ def _fit_parts(
         sample_weight_val=stop.weights,
     )
     yield NET, net
-    yield TREES, Trees(None, seed).fit(train, stop)
+    numeric = recipe.statistics.numeric_features
+    yield TREES, Trees(None, seed, numeric).fit(train, stop)
     statistics = clone(recipe.statistics).set_params(random_state=seed)
     discovered = net.selected_interactions_[: recipe.n_discovered]
     statistics.set_params(interactions=[cross.fields for cross in discovered])
-    yield STATISTICS, Trees(statistics, seed).fit(train, stop)
+    yield STATISTICS, Trees(statistics, seed, numeric).fit(train, stop)

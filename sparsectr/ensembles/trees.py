@@ -50,15 +50,20 @@ class Trees:
         Makes further columns; None makes none.
     seed : int
         Seed.
+    numeric_features : "auto" or list of str or int, default="auto"
+        Columns of numbers, as in `CrossStatistics`.
     """
 
-    def __init__(self, statistics: CrossStatistics | None, seed: int) -> None:
+    def __init__(
+        self, statistics: CrossStatistics | None, seed: int, numeric_features: Any = "auto"
+    ) -> None:
         self.statistics = statistics
         self.seed = seed
+        self.numeric_features = numeric_features
 
     def fit(self, train: LabelledTable, held: LabelledTable) -> Self:
         """Fit on training rows; held out rows choose the number of trees."""
-        self.columns = Columns().fit(train.table)
+        self.columns = Columns(self.numeric_features).fit(train.table)
         columns = [self.columns.raw(train.table)]
         if self.statistics is not None:
             columns.append(self.statistics.fit_transform(train.table, train.numbers, train.weights))

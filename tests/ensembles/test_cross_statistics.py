@@ -1,6 +1,7 @@
 """Target means and counts of values and crosses."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -116,6 +117,27 @@ def test_copies_and_pickles(clicks):
     np.testing.assert_array_equal(again.transform(clicks.X), made)
     framed = clone(statistics).set_output(transform="pandas").fit_transform(clicks.X, clicks.y)
     assert framed.columns.tolist() == statistics.get_feature_names_out().tolist()
+
+
+def test_named_numbers_are_numbers_and_all_others_categories(clicks):
+    X = pd.DataFrame({"id": np.tile(np.arange(100), 20), "age": np.repeat(np.arange(100), 20)})
+    y = clicks.y[:2_000]
+    statistics = CrossStatistics(n_pairs=0, n_triples=0, numeric_features=["age"]).fit(X, y)
+    means = statistics.transform(X)[:, 0]
+    expected = (np.bincount(X["id"], y) + 5 * y.mean()) / 25
+    np.testing.assert_allclose(means, expected[X["id"]])
+    with pytest.raises(ValueError, match="numeric_features must be 'auto' or a list of fields"):
+        CrossStatistics(numeric_features="age").fit(X, y)
+    with pytest.raises(ValueError, match="must hold numbers"):
+        CrossStatistics(numeric_features=["f0"]).fit(clicks.X, clicks.y)
+
+
+def test_nearly_unique_numbers_are_nothing_to_warn_of(clicks):
+    rng = np.random.default_rng(0)
+    X = clicks.X.assign(price=rng.random(len(clicks.y)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        CrossStatistics(n_pairs=1, n_triples=0).fit(X, clicks.y)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ X, y = load_flights(return_X_y=True)
 X = X.drop(columns=["tailnum", "flight"]).sample(40_000, random_state=0)
 X_train, X_test, y_train, y_test = train_test_split(X, y[X.index], random_state=0)
 net = DynIntClassifier(random_state=0).fit(X_train, y_train)
-net.selected_interactions_[:5]
+net.interaction_table()[["fields", "strength", "evidence"]].head().round(2)
 
 # %%
 # A Pipeline keeps statistics of the target honest: training rows get the means of other folds.

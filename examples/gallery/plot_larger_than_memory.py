@@ -46,12 +46,12 @@ print(
 
 # %%
 # Sizes on the disk and in memory. A fit from files needs neither the table nor all of its codes in
-# memory (grey). It holds what is blue: of every row its target, weight and number, some 50 bytes.
+# memory (grey). It holds what is blue: of every row its target, weight and number, some 30 bytes.
 
 megabytes = {
     "table as strings": clicks.X.memory_usage(deep=True).sum() / 1e6,
     "codes, on the disk": sum(path.stat().st_size for path in folder.rglob("codes.npy")) / 1e6,
-    "targets, weights, numbers": 50 * len(clicks.y) / 1e6,
+    "targets, weights, numbers": 30 * len(clicks.y) / 1e6,
     "embedding table": sum(clf.encoder_.vocabulary_sizes_) * clf.embedding_dim * 4 / 1e6,
     "one batch of codes": clf.batch_size_ * N_FIELDS * 4 / 1e6,
 }

@@ -142,15 +142,15 @@ class WeightedCrosses(nn.Module):
         done = 0
         for order, group in groupby(self.products.crosses(), key=len):
             sets = list(group)
-            firsts = [fields[0] for fields in sets]
             rests = list(dict.fromkeys(fields[1:] for fields in sets))
-            if order == 2:
+            if order == 2:  # of all fields: embeddings as they are
                 rests = [(field,) for field in range(n_fields)]
+            place = {rest: k for k, rest in enumerate(rests)}
             weights = self.weight.new_zeros(n_fields, len(rests))
-            places = [rests.index(fields[1:]) for fields in sets]
-            weights[firsts, places] = self.weight[done : done + len(sets)].detach()
+            cells = [fields[0] for fields in sets], [place[fields[1:]] for fields in sets]
+            weights[cells] = self.weight[done : done + len(sets)].detach()
             done += len(sets)
-            if order == 1:
+            if order == 1:  # no other field: a constant factor
                 factors = weights
                 continue
             products = embeddings if order == 2 else multiply_sets(graph, embeddings, rests)

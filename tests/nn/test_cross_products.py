@@ -4,6 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sparsectr.export.row_program import RowProgram
 from sparsectr.nn.cross_products import CrossProducts, WeightedCrosses
 
 F = 6
@@ -45,3 +46,30 @@ def test_shared_prefixes_are_computed_once():
     layer = CrossProducts([(0, 1, 2), (0, 1, 3), (0, 1, 4)])
     assert len(layer.get_buffer("fields_2")) == 1
     assert len(layer.get_buffer("fields_3")) == 3
+
+
+class SumOfCrosses:
+    """Writes the sum of weighted crosses; what it is given are embeddings, not codes."""
+
+    def __init__(self, crosses):
+        self.crosses = crosses
+
+    def write(self, graph, embeddings):
+        return self.crosses.write_sum(graph, embeddings, F)
+
+
+@settings(deadline=None)
+@given(CROSSES)
+def test_the_sum_in_a_graph_is_that_of_the_products(crosses):
+    embeddings, weighted = draw_embeddings(), WeightedCrosses(crosses).double()
+    with torch.no_grad():
+        weighted.weight.copy_(torch.linspace(-1, 2, len(crosses)))
+        expected = weighted.sum(embeddings)
+    program = RowProgram(SumOfCrosses(weighted))
+    for row, one in zip(embeddings, expected, strict=True):
+        written = torch.from_numpy(program(row.tolist())[0])
+        torch.testing.assert_close(written, one, rtol=0, atol=1e-13)
+
+
+def test_the_sum_of_no_cross():
+    assert WeightedCrosses([]).write_sum(None, "embeddings", F) is None

@@ -70,11 +70,17 @@ class TableReader(NetStorageMixin):
         """
         X, y, weights = given
         if is_source(X):
-            for name, value in ((f"y{suffix}", y), (f"sample_weight{suffix}", weights)):
+            for name, value, example in (
+                (f"y{suffix}", y, "click"),
+                (f"sample_weight{suffix}", weights, "weight"),
+            ):
                 if not (isinstance(value, str) or (value is None and name[0] == "s")):
+                    # Whoever gives values has the rows in memory, too.
+                    or_table = "" if value is None else f"; or X{suffix} must be a table"
                     raise TypeError(
                         f"{name} must name a column of the source where X{suffix} is a path, a "
-                        f"dataset or a stream, got {describe(value)}; or X{suffix} must be a table."
+                        f"dataset or a stream, such as {name}={example!r}, got "
+                        f"{describe(value)}{or_table}."
                     )
             encoder = own_encoder(self.encoder) if fit else self.encoder_
             learns = fit and not is_kept(self.encoder)

@@ -215,8 +215,12 @@ def test_an_encoder_that_is_given_encodes_files(folder):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({}, TypeError, "y must name a column of the source where X is a path"),
-        ({"y": CLICKS.y}, TypeError, "y must name a column .* got a ndarray"),
+        ({}, TypeError, r"source where X is a path, .* such as y='click', got None\.$"),
+        (
+            {"y": CLICKS.y},
+            TypeError,
+            r"y must name a column .* got a ndarray.*; or X must be a table\.",
+        ),
         ({"y": "no"}, ValueError, "y must name a column of the source, got 'no'; the columns are"),
         ({"y": "click", "sample_weight": WEIGHTS}, TypeError, "sample_weight must name a column"),
         ({"y": "click", "X_val": "none.parquet", "y_val": "click"}, ValueError, "files that exist"),

@@ -40,6 +40,9 @@ from sparsectr.training.prediction import predict_logits
 # X, y and sample_weight, as users pass them.
 Given: TypeAlias = tuple[Any, Any, Any]
 
+# Most columns of a source that an error lists.
+MOST_NAMED = 10
+
 
 class TableReader(NetStorageMixin):
     """Check and encode tables, and run the fitted net on them."""
@@ -212,10 +215,17 @@ class TableReader(NetStorageMixin):
             return
         rows, pa = ArrowSource(source), import_module("pyarrow")
         fields = list(getattr(self, "feature_names_in_", rows.schema.names))
-        if absent := [name for name in [*fields, *columns] if name not in rows.schema.names]:
+        names = rows.schema.names
+        if absent := [name for name in fields if name not in names]:
             raise ValueError(
-                f"the source must have the columns {describe([*fields, *columns])}, got none named "
+                f"the source must have the columns {describe(fields)}, got none named "
                 f"{describe(absent)}."
+            )
+        if absent := [name for name in columns if name not in names]:
+            more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+            raise ValueError(
+                f"columns must name columns of the source, which has no {describe(absent[0])}; it "
+                f"has {', '.join(map(describe, names[:MOST_NAMED]))}{more}."
             )
         for batch in rows.batches(list(dict.fromkeys([*fields, *columns]))):
             table = pa.Table.from_batches([batch])

@@ -73,7 +73,11 @@ def test_a_file_of_predictions_holds_the_columns_asked_for(path, tmp_path):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"columns": ["no"]}, ValueError, r"the source must have the columns .*named \['no'\]"),
+        (
+            {"columns": ["key", "no"]},
+            ValueError,
+            r"columns must name columns of the source, which has no 'no'; it has 'f2', .* 'key'",
+        ),
         ({"columns": "key"}, TypeError, "columns must be a list of names, got 'key'"),
         ({"columns": ["proba_no"]}, ValueError, "columns of target must have different names"),
         ({"source": ROWS.drop("f0").to_reader()}, ValueError, r"none named \['f0'\]"),
@@ -88,6 +92,15 @@ def test_what_cannot_be_written_is_refused_with_a_sentence(options, error, messa
     with pytest.raises(error, match=message):
         CLASSIFIER.predict_to_parquet(**{"source": path} | options, target=target)
     assert not list(tmp_path.glob("out/*"))
+
+
+def test_an_error_names_ten_columns_of_a_wide_source(tmp_path):
+    wide = pa.table({f"column {k}": CLICKS.X["f0"] for k in range(9)})
+    for name in CLICKS.X:
+        wide = wide.append_column(name, pa.array(CLICKS.X[name]))
+    message = r"has no 'id'; it has 'column 0', .* 'column 8', 'f0' and 2 more\.$"
+    with pytest.raises(ValueError, match=message):
+        CLASSIFIER.predict_to_parquet(wide.to_reader(), tmp_path / "scores", columns=["id"])
 
 
 def test_only_the_fitted_predict(path, tmp_path):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
+from difflib import get_close_matches
 from numbers import Integral, Number, Real
 from os import PathLike
 from typing import Any
@@ -236,6 +237,18 @@ def describe(value: object, depth: int = 3) -> str:
     shape = getattr(value, "shape", None)
     of_shape = f" of shape {tuple(shape)}" if isinstance(shape, tuple) else ""
     return f"a {type(value).__name__}{of_shape}"
+
+
+def guess(name: object, names: Sequence[str]) -> str:
+    """Ask whether a name that is not among the known ones was meant to be the closest of them.
+
+    Examples
+    --------
+    >>> guess("cuntry", ["city", "country"]), guess("x", ["city", "country"])
+    (" (did you mean 'country'?)", '')
+    """
+    closest = get_close_matches(name, names, n=1) if isinstance(name, str) else []
+    return f" (did you mean {describe(closest[0])}?)" if closest else ""
 
 
 def _cut(text: str, longest: int = 80) -> str:

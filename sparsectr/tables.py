@@ -26,7 +26,7 @@ from sparsectr.encoding.given import (
     own_encoder,
     same_codes,
 )
-from sparsectr.parameters import describe, reported_as
+from sparsectr.parameters import describe, guess, reported_as
 from sparsectr.persistence import NetStorageMixin, usable_device
 from sparsectr.rows.bags import Bags
 from sparsectr.rows.labelled import PIECE_ROWS, LabelledRows, label_rows
@@ -222,10 +222,11 @@ class TableReader(NetStorageMixin):
                 f"{describe(absent)}."
             )
         if absent := [name for name in columns if name not in names]:
+            listed = ", ".join(map(describe, names[:MOST_NAMED]))
             more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
             raise ValueError(
-                f"columns must name columns of the source, which has no {describe(absent[0])}; it "
-                f"has {', '.join(map(describe, names[:MOST_NAMED]))}{more}."
+                f"columns must name columns of the source, which has no {describe(absent[0])}"
+                f"{guess(absent[0], names)}; it has {listed}{more}."
             )
         for batch in rows.batches(list(dict.fromkeys([*fields, *columns]))):
             table = pa.Table.from_batches([batch])

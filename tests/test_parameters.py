@@ -14,6 +14,7 @@ from sparsectr.parameters import (
     check_integers,
     check_real,
     describe,
+    guess,
     reported_as,
 )
 
@@ -167,6 +168,19 @@ def test_what_came_fits_into_a_line():
     endless.append(endless)
     for value in ("x" * 500, list(range(500)), dict.fromkeys(range(500), "x" * 50), endless):
         assert len(describe(value)) <= 80
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("cuntry", " (did you mean 'country'?)"),
+        ("country_2", " (did you mean 'country'?)"),
+        ("hour", ""),
+        (3, ""),
+    ],
+)
+def test_a_name_that_is_nearly_a_known_one(name, words):
+    assert guess(name, ["city", "country", "site"]) == words
 
 
 def test_errors_begin_with_the_name():

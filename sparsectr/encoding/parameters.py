@@ -14,7 +14,7 @@ from sparsectr.encoding.binning import RULES
 from sparsectr.encoding.columns import Column
 from sparsectr.encoding.counts import ValueCounts
 from sparsectr.encoding.kinds import Kind, name_types
-from sparsectr.parameters import ParameterCheck, describe
+from sparsectr.parameters import ParameterCheck, describe, guess
 
 Role: TypeAlias = Literal["vocabulary", "bins", "hash"]
 
@@ -215,7 +215,7 @@ def field_position(field: Any, names: list[str], parameter: str) -> int:
         return int(field)
     raise ValueError(
         f"{parameter} must name fields of the table or give their positions, got "
-        f"{describe(field)}; the fields are {describe(names)}."
+        f"{describe(field)}{guess(field, names)}; the fields are {describe(names)}."
     )
 
 

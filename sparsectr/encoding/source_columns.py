@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sparsectr.encoding.arrow import from_arrow
 from sparsectr.encoding.code_table import LABELS, WEIGHTS
-from sparsectr.parameters import describe
+from sparsectr.parameters import describe, guess
 
 
 class Columns(NamedTuple):
@@ -65,8 +65,8 @@ def choose_columns(
     for parameter, name in (("y", y), ("sample_weight", w)):
         if name is not None and name not in names:
             raise ValueError(
-                f"{parameter} must name a column of the source, got {describe(name)}; the columns "
-                f"are {describe(names)}."
+                f"{parameter} must name a column of the source, got {describe(name)}"
+                f"{guess(name, names)}; the columns are {describe(names)}."
             )
     fields = [name for name in names if name not in (y, w)] if known is None else known
     if not fields:

@@ -15,7 +15,7 @@ from sparsectr.encoding.bags import BagVocabulary
 from sparsectr.encoding.field_encoder import FieldEncoder
 from sparsectr.encoding.vocabulary import N_RESERVED
 from sparsectr.nn.effects import Columns
-from sparsectr.parameters import describe
+from sparsectr.parameters import describe, guess
 
 Array = npt.NDArray[Any]
 FieldNames = tuple[str, ...]
@@ -73,7 +73,8 @@ class Fields:
             )
         if strangers := [field for field in fields if field not in self.names]:
             raise ValueError(
-                f"fields must name fields of X, {describe(self.names)}, got {describe(strangers)}."
+                f"fields must name fields of X, {describe(self.names)}, got {describe(strangers)}"
+                f"{guess(strangers[0], self.names)}."
             )
         if len(set(fields)) < max(fewest, len(fields)):
             least = "two or more different fields" if fewest > 1 else "one field or more, each once"

@@ -140,5 +140,7 @@ def test_what_is_no_field_is_refused():
         model.value_effects([])
     with pytest.raises(ValueError, match="fields must name fields of X"):
         model.value_effects(["f9"])
+    with pytest.raises(ValueError, match=r"got \['f00'\] \(did you mean 'f0'\?\)\.$"):
+        model.value_effects(["f00"])
     with pytest.raises(AttributeError, match="has no attribute 'field_importances_'"):
         _ = DynIntClassifier().field_importances_

@@ -59,7 +59,8 @@ def name_intervals(bins: Bins) -> list[str]:
     Returns
     -------
     list of str
-        Distinct names, in the order of the codes from 2 on.
+        Distinct names, in the order of the codes from 2 on. In a field of whole numbers, a bin of
+        one number is named by it. Outer bins are open, and stay intervals.
     """
     intervals = intervals_of(bins)
     values = np.abs(bins.values) if bins.rule == "log_square" else bins.values
@@ -70,7 +71,19 @@ def name_intervals(bins: Bins) -> list[str]:
         if distinct and all(map(_hold, rounded, values.tolist())):
             break
     prefix = "|x| in " if bins.rule == "log_square" else ""
-    return [prefix + " or ".join(parts) for parts in names]
+    written = [prefix + " or ".join(parts) for parts in names]
+    if _are_whole(bins):
+        for code, (parts, value) in enumerate(zip(intervals, values.tolist(), strict=True)):
+            if parts[0].right - parts[0].left == 1 and parts[0].left + 0.5 == value:
+                written[code] = str(int(value))
+    return written
+
+
+def _are_whole(bins: Bins) -> bool:
+    """Tell whether the bins look like those of whole numbers, whose midpoints are halves."""
+    cuts = bins.cuts[np.isfinite(bins.cuts)]
+    halves = np.all(np.mod(cuts, 0.5) == 0)
+    return bins.rule == "quantile" and bool(halves and np.all(bins.values == np.trunc(bins.values)))
 
 
 def _hold(parts: list[Interval], value: float) -> bool:

@@ -75,7 +75,7 @@ class InteractionFeatures(
         by scikit-learn's ``TargetEncoder``; "count": how many other training rows have it;
         "onehot": a sparse matrix for linear models; "codes": integers, 0 for combinations never
         seen; "category": a pandas frame of dtype category with labels such as ``"UA × ORD"``, or
-        ``"UA × (1.5, 2.5]"`` where a field is numeric. Or any encoder of category-encoders or
+        ``"UA × (1.5, 3.5]"`` where a field is numeric. Or any encoder of category-encoders or
         scikit-learn, which is fitted on columns of dtype category; those that need a target (by
         their tags) are fitted to each class against the others, and out of fold too.
     keep_original : bool, default=True

@@ -70,13 +70,40 @@ def test_names_of_quantile_bins_are_their_bounds():
         ([7.0], "quantile", ["(-inf, inf)"]),
         ([1.0, 1.0, 2.0], "quantile", ["(-inf, 1.5]", "(1.5, inf)"]),
         ([], "quantile", []),
+        (
+            [-2.0, -1.0, 0.0, 1.0, 3.0],
+            "quantile",
+            ["(-inf, -1.5]", "-1", "0", "(0.5, 2]", "(2, inf)"],
+        ),
+        (
+            [7.0, 8.0, 9.25, 10.0, 11.0],
+            "quantile",
+            ["(-inf, 7.5]", "(7.5, 8.625]", "(8.625, 9.625]", "(9.625, 10.5]", "(10.5, inf)"],
+        ),
+        (
+            [8.5, 9.0, 9.5, 10.0],
+            "quantile",
+            ["(-inf, 8.75]", "(8.75, 9.25]", "(9.25, 9.75]", "(9.75, inf)"],
+        ),
         ([0.0, 0.0, 5.0], "log_square", ["|x| in [0, 2.528)", "|x| in [2.528, inf)"]),
         ([0.0, 0.0, 1.0], "log_squared", ["(-inf, 1) or (2, 2.718)", "[1, 2] or [2.718, inf)"]),
         ([-3.0, -3.0, 100.0], "log_squared", ["(-inf, 23.62)", "[23.62, inf)"]),
     ],
 )
 def test_names(numbers, rule, names):
-    assert name_intervals(learn(np.array(numbers), rule)) == names
+    assert name_intervals(learn(np.array(numbers), rule, n_bins=5)) == names
+
+
+def test_the_name_of_a_whole_number_is_that_of_its_bin():
+    rng = np.random.default_rng(0)
+    numbers = rng.poisson(40, 500).astype(float)
+    bins = learn(numbers, "quantile", n_bins=30)
+    names = name_intervals(bins)
+    alone = [name for name in names if name[0] != "("]
+    assert len(alone) > 10
+    codes = bins.codes(numbers)
+    for name in alone:
+        assert set(numbers[codes == names.index(name) + 2]) == {float(name)}
 
 
 def test_bounds_belong_or_not():

@@ -11,7 +11,8 @@ import pandas as pd
 from sparsectr.interactions.drawing import AS_WRITTEN, GRID_COLOR, score_of, shorten
 
 UP_COLOR, DOWN_COLOR, REST_COLOR = "#b2432f", "#3b6ea8", "#8a8a8a"
-LONGEST_LABEL = 48
+# Characters of a label, and at least of each field with its value.
+LONGEST_LABEL, SHORTEST_PART = 60, 28
 START, OTHERS = "nothing known, and all that is not listed", "others"
 
 
@@ -103,4 +104,10 @@ def _name(fields: Sequence[str], values: Sequence[str | None]) -> str:
     """Write fields with the values that they have in the row."""
     pairs = zip(fields, values, strict=True)
     parts = [f"{field} = {'missing' if value is None else value}" for field, value in pairs]
-    return shorten(" × ".join(parts), LONGEST_LABEL)
+    label = " × ".join(parts)
+    if len(label) <= LONGEST_LABEL:
+        return shorten(label, LONGEST_LABEL)
+    # Each part by itself, so that every field can still be read.
+    return " × ".join(
+        shorten(part, max(LONGEST_LABEL // len(parts), SHORTEST_PART)) for part in parts
+    )

@@ -465,6 +465,19 @@ def test_small_effects_of_a_row_share_a_bar():
     assert steps["end"].iloc[-1] == pytest.approx(-2.4)
 
 
+def test_every_field_of_a_long_label_can_be_read():
+    entries = pd.DataFrame(
+        {
+            "row": [0, 0],
+            "fields": [(), ("arrival_date_year", "total_of_previous_cancellations")],
+            "values": [(), ("2015", "more than a few")],
+            "contribution": [1.0, 0.5],
+        }
+    )
+    label = InteractionDisplay.from_explanation(entries, row=0).table["label"].iloc[1]
+    assert label == "arrival_date_year = 2015 × total_of_previo…ore than a few"
+
+
 def test_a_waterfall_needs_a_complete_explanation():
     with pytest.raises(ValueError, match=r"complete=True.* hold the row 2, got rows \[0, 1\]"):
         InteractionDisplay.from_explanation(EXPLANATION, row=2)

@@ -143,7 +143,7 @@ def main(words=None):
         fits = read_records(FITS)
         page = render_page(results, read_records(TRIALS), read_records(STOPPED), fits)
         (DOCS / "benchmarks.md").write_text(page, encoding="utf-8")
-        README.write_text(replace_table(README.read_text(encoding="utf-8"), results), "utf-8")
+        README.write_text(replace_table(README.read_text(encoding="utf-8"), fits), "utf-8")
         return 0
     if arguments.command == "suite":
         return run_suite(arguments)

@@ -3,73 +3,56 @@
 from pathlib import Path
 
 import pytest
-from suite.readme import BEGIN, END, render_summary, replace_table
-from suite.records import normalise, read_records
+from suite.readme import BEGIN, COLUMNS, END, render_summary, replace_table
+from suite.records import read_records
+from suite.tables import TABLES
 
 ROOT = Path(__file__).parents[2]
+LOSSES = {"catboost": 0.25, "lightgbm": 0.20, "dynint": 0.21}
 
 
-def record(model, seed, validation, test, dataset="adult", **parameters):
-    return normalise(
-        {
-            "dataset": dataset,
-            "model": model,
-            "settings": "chosen",
-            "parameters": parameters,
-            "seed": seed,
-            "n_rows": None,
-            "test": {"roc_auc": 0.9, "log_loss": test},
-            "validation": {"roc_auc": 0.9, "log_loss": validation},
-        }
-    )
+def make_fits(models=LOSSES, tables=TABLES):
+    for table in tables:
+        for model in models:
+            fit = {"table": table, "model": model, "seed": 0, "n_rows": 20_000, "part": "test"}
+            yield fit | {"log_loss": LOSSES[model], "fit_seconds": 2.0}
 
 
-def line(table, title):
-    (found,) = [row for row in table.splitlines() if row.startswith(f"| {title} |")]
-    return [cell.strip() for cell in found.strip("|").split("|")]
+def lines_of(table):
+    rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in table.splitlines()]
+    return {row[0]: row[1:] for row in rows}
 
 
-def test_cells_are_means_of_the_settings_that_did_best_on_validation_rows():
-    table = render_summary(
-        [
-            record("lr", 0, 0.30, 0.20),
-            # Of three seeds; only the first one's validation rows are those of the other settings.
-            record("lr", 0, 0.29, 0.25, C=2.0),
-            record("lr", 1, 0.35, 0.27, C=2.0),
-            record("catboost", 0, 0.40, 0.31),
-        ]
-    )
-    assert line(table, "")[3] == "Adult"
-    assert line(table, "logistic regression, one-hot")[3] == "**.2600**"
-    assert line(table, "CatBoost")[3] == ".3100"
-    assert line(table, "LightGBM")[3] == ""
+def test_a_line_says_how_far_a_model_is_from_the_better_tree():
+    lines = lines_of(render_summary(make_fits()))
+    n_tables = len(TABLES)
+    assert lines["DynInt"] == ["+5.0 %", "+5.0 % (flights)", f"0 of {n_tables}", "2.0"]
+    assert lines["LightGBM"][0] == "+0.0 %"
+    assert lines["LightGBM"][2] == f"{n_tables} of {n_tables}"
+    assert next(iter(lines)) == next(iter(COLUMNS))
 
 
-def test_frappe_is_judged_by_auc():
-    low, high = (
-        record(model, 0, 0.5, 0.5, dataset="frappe") | {"test": {"roc_auc": auc, "log_loss": 0.5}}
-        for model, auc in (("lr", 0.90), ("catboost", 0.99))
-    )
-    table = render_summary([low, high])
-    assert line(table, "CatBoost")[5] == "**.9900**"
-    assert line(table, "logistic regression, one-hot")[5] == ".9000"
+def test_a_model_without_all_tables_has_no_line():
+    fits = [*make_fits(["catboost", "lightgbm"]), *make_fits(["dynint"], ["bank", "hotel"])]
+    assert "DynInt" not in lines_of(render_summary(fits))
 
 
 def test_only_what_is_between_the_marks_is_replaced():
-    text = replace_table(f"above\n{BEGIN}old\n{END}below\n", [record("lr", 0, 0.3, 0.3)])
+    fits = list(make_fits())
+    text = replace_table(f"above\n{BEGIN}old\n{END}below\n", fits)
     assert text.startswith(f"above\n{BEGIN}")
     assert text.endswith(f"{END}below\n")
     assert "old" not in text
-    assert replace_table(text, [record("lr", 0, 0.3, 0.3)]) == text
+    assert replace_table(text, fits) == text
 
 
 @pytest.mark.parametrize("text", ["no marks", BEGIN, END + BEGIN])
 def test_a_text_without_marks_is_refused(text):
     with pytest.raises(ValueError, match="README must hold"):
-        replace_table(text, [])
+        replace_table(text, make_fits())
 
 
-def test_the_table_in_the_readme_is_that_of_the_records():
+def test_the_table_in_the_readme_is_that_of_the_fits():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    records = read_records(ROOT / "docs" / "benchmarks" / "results.jsonl")
-    assert replace_table(text, records) == text
+    fits = read_records(ROOT / "docs" / "benchmarks" / "suite.jsonl")
+    assert replace_table(text, fits) == text

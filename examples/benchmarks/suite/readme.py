@@ -1,30 +1,26 @@
-"""Turn records into the short table of the README."""
+"""Turn fits of the development suite into the short table of the README."""
 
 from collections.abc import Iterable
-from statistics import mean
 
-from suite.datasets import SOURCES
-from suite.digits import four_digits, make_table
-from suite.models import MODELS, validation_cost
+from suite.development import ON_TEST_ROWS
+from suite.digits import make_table
 from suite.records import Record
-from suite.render import group_rows, latest
+from suite.summary import average, describe_model, select
 
 BEGIN = "<!-- Written by `python examples/benchmarks/bench.py render`: -->\n"
 END = "<!-- end -->\n"
 
-TABLES = {
-    "flights": "Flights",
-    "amazon": "Amazon Employee",
-    "adult": "Adult",
-    "ml1m": "MovieLens-1M",
-    "frappe": "Frappe",
+# Columns of the README, and what the summary of the suite calls them.
+COLUMNS = {
+    "": "model",
+    "log loss, mean": "to the better tree",
+    "worst table": "worst table",
+    "within 1 % of the best": "within 1 % of the best",
+    "CPU s": "fit s",
 }
-# Our estimators, then the peers that users come from: what can be imported, single fits only.
-ROWS = ["dynint-pin", "optfeature-field", "profit-linear"]
-ROWS += ["catboost", "lightgbm", "fuxictr-dcn-v2", "deepctr-deepfm", "lr"]
 
 
-def replace_table(text: str, results: Iterable[Record]) -> str:
+def replace_table(text: str, fits: Iterable[Record]) -> str:
     """Return the README with its table made anew.
 
     Raises
@@ -36,42 +32,12 @@ def replace_table(text: str, results: Iterable[Record]) -> str:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"the README must hold {BEGIN.strip()!r} and, behind it, {END.strip()!r}.")
-    return before + begin + "\n" + render_summary(results) + "\n\n" + end + after
+    return before + begin + "\n" + render_summary(fits) + "\n\n" + end + after
 
 
-def render_summary(results: Iterable[Record]) -> str:
-    """Return the table: a line per model, a column per table, the best of a column in bold."""
-    measured = {
-        (dataset, model): _best_on_validation(dataset, [r for r in rows if r["model"] == model])
-        for dataset, rows in _by_dataset(latest(results)).items()
-        for model in ROWS
-    }
-    lines = [[MODELS[model].title] for model in ROWS]
-    heads = [""]
-    for dataset, title in TABLES.items():
-        monitor = SOURCES[dataset].monitor
-        heads.append(f"{title}, AUC" if monitor == "roc_auc" else title)
-        values = [
-            mean(row["test"][monitor] for row in group) if group else None
-            for group in (measured.get((dataset, model), []) for model in ROWS)
-        ]
-        found = [value for value in values if value is not None]
-        best = (max if monitor == "roc_auc" else min)(found, default=None)
-        for line, value in zip(lines, values, strict=True):
-            text = four_digits(value)
-            line.append(f"**{text}**" if text and value == best else text)
-    return make_table(heads, lines)
-
-
-def _by_dataset(results: Iterable[Record]) -> dict[str, list[Record]]:
-    groups: dict[str, list[Record]] = {}
-    for row in results:
-        groups.setdefault(row["dataset"], []).append(row)
-    return groups
-
-
-def _best_on_validation(dataset: str, rows: Iterable[Record]) -> list[Record]:
-    """Return all seeds of the settings that did best on validation rows of their first seed."""
-    groups = [sorted(group, key=lambda row: row["seed"]) for group in group_rows(rows).values()]
-    # The seed draws the validation rows: means over different seeds would not compare.
-    return min(groups, key=lambda group: validation_cost(group[0], dataset), default=[])
+def render_summary(fits: Iterable[Record]) -> str:
+    """Return the table: a line for each model that was measured on all tables, on test rows."""
+    losses, seconds = average(select(fits, ON_TEST_ROWS), ON_TEST_ROWS.tables)
+    whole = losses.dropna(axis="columns")
+    lines = (describe_model(name, losses, seconds) for name in whole)
+    return make_table(list(COLUMNS), ([line[head] for head in COLUMNS.values()] for line in lines))

@@ -11,8 +11,6 @@ from suite.entrants import ENTRANTS, REFERENCES
 from suite.records import Record
 
 NEAR = 1.01  # times the best log loss
-HEADS = ["model", "to the best", "to the better tree", "within 1 % of the best"]
-HEADS += ["worst table", "fit time in CatBoosts", "fit s"]
 
 
 class Selection(NamedTuple):
@@ -37,7 +35,8 @@ def summarise(records: Iterable[Record], selection: Selection) -> Iterator[str]:
         return
     losses, seconds = average(latest, selection.tables)
     relative = relate(losses)
-    yield make_table(HEADS, (_describe_model(name, losses, seconds) for name in losses))
+    described = [describe_model(name, losses, seconds) for name in losses]
+    yield make_table(list(described[0]), (list(line.values()) for line in described))
     yield "Log loss relative to the better tree:"
     titles = [ENTRANTS[name].title for name in losses]
     rows = ([name, *(percent(value) for value in line)] for name, line in relative.iterrows())
@@ -75,20 +74,20 @@ def percent(ratio: float) -> str:
     return "" if np.isnan(ratio) else f"{100 * (ratio - 1):+.1f} %"
 
 
-def _describe_model(name: str, losses: pd.DataFrame, seconds: pd.DataFrame) -> list[str]:
-    """Return a line about a model, over the tables on which it was measured."""
+def describe_model(name: str, losses: pd.DataFrame, seconds: pd.DataFrame) -> dict[str, str]:
+    """Return a line about a model, by columns, over the tables on which it was measured."""
     own, relative = losses[name].dropna(), relate(losses)[name]
     best = losses.loc[own.index].min(axis=1)
     slower = np.nan
     if "catboost" in seconds:
         slower = np.exp(np.log(seconds[name] / seconds["catboost"]).mean())
     worst = relative.idxmax()
-    return [
-        ENTRANTS[name].title,
-        percent((own / best).mean()),
-        percent(relative.mean()),
-        f"{int((own <= NEAR * best).sum())} of {len(own)}",
-        f"{percent(relative[worst])} ({worst})",
-        "" if np.isnan(slower) else f"{slower:.2f}",
-        f"{seconds[name].mean():.1f}",
-    ]
+    return {
+        "model": ENTRANTS[name].title,
+        "to the best": percent((own / best).mean()),
+        "to the better tree": percent(relative.mean()),
+        "within 1 % of the best": f"{int((own <= NEAR * best).sum())} of {len(own)}",
+        "worst table": f"{percent(relative[worst])} ({worst})",
+        "fit time in CatBoosts": "" if np.isnan(slower) else f"{slower:.2f}",
+        "fit s": f"{seconds[name].mean():.1f}",
+    }

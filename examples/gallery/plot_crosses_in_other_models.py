@@ -53,9 +53,9 @@ constant = log_loss(y_test, np.full(len(y_test), y_train.mean()))
 own = log_loss(y_test, net.predict_proba(X_test)[:, 1])
 figure, ax = plt.subplots(figsize=(7, 4), layout="constrained")
 losses.plot(ax=ax, marker="o")
-for value, label in [(own, "DynInt itself"), (constant, "mean of the training rows")]:
+for value, label, x in [(own, "DynInt itself", 0), (constant, "mean of the training rows", 15)]:
     ax.axhline(value, color="0.5", lw=1, ls="--")
-    ax.annotate(label, (15, value), ha="right", va="bottom", color="0.35")
+    ax.annotate(label, (x, value), ha="right" if x else "left", va="bottom", color="0.35")
 ax.set_xlabel("discovered crosses added to the fields")
 ax.set_ylabel("log loss on test rows")
 ax.set_xticks(losses.index)

@@ -1,5 +1,6 @@
 """Columns of a table as exact codes, and as numbers where they are numbers."""
 
+from collections.abc import Collection
 from typing import Any, Self
 
 import narwhals as nw
@@ -54,7 +55,7 @@ class Columns:
         Names of the columns.
     """
 
-    def __init__(self, numeric_features: Any = "auto") -> None:
+    def __init__(self, numeric_features: str | Collection[str | int] = "auto") -> None:
         self.numeric_features = numeric_features
 
     def fit(self, table: Any) -> Self:

@@ -1,5 +1,6 @@
 """Boosted trees on raw columns, alone or with statistics of crosses beside them."""
 
+from collections.abc import Collection
 from inspect import signature
 from typing import Any, NamedTuple, Self
 
@@ -55,7 +56,10 @@ class Trees:
     """
 
     def __init__(
-        self, statistics: CrossStatistics | None, seed: int, numeric_features: Any = "auto"
+        self,
+        statistics: CrossStatistics | None,
+        seed: int,
+        numeric_features: str | Collection[str | int] = "auto",
     ) -> None:
         self.statistics = statistics
         self.seed = seed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate, groupby, pairwise
 
 import torch
@@ -124,13 +124,10 @@ class WeightedCrosses(nn.Module):
         embeddings : str
             Embeddings (B, F, D).
         """
-        parts, done = [], 0
-        for _, group in groupby(self.products.crosses(), key=len):
-            sets = list(group)
-            weights = self.weight[done : done + len(sets), None]
-            parts.append(graph.add("Mul", multiply_sets(graph, embeddings, sets), weights))
-            done += len(sets)
-        return parts
+        return [
+            graph.add("Mul", multiply_sets(graph, embeddings, sets), weights[:, None])
+            for sets, weights in self._by_order()
+        ]
 
     def write_sum(self, graph: Graph, embeddings: str, n_fields: int) -> str | None:
         """Add the sum of the weighted products to a graph: (B, F, D) to (B, D); None of no cross.
@@ -139,26 +136,31 @@ class WeightedCrosses(nn.Module):
         order a product of matrices, instead of as many vectors as crosses, side by side.
         """
         factors: str | Tensor | None = None
-        done = 0
-        for order, group in groupby(self.products.crosses(), key=len):
-            sets = list(group)
+        for sets, weights in self._by_order():
+            order = len(sets[0])
             rests = list(dict.fromkeys(fields[1:] for fields in sets))
             if order == 2:  # of all fields: embeddings as they are
                 rests = [(field,) for field in range(n_fields)]
             place = {rest: k for k, rest in enumerate(rests)}
-            weights = self.weight.new_zeros(n_fields, len(rests))
-            cells = [fields[0] for fields in sets], [place[fields[1:]] for fields in sets]
-            weights[cells] = self.weight[done : done + len(sets)].detach()
-            done += len(sets)
+            matrix = weights.new_zeros(n_fields, len(rests))
+            matrix[[fields[0] for fields in sets], [place[fields[1:]] for fields in sets]] = weights
             if order == 1:  # no other field: a constant factor
-                factors = weights
+                factors = matrix
                 continue
             products = embeddings if order == 2 else multiply_sets(graph, embeddings, rests)
-            summed = graph.add("MatMul", weights, products)
+            summed = graph.add("MatMul", matrix, products)
             factors = summed if factors is None else graph.add("Add", summed, factors)
         if factors is None:
             return None
         return sum_over(graph, graph.add("Mul", embeddings, factors), 1)
+
+    def _by_order(self) -> Iterator[tuple[list[Cross], Tensor]]:
+        """Yield the crosses of every order, and their weights (N',)."""
+        weights = self.weight.detach()
+        for _, group in groupby(self.products.crosses(), key=len):
+            sets = list(group)
+            yield sets, weights[: len(sets)]
+            weights = weights[len(sets) :]
 
     def sum(self, embeddings: Tensor) -> Tensor:
         """Return the weighted products, summed over the crosses: (B, D)."""

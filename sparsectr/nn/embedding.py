@@ -66,10 +66,17 @@ class FieldEmbedding(nn.Module):
             look_up(self.weight, rows) if self.sparse else functional.embedding(rows, self.weight)
         )
 
-    def write(self, graph: Graph, codes: str, columns: slice = slice(None)) -> str:
-        """Add the lookup of codes (B, F), int64, to a graph: columns of embeddings (B, F, D)."""
-        rows = graph.add("Add", codes, self.offsets.long())
-        return graph.add("Gather", self.weight[:, columns], rows)
+    def write(self, graph: Graph, codes: str) -> str:
+        """Add the lookup of codes (B, F), int64, to a graph: embeddings (B, F, D)."""
+        return graph.add("Gather", self.weight, self.write_rows(graph, codes))
+
+    def write_rows(self, graph: Graph, codes: str) -> str:
+        """Add the rows of the table that codes (B, F), int64, look up to a graph: (B, F).
+
+        Who needs some columns of the table looks up those: cutting vectors apart afterwards copies
+        them number by number.
+        """
+        return graph.add("Add", codes, self.offsets.long())
 
     def past_counts(self) -> Tensor:
         """Return how often earlier trainings have seen every row; shape (V,), float64."""

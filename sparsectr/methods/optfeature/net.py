@@ -323,10 +323,11 @@ class OptFeatureNet(nn.Module):
     def write(self, graph: Graph, codes: str) -> str:
         """Add the net to a graph: codes (B, F), int64, to logits (B, K)."""
         width, n_fields = self.widths[0], len(self.embedding.vocabulary_sizes)
-        embeddings = self.embedding.write(graph, codes, slice(width))
+        rows, table = self.embedding.write_rows(graph, codes), self.embedding.weight
+        embeddings = graph.add("Gather", table[:, :width], rows)
         inputs = [reshape(graph, embeddings, 0, -1)]
         kept, gates = self.kept_crosses(), self.chosen is not None and self.chosen.by_value
-        vectors = self.embedding.write(graph, codes, slice(width, None)) if gates else ""
+        vectors = graph.add("Gather", table[:, width:], rows) if gates else ""
         for order, selection in zip(self.config.orders, self._selections, strict=True):
             sets = [fields for fields in kept if len(fields) == order]
             if not sets:

@@ -4,6 +4,7 @@
     python examples/benchmarks/bench.py scaling table --optimizer adam
     python examples/benchmarks/bench.py scaling memory
     python examples/benchmarks/bench.py scaling search --plot cost.png
+    python examples/benchmarks/bench.py scaling store --n-rows 10000000
 
 ``steps``: milliseconds of a whole step (fused loss, gradients, optimizers) of a DynInt net and of
 PROFIT's search net on codes of uniform values, one quantity at a time around a base case, beside
@@ -22,6 +23,9 @@ a small frame trains a large table.
 space, with the peak of the memory, each in a process of its own. A full space that would need more
 than 2 GiB for one tensor of products is left out.
 
+``store``: seconds by the clock to write and to read an estimator with skops, one string and 16
+weights for each of ``--n-rows`` rows.
+
 Times are process CPU times of one thread (but for the threads themselves, by the clock), the best
 of several rounds; what is compared takes turns.
 """
@@ -29,15 +33,18 @@ of several rounds; what is compared takes turns.
 import importlib
 import multiprocessing
 import resource
+import tempfile
 import time
 from math import comb
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import skops.io
 import torch
 from scipy.optimize import nnls
 
-from sparsectr import DynIntClassifier, FieldEncoder
+from sparsectr import DynIntClassifier, FieldEncoder, trusted_types
 from sparsectr.methods.dynint.net import DynIntConfig, DynIntNet
 from sparsectr.methods.profit.search_net import CrossSearchNet
 from sparsectr.methods.profit.search_spaces import SymmetricSpace, make_space
@@ -323,11 +330,38 @@ def draw_search(table, path):
     figure.savefig(path, dpi=150)
 
 
+def measure_store(arguments):
+    """Write and read an estimator with a string of its own for every row."""
+    torch.set_num_threads(1)
+    n_rows = arguments.n_rows
+    X = pd.DataFrame({"id": [f"user{k:09d}" for k in range(n_rows)], "b": np.arange(n_rows) % 7})
+    y = np.random.default_rng(0).random(n_rows) < 0.2
+    # One column per field keeps the values of single rows.
+    encoder = FieldEncoder(numeric_columns="one")
+    settings = {"max_epochs": 1, "early_stopping": False, "batch_size": 65_536}
+    model = DynIntClassifier(encoder=encoder, random_state=0, **settings).fit(X, y)
+    del X, y
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.skops")
+        for _ in range(arguments.rounds):
+            started = time.perf_counter()
+            skops.io.dump(model, path)
+            written = time.perf_counter()
+            skops.io.load(path, trusted=trusted_types)
+            read = time.perf_counter()
+            print(
+                f"{path.stat().st_size / 2**20:.0f} MiB: {written - started:.2f} s to write, "
+                f"{read - written:.2f} s to read",
+                flush=True,
+            )
+
+
 SUBJECTS = {
     "steps": measure_steps,
     "table": measure_table,
     "memory": measure_memory,
     "search": measure_search,
+    "store": measure_store,
 }
 
 
@@ -337,7 +371,7 @@ def add_arguments(parser):
     parser.add_argument("--plot", metavar="FILE", help="draw what steps or search found")
     parser.add_argument("--table-rows", type=int, nargs="+", help="of table and memory")
     parser.add_argument("--optimizer", choices=["adagrad", "adam"], default="adagrad")
-    parser.add_argument("--n-rows", type=int, default=100_000, help="of memory")
+    parser.add_argument("--n-rows", type=int, default=100_000, help="of memory and store")
 
 
 def run(arguments):

@@ -23,7 +23,7 @@ from one_row import MODELS as CLASSIFIERS
 from one_row import QUICK, microseconds
 from suite.datasets import load_parts
 
-from sparsectr import DynIntClassifier, DynIntRegressor, to_onnx
+from sparsectr import DynIntClassifier, DynIntRegressor, FieldEncoder, to_onnx
 
 N_TRAIN, N_TEST, N_SINGLE = 20_000, 4_096, 200
 MODELS = CLASSIFIERS | {"DynIntRegressor": DynIntRegressor(**QUICK)}
@@ -106,7 +106,9 @@ def measure_strings():
     """Print the size of a graph whose only field has a million strings, without embeddings."""
     names = [f"user_{k:07d}" for k in range(1_000_000)]
     X = pd.DataFrame({"user": names, "shop": np.resize(["a", "b"], len(names))})
-    clf = DynIntClassifier(embedding_dim=2, **QUICK).fit(X, np.resize([0, 1, 1], len(names)))
+    encoder = FieldEncoder(numeric_columns="one")  # else values of one row are unknown
+    clf = DynIntClassifier(embedding_dim=2, encoder=encoder, **QUICK)
+    clf.fit(X, np.resize([0, 1, 1], len(names)))
     graph = to_onnx(clf)
     weights = sum(len(constant.raw_data) for constant in graph.graph.initializer)
     size = (len(graph.SerializeToString()) - weights) / 2**20

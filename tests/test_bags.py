@@ -24,7 +24,6 @@ from sparsectr import (
     OptFeatureRegressor,
     ProfitClassifier,
     ProfitRegressor,
-    to_onnx,
 )
 from sparsectr.stored_state import trusted_types
 
@@ -237,10 +236,6 @@ def test_rows_of_sets_are_no_parameters():
 
 def test_what_is_refused(fitted):
     clf = fitted[DynIntClassifier]
-    with pytest.raises(ValueError, match="every field must hold single values"):
-        clf.compile_predictor()
-    with pytest.raises(ValueError, match="field 'tags' holds several values per cell"):
-        to_onnx(clf)
     with pytest.raises(TypeError, match="Field 'tags': every cell of a field of several values"):
         clf.predict_proba(TEST.assign(tags="a"))
 

@@ -108,3 +108,10 @@ def test_without_the_package(monkeypatch):
     monkeypatch.setattr(module, "import_module", fail)
     with pytest.raises(ImportError, match="pip install skl2onnx"):
         register_onnx()
+
+
+def test_cells_of_several_values_are_refused():
+    encoder = FieldEncoder(multi_valued={"city": "|"})
+    clf = DynIntClassifier(encoder=encoder, **QUICK).fit(X, Y)
+    with pytest.raises(ValueError, match=r"must hold single values, .*; sparsectr\.to_onnx writes"):
+        skl2onnx.convert_sklearn(clf, initial_types=COLUMNS)

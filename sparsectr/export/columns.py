@@ -12,9 +12,10 @@ from sparsectr.encoding.binning import Bins
 from sparsectr.encoding.hashing import Buckets
 from sparsectr.encoding.resolutions import CodeColumn
 from sparsectr.encoding.vocabulary import MISSING, N_RESERVED, UNKNOWN, Vocabulary
+from sparsectr.export.cell_values import write_padding, write_sets, write_shares, write_split
 from sparsectr.export.graph import ML, ML_OPSET_OF_FLOATS, OnnxGraph
 from sparsectr.export.steps import Steps, write_steps
-from sparsectr.nn.graph import insert_axis, sum_over, take
+from sparsectr.nn.graph import CellValues, insert_axis, sum_over, take
 
 MISSING_STRING, MISSING_INTEGER = "", np.iinfo(np.int64).min
 
@@ -30,11 +31,17 @@ class ColumnType(NamedTuple):
         What stands for a missing value.
     unit : str
         What an integer counts, such as "us" since 1970; "" for other values.
+    is_list : bool
+        Whether a cell has several values, side by side, and missing ones behind them.
+    separator : str
+        What stands between the values of a string; "" if a string is one value.
     """
 
     kind: str
     missing: str
     unit: str = ""
+    is_list: bool = False
+    separator: str = ""
 
 
 class StepColumn(NamedTuple):
@@ -68,11 +75,9 @@ def type_of(name: str, field: tuple[CodeColumn, ...]) -> ColumnType:
         raise ValueError(
             f"field {name!r} is hashed, and ONNX has no operator for the hash; {codes_only}"
         )
-    if any(isinstance(column, BagVocabulary) for column in field):
-        raise ValueError(
-            f"field {name!r} holds several values per cell, and an input of a graph holds one; "
-            f"{codes_only}"
-        )
+    if isinstance(field[0], BagVocabulary):
+        types, separator = type_of(name, (field[0].vocabulary,)), field[0].separator
+        return types._replace(is_list=separator is None, separator=separator or "")
     vocabularies = [column.values for column in field if isinstance(column, Vocabulary)]
     found = {_kind(values) for values in vocabularies}
     if not found:
@@ -103,24 +108,50 @@ def _kind(values: Any) -> str | None:
         return "int64"
     if kind == "f":
         return "float64"
-    return "string" if all(type(value) is str for value in values.tolist()) else None
+    return _kind_of_objects(values.tolist())
+
+
+def _kind_of_objects(values: list[object]) -> str | None:
+    """Return the kind of values that Python holds, such as those of lists."""
+    if all(type(value) is str for value in values):
+        return "string"
+    if all(isinstance(value, float) for value in values):  # that of NumPy is one, too
+        return "float64"
+    largest = np.iinfo(np.int64).max
+    fit = [isinstance(value, int | np.integer) and abs(int(value)) <= largest for value in values]
+    return "int64" if all(fit) else None
 
 
 def write_columns(
-    graph: OnnxGraph, names: Sequence[str], fields: Sequence[tuple[CodeColumn, ...]]
+    graph: OnnxGraph,
+    names: Sequence[str],
+    fields: Sequence[tuple[CodeColumn, ...]],
+    *,
+    with_sets: bool = False,
 ) -> str:
     """Add all fields: an input of shape (B, 1) each, to the codes (B, C) of all columns.
 
-    Operators cost more than what they do with a row: all bins of one kind are found together.
+    Operators cost more than what they do with a row: all bins of one kind are found together. Cells
+    of several values have the code of their set if asked for; otherwise their values are among the
+    ``cell_values`` of the graph.
     """
     single: dict[int, str] = {}
     stepped: dict[tuple[str, str], list[StepColumn]] = {}
     place = 0
     for name, field in zip(names, fields, strict=True):
         types = type_of(name, field)
-        cells = graph.add_input(name, types.kind, ["rows", 1])
+        shape: list[int | str] = ["rows", f"{name}_values" if types.is_list else 1]
+        cells = graph.add_input(name, types.kind, shape)
         for column in field:
-            if isinstance(column, Bins):
+            if isinstance(column, BagVocabulary):
+                values = _write_values(graph, cells, column, types)
+                if with_sets:
+                    single[place] = write_sets(graph, values, column)
+                else:
+                    shares = write_shares(graph, values)
+                    graph.cell_values.append(CellValues(place, values, shares))
+                    single[place] = take(graph, values, [0])
+            elif isinstance(column, Bins):
                 group = stepped.setdefault((types.kind, column.rule), [])
                 group.append(StepColumn(place, cells, (column.cuts, column.codes_of_bins)))
             else:
@@ -135,6 +166,13 @@ def write_columns(
     return joined if order == sorted(order) else take(graph, joined, np.argsort(order).tolist())
 
 
+def _write_values(graph: OnnxGraph, cells: str, column: BagVocabulary, types: ColumnType) -> str:
+    """Add the codes (B, L) of the values of a field, the last of each row missing."""
+    if types.separator:
+        cells = write_split(graph, cells, types.separator)
+    return write_padding(graph, _write_vocabulary(graph, cells, column.vocabulary.values, types))
+
+
 def _write_vocabulary(graph: OnnxGraph, cells: str, values: Any, types: ColumnType) -> str:
     codes = np.arange(N_RESERVED, N_RESERVED + len(values))
     if types.kind == "float64":
@@ -142,30 +180,30 @@ def _write_vocabulary(graph: OnnxGraph, cells: str, values: Any, types: ColumnTy
         # Adding 0.0 makes -0.0 the same value as 0.0.
         found = write(graph, graph.add("Add", cells, np.array(0.0)), values + 0.0, codes)
         return _mark_missing(graph, cells, found, types.kind)
-    if types.kind == "string":
-        keys, missing = {"keys_strings": [*values.tolist(), MISSING_STRING]}, [MISSING]
-    else:
-        keys = {"keys_int64s": [*values.astype(np.int64).tolist(), MISSING_INTEGER]}
-        missing = [MISSING]
+    keys: dict[str, Any] = (
+        {"keys_strings": [*values.tolist(), MISSING_STRING]}
+        if types.kind == "string"
+        else {"keys_int64s": [*values.astype(np.int64).tolist(), MISSING_INTEGER]}
+    )
     return graph.add(
         "LabelEncoder",
         cells,
         domain=ML,
-        values_int64s=codes.tolist() + missing,
+        values_int64s=[*codes.tolist(), MISSING],
         default_int64=UNKNOWN,
         **keys,
     )
 
 
 def _look_up_floats(graph: OnnxGraph, cells: str, values: Any, codes: Any) -> str:
-    """Add the codes of float64 cells (B, 1), by an operator that takes float64 to float64."""
+    """Add the codes of float64 cells (B, L), by an operator that takes float64 to float64."""
     graph.ml_opset = ML_OPSET_OF_FLOATS
     tensors = {
         "keys_tensor": values.astype(np.float64),
         "values_tensor": codes.astype(np.float64),
         "default_tensor": np.array([UNKNOWN], np.float64),
     }
-    attributes = {
+    attributes: dict[str, Any] = {
         key: graph.onnx.numpy_helper.from_array(array, key) for key, array in tensors.items()
     }
     return graph.add("Cast", graph.add("LabelEncoder", cells, domain=ML, **attributes), to=7)

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsectr.nn.graph import Value
+from sparsectr.nn.graph import CellValues, Value
 
 # What the graphs need; LabelEncoder of version 2 takes lists, of version 4 also float64.
-OPSET, ML_OPSET, ML_OPSET_OF_FLOATS, IR_VERSION = 17, 3, 4, 8
+OPSET, ML_OPSET, ML_OPSET_OF_FLOATS = 17, 3, 4
+IR_VERSIONS = {17: 8, 20: 9}
 ML = "ai.onnx.ml"
 TYPES = {"string": 8, "int64": 7, "int32": 6, "float32": 1, "float64": 11, "bool": 9}
 
@@ -25,15 +26,24 @@ class OnnxGraph:
         self.constants: list[Any] = []
         self.inputs: list[Any] = []
         self.outputs: list[Any] = []
-        self.ml_opset = ML_OPSET
+        self.opset, self.ml_opset = OPSET, ML_OPSET
+        self.cell_values: list[CellValues] = []
         # Whether LabelEncoder of version 4, which takes float64, may be used.
         self.float_lookup = True
 
-    def add(self, operator: str, *inputs: Value, domain: str = "", **attributes: Any) -> str:
-        """Add an operator, return the name of its output; numbers become constants."""
+    def add(
+        self,
+        operator: str,
+        *inputs: Value,
+        domain: str = "",
+        n_outputs: int = 1,
+        **attributes: Any,
+    ) -> str:
+        """Add an operator, return the name of its first output; numbers become constants."""
         names = [value if isinstance(value, str) else self._constant(value) for value in inputs]
         output = self._name(operator.lower())
-        self._append(operator, names, output, domain, attributes)
+        outputs = [output, *(f"{output}_{place}" for place in range(1, n_outputs))]
+        self._append(operator, names, outputs, domain, attributes)
         return output
 
     def add_output(self, name: str, value: str, kind: str, shape: list[int | str]) -> None:
@@ -60,8 +70,11 @@ class OnnxGraph:
         )
         model = helper.make_model(
             graph,
-            opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(ML, self.ml_opset)],
-            ir_version=IR_VERSION,
+            opset_imports=[
+                helper.make_opsetid("", self.opset),
+                helper.make_opsetid(ML, self.ml_opset),
+            ],
+            ir_version=IR_VERSIONS[self.opset],
             producer_name="sparsectr",
             producer_version=version,
         )
@@ -73,12 +86,12 @@ class OnnxGraph:
         return f"{prefix}_{len(self.nodes)}_{len(self.constants)}"
 
     def _append(
-        self, operator: str, inputs: list[str], output: str, domain: str, attributes: Any
+        self, operator: str, inputs: list[str], outputs: list[str], domain: str, attributes: Any
     ) -> None:
         name = f"{operator}_{len(self.nodes)}"
         self.nodes.append(
             self.onnx.helper.make_node(
-                operator, inputs, [output], name=name, domain=domain, **attributes
+                operator, inputs, outputs, name=name, domain=domain, **attributes
             )
         )
 

@@ -42,6 +42,9 @@ def to_onnx(estimator: Any, path: Any = None, inputs: str = "columns") -> Any:
     dates, times and durations    int64     -2**63, which is NaT
     ============================  ========  ====================
 
+    A field of lists is an input of shape (n_rows, n_values): the values of each row side by side,
+    and missing ones behind them. A field with a separator takes the strings as they are.
+
     Times come in the unit that the metadata of the model name, such as microseconds since 1970.
     Unseen values count as unknown. The metadata also hold the names and types of the inputs, the
     sizes of the vocabularies, the classes, and the version of this package.
@@ -94,7 +97,12 @@ def to_onnx(estimator: Any, path: Any = None, inputs: str = "columns") -> Any:
         )
     graph = OnnxGraph()
     codes = (
-        write_columns(graph, encoder._field_names(), encoder._fields)
+        write_columns(
+            graph,
+            encoder._field_names(),
+            encoder._fields,
+            with_sets=hasattr(estimator, "field_encoder_"),
+        )
         if inputs == "columns"
         else _write_codes(graph, encoder)
     )
@@ -173,6 +181,8 @@ def _metadata(estimator: Any, encoder: Any, inputs: str) -> dict[str, str]:
             types = type_of(name, field)
             described |= {"type": types.kind, "missing": types.missing}
             described |= {"unit": types.unit} if types.unit else {}
+            described |= {"list": True} if types.is_list else {}
+            described |= {"separator": types.separator} if types.separator else {}
         fields.append(described)
     return {
         "estimator": type(estimator).__name__,

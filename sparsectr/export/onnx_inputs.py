@@ -33,6 +33,7 @@ def onnx_inputs(model: object, X: TableLike) -> dict[str, NDArray[Any]]:
     -------
     dict of str to ndarray of shape (n_rows, 1)
         An array per field, of strings, int64 or float64: what ``session.run(None, inputs)`` takes.
+        Of a field of lists as many columns as the longest list of X has values.
 
     Raises
     ------
@@ -72,15 +73,17 @@ def _read_fields(model: object) -> list[dict[str, Any]]:
 
 
 def to_input(column: pd.Series, field: Mapping[str, object]) -> NDArray[Any]:
-    """Return a column (n_rows,) as the input of a field, shape (n_rows, 1).
+    """Return a column (n_rows,) as the input of a field, (n_rows, 1), of lists (n_rows, L).
 
     Parameters
     ----------
     column : Series of shape (n_rows,)
         Values of a field.
     field : dict
-        Its type ("string", "int64" or "float64"), and the unit of times.
+        Its type ("string", "int64" or "float64"), the unit of times, and whether cells are lists.
     """
+    if field.get("list"):
+        return _lists_to_input(column, {**field, "list": False})
     missing = pd.isna(column).to_numpy(dtype=bool)
     if field["type"] == "string":
         return np.where(missing, MISSING_STRING, column.astype(object)).astype(object)[:, None]
@@ -94,3 +97,18 @@ def to_input(column: pd.Series, field: Mapping[str, object]) -> NDArray[Any]:
     else:
         values[~missing] = present.astype(np.int64)
     return values[:, None]
+
+
+def _lists_to_input(column: pd.Series, field: Mapping[str, object]) -> NDArray[Any]:
+    """Return lists side by side, with missing values behind them, (n_rows, L), L at least 1."""
+    lists: list[list[Any]] = [
+        cell.tolist() if isinstance(cell, np.ndarray) else list(cell)
+        for cell in column.astype(object).where(column.notna(), ())
+    ]
+    lengths = np.array([len(cell) for cell in lists], dtype=np.intp)
+    flat = pd.Series([value for cell in lists for value in cell], dtype=object)
+    missing = to_input(pd.Series([None], dtype=object), field)[0, 0]
+    values = to_input(flat.infer_objects(), field)[:, 0]
+    found = np.full((len(lists), max(lengths.max(initial=0), 1)), missing, dtype=values.dtype)
+    found[np.arange(found.shape[1]) < lengths[:, None]] = values
+    return found

@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from sparsectr.encoding.bag_columns import read_bags
+from sparsectr.encoding.bags import BagVocabulary
 from sparsectr.encoding.binning import Bins
 from sparsectr.encoding.columns import read_column
 from sparsectr.encoding.resolutions import CodeColumn, encode_values
@@ -49,25 +51,27 @@ class RowPredictor:
 
     def __init__(self, estimator: Any, finish: Finish) -> None:
         encoder = estimator.encoder_
-        if encoder._new_bags() is not None:
-            raise ValueError(
-                "every field must hold single values, got one whose cells hold several; predict "
-                "its rows as a table."
-            )
         self._estimator, self._finish = estimator, finish
-        self._program = RowProgram(estimator._fitted_net().eval())
         self._names: list[str] = encoder._field_names()
         self._fields: list[tuple[CodeColumn, ...]] = encoder._fields
+        first = encoder._main_columns.tolist()
+        several = [j for j, field in zip(first, self._fields, strict=True) if _has_several(field)]
+        self._program = RowProgram(estimator._fitted_net().eval(), several)
         self._lookups = [
-            [_make_lookup(column) for column in field] if _has_fast_way(field) else None
+            [_make_lookup(getattr(column, "vocabulary", column)) for column in field]
+            if _has_fast_way(field)
+            else None
             for field in self._fields
         ]
         # Of fields that are one vocabulary; None and a value that is there need no closer look.
         self._known: list[dict[Any, int]] = [
             lookups[0] | {None: MISSING}
-            if lookups and len(lookups) == 1 and isinstance(lookups[0], dict)
+            if lookups
+            and len(lookups) == 1
+            and isinstance(lookups[0], dict)
+            and not _has_several(field)
             else {}
-            for lookups in self._lookups
+            for field, lookups in zip(self._fields, self._lookups, strict=True)
         ]
         self.unknown_counts = dict.fromkeys(self._names, 0)
         self.n_calls = 0
@@ -92,6 +96,7 @@ class RowPredictor:
             If a field is not there, or the value of a numeric field is no number.
         """
         codes: list[int] = []
+        several: list[list[int]] = []
         for place, (cell, known) in enumerate(zip(self._cells(row), self._known, strict=True)):
             try:
                 code = known.get(cell)
@@ -100,16 +105,24 @@ class RowPredictor:
             if code is not None:
                 codes.append(code)
             else:
-                codes += self._look_closely(place, cell)
+                codes += self._look_closely(place, cell, several)
         self.n_calls += 1
-        return self._finish(self._program(codes))
+        return self._finish(self._program(codes, several))
 
-    def _look_closely(self, place: int, cell: Any) -> list[int]:
-        """Return the codes of a cell of a field, and count it where it is unknown."""
-        name, lookups = self._names[place], self._lookups[place]
-        found = None if lookups is None else _look_up(cell, lookups)
+    def _look_closely(self, place: int, cell: object, several: list[list[int]]) -> list[int]:
+        """Return the codes of a cell of a field, and count it where it is unknown.
+
+        Where cells have several values, all of them are appended to ``several``, and the largest
+        stands for the cell: a set is unknown if all of its values are.
+        """
+        name, field, lookups = self._names[place], self._fields[place], self._lookups[place]
+        if isinstance(field[0], BagVocabulary):
+            several.append(_encode_values(name, cell, field[0], lookups))
+            found: list[int] | None = [max(several[-1])]
+        else:
+            found = None if lookups is None else _look_up(cell, lookups)
         if found is None:
-            found = _encode_cell(name, cell, self._fields[place])
+            found = _encode_cell(name, cell, field)
         if found[0] == UNKNOWN:
             self.unknown_counts[name] += 1
         return found
@@ -133,9 +146,14 @@ class RowPredictor:
         return RowPredictor, (self._estimator, self._finish)
 
 
+def _has_several(field: tuple[CodeColumn, ...]) -> bool:
+    return isinstance(field[0], BagVocabulary)
+
+
 def _has_fast_way(field: tuple[CodeColumn, ...]) -> bool:
     return all(
-        isinstance(column, Vocabulary) or (isinstance(column, Bins) and column.rule == "quantile")
+        isinstance(column, Vocabulary | BagVocabulary)
+        or (isinstance(column, Bins) and column.rule == "quantile")
         for column in field
     )
 
@@ -173,7 +191,7 @@ def _look_up(cell: Any, lookups: list[Lookup]) -> list[int] | None:
     return codes
 
 
-def _encode_cell(name: str, cell: Any, field: tuple[CodeColumn, ...]) -> list[int]:
+def _encode_cell(name: str, cell: object, field: tuple[CodeColumn, ...]) -> list[int]:
     """Encode a cell as a column of one row is encoded."""
     cells = np.empty(1, dtype=object)
     cells[0] = cell
@@ -184,3 +202,37 @@ def _encode_cell(name: str, cell: Any, field: tuple[CodeColumn, ...]) -> list[in
         return [int(codes[column.positions[0]]) for codes in encode_values(field, column.values)]
     except (TypeError, ValueError) as error:
         raise ValueError(f"Field {name!r}: {error}") from error
+
+
+def _encode_values(
+    name: str, cell: object, bags: BagVocabulary, lookups: list[Lookup] | None
+) -> list[int]:
+    """Encode the values of a cell of several, at least one code."""
+    if lookups is not None and (found := _look_up_values(cell, bags.separator, lookups)):
+        return found
+    cells = np.empty(1, dtype=object)
+    cells[0] = cell
+    try:
+        column = read_bags(cells, bags.separator)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"Field {name!r}: {error}") from error
+    if column.bags[0] < 0:
+        return [MISSING]
+    codes: list[int] = bags.vocabulary.codes(column.values)[column.positions].tolist()
+    return codes
+
+
+def _look_up_values(cell: object, separator: str | None, lookups: list[Lookup]) -> list[int] | None:
+    """Return the codes of the values of a list, None where a type needs a closer look."""
+    if separator is not None:
+        values = [part for part in cell.split(separator) if part] if isinstance(cell, str) else []
+    else:
+        values = cell if isinstance(cell, list) else []
+    codes: list[int] = []
+    for value in values:
+        found = _look_up(value, lookups)
+        if found is None:
+            return None
+        if found[0] != MISSING:
+            codes += found
+    return codes

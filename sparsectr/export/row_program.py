@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from torch import Tensor
 
-from sparsectr.nn.graph import Value
+from sparsectr.nn.graph import CellValues, Value
 
 Array: TypeAlias = NDArray[Any]
 Call: TypeAlias = Callable[..., Any]
@@ -30,12 +30,17 @@ class RowProgram:
     ----------
     net : object
         With a method ``write(graph, codes)``, in evaluation mode.
+    several : sequence of int, default=()
+        The columns whose cells have several values, rising.
     """
 
-    def __init__(self, net: Any) -> None:
-        self._slots: list[Any] = [None]  # the codes come first
+    def __init__(self, net: Any, several: Sequence[int] = ()) -> None:
+        # What comes with a row is first: codes, and for each such column values and shares.
+        self.cell_values = [CellValues(j, f"values_{j}", f"shares_{j}") for j in several]
+        came = ["codes", *(name for one in self.cell_values for name in (one.codes, one.shares))]
+        self._slots: list[Any] = [None] * len(came)
         self._steps: list[tuple[int, Call, tuple[int, ...]]] = []
-        self._places = {"codes": 0}
+        self._places = {name: place for place, name in enumerate(came)}
         self._output = self._places[net.write(self, "codes")]
 
     def add(self, operator: str, *inputs: Value, **attributes: Any) -> str:
@@ -56,10 +61,21 @@ class RowProgram:
         self._slots.append(value)
         return len(self._slots) - 1
 
-    def __call__(self, codes: Sequence[int]) -> Array:
-        """Return the logits (1, K) of the codes of a row, (F,)."""
+    def __call__(self, codes: Sequence[int], several: Sequence[Sequence[int]] = ()) -> Array:
+        """Return the logits (1, K) of a row.
+
+        Parameters
+        ----------
+        codes : sequence of int, length F
+            The codes of its cells; those of cells of several values do not matter.
+        several : sequence of sequences of int
+            For each column of such cells the codes of the values, at least one.
+        """
         slots = self._slots.copy()  # so that threads do not share what they compute
         slots[0] = np.array([codes])
+        for place, values in enumerate(several):
+            slots[2 * place + 1] = np.array([values])
+            slots[2 * place + 2] = np.full((1, 1, len(values)), 1 / len(values), np.float32)
         for place, call, places in self._steps:
             slots[place] = call(*[slots[k] for k in places])
         logits: Array = slots[self._output]

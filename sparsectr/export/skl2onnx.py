@@ -78,6 +78,11 @@ def convert(scope: Any, operator: Any, container: Any) -> None:
         raise ValueError(
             f"{type(estimator).__name__} has {len(names)} fields, got {len(columns)} columns."
         )
+    if encoder._new_bags() is not None:
+        raise ValueError(
+            "every field of a pipeline must hold single values, got one whose cells hold several; "
+            "sparsectr.to_onnx writes the estimator alone."
+        )
     graph.cells = dict(zip(names, columns, strict=True))
     joined = write_columns(graph, names, encoder._fields)
     outputs = ("label", "probabilities") if hasattr(estimator, "classes_") else ("variable",)
@@ -123,19 +128,19 @@ class _ContainerGraph(OnnxGraph):
 
     def add_output(self, name: str, value: str, kind: str, shape: list[int | str]) -> None:
         """Connect an output of the operator."""
-        self._append("Identity", [value], self.output_names[name], "", {})
+        self._append("Identity", [value], [self.output_names[name]], "", {})
 
     def _name(self, prefix: str) -> str:
         return str(self.scope.get_unique_variable_name(prefix))
 
     def _append(
-        self, operator: str, inputs: list[str], output: str, domain: str, attributes: Any
+        self, operator: str, inputs: list[str], outputs: list[str], domain: str, attributes: Any
     ) -> None:
         version = self.ml_opset if domain == ML else None
         self.container.add_node(
             operator,
             inputs,
-            [output],
+            outputs,
             op_domain=domain,
             op_version=version,
             name=self.scope.get_unique_operator_name(operator),

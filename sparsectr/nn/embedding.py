@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from sparsectr.kernels.rows import look_up
-from sparsectr.nn.graph import Graph
+from sparsectr.nn.graph import Graph, write_lookup
 from sparsectr.nn.linear import undrawn
 
 
@@ -68,15 +68,16 @@ class FieldEmbedding(nn.Module):
 
     def write(self, graph: Graph, codes: str) -> str:
         """Add the lookup of codes (B, F), int64, to a graph: embeddings (B, F, D)."""
-        return graph.add("Gather", self.weight, self.write_rows(graph, codes))
+        return self.write_parts(graph, codes, [self.weight.shape[1]])[0]
 
-    def write_rows(self, graph: Graph, codes: str) -> str:
-        """Add the rows of the table that codes (B, F), int64, look up to a graph: (B, F).
+    def write_parts(self, graph: Graph, codes: str, ends: Sequence[int]) -> list[str]:
+        """Add the lookups of parts of the embeddings, which end at some of the D numbers.
 
-        Who needs some columns of the table looks up those: cutting vectors apart afterwards copies
-        them number by number.
+        Cutting vectors apart afterwards would copy them number by number.
         """
-        return graph.add("Add", codes, self.offsets.long())
+        rows, offsets = graph.add("Add", codes, self.offsets.long()), self.offsets.tolist()
+        tables = [self.weight[:, first:last] for first, last in pairwise([0, *ends])]
+        return [write_lookup(graph, table, rows, offsets) for table in tables]
 
     def past_counts(self) -> Tensor:
         """Return how often earlier trainings have seen every row; shape (V,), float64."""

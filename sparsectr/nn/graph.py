@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,24 @@ from torch import Tensor
 Value: TypeAlias = str | Tensor | NDArray[Any] | float
 
 
+class CellValues(NamedTuple):
+    """Hold the values of a column of codes whose cells have several.
+
+    Attributes
+    ----------
+    column : int
+        Number of the column.
+    codes : str
+        Codes of the values of every cell, (B, L), int64.
+    shares : str
+        How much of the mean of a cell each value is, (B, 1, L), float32; all add up to 1.
+    """
+
+    column: int
+    codes: str
+    shares: str
+
+
 class Graph(Protocol):
     """Take operators of ONNX one after the other; see `sparsectr.export.graph.OnnxGraph`.
 
@@ -20,6 +38,11 @@ class Graph(Protocol):
     computes in evaluation mode and returns the name of the logits. Shapes must hold for any number
     of rows: the first axis is never named, and kept in a reshape by 0.
     """
+
+    @property
+    def cell_values(self) -> Sequence[CellValues]:
+        """Columns, rising, of which means are looked up; their codes do not matter."""
+        ...
 
     def add(self, operator: str, *inputs: Value, **attributes: Any) -> str:
         """Add an operator, return the name of its output; numbers become constants."""
@@ -44,6 +67,27 @@ def insert_axis(graph: Graph, x: str, axis: int) -> str:
 def take(graph: Graph, x: str, places: Sequence[int], axis: int = 1) -> str:
     """Take places along an axis."""
     return graph.add("Gather", x, np.array(places, dtype=np.int64), axis=axis)
+
+
+def write_lookup(graph: Graph, table: Tensor, rows: str, first_rows: Sequence[int]) -> str:
+    """Look up the rows (B, F) of a table (V, D): vectors (B, F, D), means where cells have several.
+
+    The values of each column begin at the row ``first_rows[column]``.
+    """
+    vectors = graph.add("Gather", table, rows)
+    if not graph.cell_values:
+        return vectors
+    parts, done = [], 0
+    for column, codes, shares in graph.cell_values:
+        if column > done:
+            parts.append(take(graph, vectors, range(done, column)))
+        offset = np.array(first_rows[column], dtype=np.int64)
+        values = graph.add("Gather", table, graph.add("Add", codes, offset))  # (B, L, D)
+        parts.append(graph.add("MatMul", shares, values))
+        done = column + 1
+    if done < len(first_rows):
+        parts.append(take(graph, vectors, range(done, len(first_rows))))
+    return graph.add("Concat", *parts, axis=1)
 
 
 def affine(graph: Graph, x: str, weight: Tensor, bias: Tensor) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
-from itertools import combinations
+from itertools import accumulate, combinations
 from math import comb
 from typing import Any, cast
 
@@ -322,12 +322,12 @@ class OptFeatureNet(nn.Module):
 
     def write(self, graph: Graph, codes: str) -> str:
         """Add the net to a graph: codes (B, F), int64, to logits (B, K)."""
-        width, n_fields = self.widths[0], len(self.embedding.vocabulary_sizes)
-        rows, table = self.embedding.write_rows(graph, codes), self.embedding.weight
-        embeddings = graph.add("Gather", table[:, :width], rows)
-        inputs = [reshape(graph, embeddings, 0, -1)]
+        n_fields = len(self.embedding.vocabulary_sizes)
         kept, gates = self.kept_crosses(), self.chosen is not None and self.chosen.by_value
-        vectors = graph.add("Gather", table[:, width:], rows) if gates else ""
+        ends = list(accumulate(self.widths if gates else self.widths[:1]))
+        parts = self.embedding.write_parts(graph, codes, ends)
+        embeddings, vectors = parts[0], parts[-1]
+        inputs = [reshape(graph, embeddings, 0, -1)]
         for order, selection in zip(self.config.orders, self._selections, strict=True):
             sets = [fields for fields in kept if len(fields) == order]
             if not sets:

@@ -119,3 +119,14 @@ def test_trees_on_random_crosses_find_a_planted_one(clicks):
     clf = ENTRANTS["random-crosses"].make(0).fit(X[:2_000], y[:2_000])
     constant = np.full(len(y[2_500:]), np.mean(y[:2_000]))
     assert log_loss(y[2_500:], clf.predict_proba(X[2_500:])) < log_loss(y[2_500:], constant)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["catboost", "lightgbm"])
+def test_a_mean_is_that_of_five_fits_of_its_own(name, clicks):
+    pytest.importorskip("catboost")
+    pytest.importorskip("lightgbm")
+    X, y = clicks.X[:600], clicks.y[:600]
+    mean = ENTRANTS[f"{name}-mean"].make(1).fit(X, y).predict_proba(X)
+    single = [ENTRANTS[name].make(seed).fit(X, y).predict_proba(X) for seed in range(5, 10)]
+    np.testing.assert_allclose(mean, np.mean(single, axis=0), rtol=1e-12)

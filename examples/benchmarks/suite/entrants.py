@@ -67,6 +67,8 @@ ENTRANTS = {
         "LightGBM", "lightgbm_trees:LightGBMPeer", "lightgbm", learning_rate=0.1, **_NUMBERS
     ),
     "hgb": _peer("HistGradientBoosting", "hist_trees:HistPeer", "scikit-learn", **_NUMBERS),
+    "catboost-mean": _peer("CatBoost, mean of 5", "averaged_trees:FiveCatBoosts", "catboost"),
+    "lightgbm-mean": _peer("LightGBM, mean of 5", "averaged_trees:FiveLightGBMs", "lightgbm"),
     "random-crosses": _peer(
         "LightGBM on 500 random crosses", "random_crosses:RandomCrosses", "lightgbm"
     ),

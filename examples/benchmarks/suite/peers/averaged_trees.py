@@ -1,12 +1,14 @@
-"""The mean of several fits of CatBoost, which differ in their seeds."""
+"""Means of several fits of boosted trees, which differ in their seeds."""
 
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import VotingClassifier
 
 from suite.peers.catboost_trees import CatBoostPeer
+from suite.peers.lightgbm_trees import LightGBMPeer
 
 N_FITS = 5
 
@@ -36,3 +38,38 @@ class AllRowsCatBoost(CatBoostPeer):
     def predict_proba(self, X: Any) -> Any:
         """Predict the probability of every class."""
         return self.voting_.predict_proba(X)
+
+
+class FiveCatBoosts(ClassifierMixin, BaseEstimator):
+    """Average the probabilities of five default fits, each stopped by another tenth of the rows.
+
+    Parameters
+    ----------
+    random_state : int
+        No two of them share a fit.
+    """
+
+    def __init__(self, random_state: int = 0) -> None:
+        self.random_state = random_state
+
+    def _make_member(self, seed: int) -> Any:
+        return CatBoostPeer(iterations=1000, integer_categories=False, random_state=seed)
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Fit scikit-learn's `VotingClassifier`."""
+        first = N_FITS * self.random_state
+        fits = [(f"seed {seed}", self._make_member(seed)) for seed in range(first, first + N_FITS)]
+        self.voting_ = VotingClassifier(fits, voting="soft").fit(X, y)
+        self.classes_ = self.voting_.classes_
+        return self
+
+    def predict_proba(self, X: Any) -> Any:
+        """Predict the probability of every class."""
+        return self.voting_.predict_proba(X)
+
+
+class FiveLightGBMs(FiveCatBoosts):
+    """As `FiveCatBoosts`, of LightGBM."""
+
+    def _make_member(self, seed: int) -> Any:
+        return LightGBMPeer(learning_rate=0.1, integer_categories=False, random_state=seed)

@@ -14,7 +14,7 @@ from torch import Tensor
 from sparsectr.losses import LOG_LOSS, Loss
 from sparsectr.rows.bags import Bags
 from sparsectr.rows.known import KnownRows
-from sparsectr.rows.memory import take_rows
+from sparsectr.rows.memory import is_one_number, take_rows
 from sparsectr.rows.orders import MOST_SHORT, random_order
 from sparsectr.rows.source import RowSource
 
@@ -68,7 +68,7 @@ class LabelledRows:
     targets : Tensor of shape (n_rows,)
         As those of a `Batch`, on the device of the source.
     weights : Tensor of shape (n_rows,), float32
-        As those of a `Batch`.
+        As those of a `Batch`; one number in memory where all are alike.
     numbers : Tensor of shape (n_rows,), int32 or int64, optional
         The numbers of these rows in the source. Parts of one source, such as training and
         validation rows, then need no copies of its codes.
@@ -120,8 +120,12 @@ class LabelledRows:
         numbers = rows if self.numbers is None else take_rows(self.numbers, rows)
         if len(self.source) <= MOST_SHORT:  # they stay in memory
             numbers = numbers.to(torch.int32)
-        targets, weights = take_rows(self.targets, rows), take_rows(self.weights, rows)
-        return LabelledRows(self.source, targets, weights, numbers, self.loss)
+        weights = (
+            self.weights[:1].expand(len(rows))
+            if is_one_number(self.weights)
+            else take_rows(self.weights, rows)
+        )
+        return LabelledRows(self.source, take_rows(self.targets, rows), weights, numbers, self.loss)
 
     def without_new_bags(self) -> LabelledRows:
         """Return the rows with the sets of values that the encoder has no codes for unknown."""
@@ -140,7 +144,7 @@ class LabelledRows:
                 if self.numbers is None
                 else self.source.take(self.numbers[start:stop].long())
             )
-            targets, weights = self.targets[start:stop], self.weights[start:stop]
+            targets, weights = self.targets[start:stop], self.weights[start:stop].contiguous()
             yield Batch(codes, targets, weights, self.loss, self.bags)
 
     def count(self, vocabulary_sizes: Sequence[int], *, weighted: bool = False) -> Tensor:
@@ -197,12 +201,12 @@ def label_rows(
     loss : Loss
         What compares logits with the targets.
     """
-    rows = LabelledRows(
-        source,
-        torch.from_numpy(values).to(source.device),
-        torch.from_numpy(weights).to(source.device, torch.float32),
-        loss=loss,
+    of_rows = (
+        torch.from_numpy(weights[:1].copy()).to(source.device, torch.float32).expand(len(weights))
+        if weights.strides == (0,)
+        else torch.from_numpy(weights).to(source.device, torch.float32)
     )
+    rows = LabelledRows(source, torch.from_numpy(values).to(source.device), of_rows, loss=loss)
     return rows if weights.all() else rows.select(rows.weights.nonzero()[:, 0])
 
 

@@ -36,7 +36,8 @@ def check_weights(
     -------
     ndarray of shape (n_rows,)
         The weights; in other units if their products could leave the range of float64, as only
-        their proportions matter.
+        their proportions matter. Those of None, or of one number, cannot be written to: they are
+        one number in memory, as files have many rows.
 
     Raises
     ------
@@ -45,9 +46,9 @@ def check_weights(
         their number is wrong.
     """
     if sample_weight is None:
-        return np.ones(n_rows)
+        return np.broadcast_to(np.float64(1.0), n_rows)
     if isinstance(sample_weight, Number):
-        sample_weight = np.full(n_rows, sample_weight)
+        return np.broadcast_to(check_weights([sample_weight], 1, name=name)[0], n_rows)
     column = as_column(sample_weight, name, "weight")
     column = np.full(n_rows, column) if column.ndim == 0 else column
     check_shape(column, name, "weight", n_rows)
@@ -143,5 +144,12 @@ def balance(
         raise ValueError(
             f"{name} times class_weight must not be zero for every row, got only zeros."
         )
-    # Without a copy where none is needed: files have many rows.
+    # Without copies where none are needed: files have many rows.
+    if is_one_number(weights):
+        return np.broadcast_to(np.float64(1.0), weights.shape)
     return weights / (weights if weights.all() else weights[weights > 0]).mean()
+
+
+def is_one_number(weights: npt.NDArray[np.float64]) -> bool:
+    """Tell whether weights (n_rows,) are a single number in memory."""
+    return weights.strides == (0,)

@@ -1,11 +1,14 @@
 """Rows with targets and weights."""
 
+import numpy as np
 import pytest
 import torch
 
+from sparsectr.losses import LOG_LOSS
 from sparsectr.rows import labelled
-from sparsectr.rows.labelled import LabelledRows, count_codes
+from sparsectr.rows.labelled import LabelledRows, count_codes, label_rows
 from sparsectr.rows.memory import MemoryRows
+from sparsectr.targets.weights import balance, check_weights
 
 CODES = torch.tensor([[0, 1], [2, 0], [2, 1], [2, 0]], dtype=torch.int32)
 
@@ -46,6 +49,24 @@ def test_parts_of_rows_share_their_codes():
         assert torch.equal(torch.cat(pieces), getattr(copy, name))
         assert torch.equal(read(whole, name)[numbers][torch.arange(29, 4, -1)], read(part, name))
     assert torch.equal(part.take(torch.tensor([3, 3, 0])).codes, copy.codes[[3, 3, 0]])
+
+
+def test_weights_that_are_all_alike_take_the_memory_of_one():
+    numbers = np.array([5, 2, 2, 0])
+    for came in (None, 3, np.full(6, 3.0)):
+        weights = balance(check_weights(came, 6))
+        rows = label_rows(MemoryRows(CODES.repeat(2, 1)[:6]), np.arange(6.0), weights, LOG_LOSS)
+        part = rows.select(torch.from_numpy(numbers)).select(torch.tensor([3, 1]))
+        for some in (rows, part):
+            n_bytes = some.weights.untyped_storage().nbytes()
+            assert n_bytes == (4 * len(some) if isinstance(came, np.ndarray) else 4)
+            batch = some.take(torch.tensor([1, 0, 1]))
+            for weights in (some.weights, batch.weights, read(some, "weights")):
+                assert weights.dtype == torch.float32
+                assert weights.unique().tolist() == [1]
+            assert batch.weights.is_contiguous()
+            assert next(some.pieces(2)).weights.is_contiguous()
+        assert part.targets.tolist() == [0, 2]
 
 
 @pytest.mark.parametrize(("n_rows", "expected"), [(3, 3), (4, 4), (9, 4)])

@@ -335,7 +335,10 @@ class InteractionReports(TableReader):
         DataFrame
             row (position in X, from 0), rank (from 1), fields (tuple of names), values (tuple of
             the texts of the values in X, None where one is missing), contribution. Crosses that do
-            not change a row's score are left out. ``attrs["score"]`` names the score.
+            not change a row's score are left out. ``attrs["score"]`` names the score,
+            ``attrs["start"]`` is F(none), and of two classes ``attrs["probability_of"]`` is the
+            text of the one whose log-odds these are; without F(none) where every row explains a
+            class of its own.
 
         Raises
         ------

@@ -148,6 +148,19 @@ def test_contributions_sum_to_the_log_odds(fitted, n_classes):
 
 @pytest.mark.filterwarnings("ignore::sparsectr.exceptions.UnknownValuesWarning")  # on purpose
 @pytest.mark.parametrize("n_classes", LABELS)
+def test_an_explanation_says_what_a_row_without_any_value_predicts(fitted, n_classes):
+    clf = fitted[n_classes]
+    nothing = X[:1].assign(**dict.fromkeys(X, "never seen"))
+    for number, label in enumerate(clf.classes_):
+        told = clf.explain(X[:3], class_label=label).attrs
+        start = log_odds(clf, nothing.assign(f3=math.nan))[0, number]
+        assert told["start"] == pytest.approx(start, abs=1e-6)
+        assert told.get("probability_of") == (str(label) if n_classes == 2 else None)
+    assert ("start" in clf.explain(X[:3]).attrs) == (n_classes == 2)
+
+
+@pytest.mark.filterwarnings("ignore::sparsectr.exceptions.UnknownValuesWarning")  # on purpose
+@pytest.mark.parametrize("n_classes", LABELS)
 def test_contributions_are_what_anybody_finds_with_values_that_were_never_seen(name, n_classes):
     """Unknown is code 0: with all fields but some unknown, predictions tell the effect of these."""
     clf, rows = fit(name, n_classes), X[:200].drop(columns="f3")

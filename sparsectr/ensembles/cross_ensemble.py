@@ -400,7 +400,8 @@ class CrossEnsembleClassifier(
             row (position in X, from 0), rank (from 1), part ("net", "trees", "trees on
             statistics", "intercept"), fields (tuple of names), values (tuple of the texts of the
             values in X, None where one is missing), contribution: the mean over the folds, times
-            the weight of the part.
+            the weight of the part. Of two classes, ``attrs["probability_of"]`` is the text of the
+            one whose log-odds these are.
 
         Raises
         ------
@@ -429,4 +430,6 @@ class CrossEnsembleClassifier(
         kept = kept.sort_values(["row", "rank"])
         parts = [kept, entries[~is_cross]] if complete else [kept]
         explained = pd.concat(parts).sort_values("row", kind="stable", ignore_index=True)
+        if len(self.classes_) == 2:
+            explained.attrs["probability_of"] = str(self.classes_[numbers[0]])
         return explained[["row", "rank", "part", "fields", "values", "contribution"]]

@@ -8,6 +8,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import torch
 from torch import Tensor, nn
 
 from sparsectr.encoding.columns import iterate_columns
@@ -239,7 +240,25 @@ class Explanation:
             np.subtract.at(rest, found.rows, found.values)
             parts.append(tabulate_entries(list_all(rest[None]), [()], columns, [()]))
         entries = pd.concat(parts).sort_values("row", kind="stable", ignore_index=True)
+        entries.attrs.update(self._start(net, codes, outputs))
         return self._in_scores(entries)
+
+    def _start(
+        self, net: nn.Module, codes: Tensor, outputs: npt.NDArray[np.int64]
+    ) -> dict[str, Any]:
+        """Return what pictures of rows begin with: the score of a row of which nothing is known.
+
+        Where it is not the same for all rows, because each explains another class, nothing. Of two
+        classes also which of them has the probability that log-odds stand for.
+        """
+        if len(outputs) != 1:
+            return {}
+        logits = predict_logits(net, torch.zeros_like(codes[:1]))
+        start = self.target.to_scores(logits[None], outputs)[0, 0] + self.target.offset
+        found: dict[str, Any] = {"start": float(start)}
+        if (label := self.target.name_probability(int(outputs[0]))) is not None:
+            found["probability_of"] = label
+        return found
 
     def _in_scores(self, table: pd.DataFrame) -> pd.DataFrame:
         """Note in a table what its effects are in, for those who read or draw it."""

@@ -217,10 +217,13 @@ class InteractionDisplay:
     ) -> Self:
         """Draw how the effects of a row's values add up to its score.
 
-        The first bar is what the model says of a row of which nothing is known, together with the
-        crosses that are not listed. Every further bar is the effect of a field or of a cross, the
-        largest first, and the last one ends at the score of the row:
-        log-odds, or of a regressor the prediction or its logarithm.
+        The first mark is what the model predicts for a row of which no field is known. Every bar
+        is the effect of a field or of a cross, the largest first; the crosses that are not listed
+        share one. The last bar ends at the score of the row: log-odds, or of a regressor the
+        prediction or its logarithm. With two classes, the first and the last score are given as
+        probabilities, too. The first mark holds the crosses that are not listed where the
+        explanation does not say what no field predicts: that of a `CrossEnsembleClassifier`, or of
+        rows that each explain their own class.
 
         Parameters
         ----------

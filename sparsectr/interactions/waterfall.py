@@ -7,13 +7,21 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
-from sparsectr.interactions.drawing import AS_WRITTEN, GRID_COLOR, score_of, shorten
+from sparsectr.interactions.drawing import (
+    AS_WRITTEN,
+    GRID_COLOR,
+    score_of,
+    shorten,
+    write_title,
+)
 
 UP_COLOR, DOWN_COLOR, REST_COLOR = "#b2432f", "#3b6ea8", "#8a8a8a"
 # Characters of a label, and at least of each field with its value.
 LONGEST_LABEL, SHORTEST_PART = 60, 28
-START, OTHERS = "nothing known, and all that is not listed", "others"
+START, NOT_LISTED, OTHERS = "no field known", "crosses that are not listed", "others"
+BOTH = f"{START}, and all that is not listed"
 
 
 def waterfall_steps(entries: pd.DataFrame, n_entries: int) -> pd.DataFrame:
@@ -31,19 +39,26 @@ def waterfall_steps(entries: pd.DataFrame, n_entries: int) -> pd.DataFrame:
     -------
     DataFrame
         Columns label, start and end; the first step starts at 0, and the last one ends at the
-        score. What it is a score of is noted as in the entries.
+        score. What it is a score of is noted as in the entries. The first step is a row of which
+        nothing is known, if the entries say in ``attrs["start"]`` what that predicts, with its
+        probability; else the effects of crosses that are not listed are in it.
     """
-    is_start = entries["fields"].map(len) == 0
-    effects = entries[~is_start].sort_values(
-        "contribution", key=np.abs, ascending=False, kind="stable"
-    )
-    shown, others = effects.head(n_entries), effects.iloc[n_entries:]
-    pairs = zip(shown["fields"], shown["values"], strict=True)
-    labels = [START, *(_name(fields, values) for fields, values in pairs)]
-    changes = [entries.loc[is_start, "contribution"].sum(), *shown["contribution"]]
+    is_rest = entries["fields"].map(len) == 0
+    effects, rest = entries[~is_rest], float(entries.loc[is_rest, "contribution"].sum())
+    names = [_name(*pair) for pair in zip(effects["fields"], effects["values"], strict=True)]
+    moves = effects["contribution"].tolist()
+    start = entries.attrs.get("start")
+    if start is None:
+        first, start = BOTH, rest
+    else:
+        first, names, moves = START, [*names, NOT_LISTED], [*moves, rest - start]
+    order = np.argsort(-np.abs(moves), kind="stable")
+    shown, others = order[:n_entries], order[n_entries:]
+    labels = [first + _probability(start, entries), *(names[place] for place in shown)]
+    changes = [start, *(moves[place] for place in shown)]
     if len(others):
         labels.append(f"{len(others)} {OTHERS}")
-        changes.append(others["contribution"].sum())
+        changes.append(sum(moves[place] for place in others))
     ends = np.cumsum(changes)
     steps = pd.DataFrame({"label": labels, "start": np.append(0.0, ends[:-1]), "end": ends})
     steps.attrs.update(entries.attrs)
@@ -90,7 +105,7 @@ def draw_waterfall(ax: Any, steps: pd.DataFrame) -> None:
     ax.set_axisbelow(True)
     ax.tick_params(axis="y", length=0)
     ax.set_xlabel(score_of(steps))
-    ax.set_title(f"sum of the row: {last:.3g}", loc="left", size=10)
+    write_title(ax, f"sum of the row: {last:.3g}{_probability(last, steps)}")
     for side in ("top", "right", "left"):
         ax.spines[side].set_visible(False)
 
@@ -98,6 +113,14 @@ def draw_waterfall(ax: Any, steps: pd.DataFrame) -> None:
 def waterfall_size(steps: pd.DataFrame) -> tuple[float, float]:
     """Return a width and a height, inches, in which all steps can be read."""
     return 4.8 + 0.075 * max(map(len, steps["label"])), 1.4 + 0.3 * len(steps)
+
+
+def _probability(score: float, table: pd.DataFrame) -> str:
+    """Write the probability that log-odds are, where the table says of which of two classes."""
+    label = table.attrs.get("probability_of")
+    if label is None:
+        return ""
+    return f" (probability of {shorten(label)}: {expit(score):.3g})"
 
 
 def _name(fields: Sequence[str], values: Sequence[str | None]) -> str:

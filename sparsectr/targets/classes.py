@@ -100,3 +100,7 @@ class ClassTarget(Target):
         centred = logits - logits.mean(2, keepdims=True)
         outputs = np.broadcast_to(outputs, logits.shape[1:2])
         return np.asarray(centred[:, np.arange(len(outputs)), outputs])
+
+    def name_probability(self, output: int) -> str | None:
+        """Name one of two classes; scores of more classes are no odds. See `Target`."""
+        return str(self.classes[output]) if self.n_outputs == 1 else None

@@ -125,3 +125,7 @@ class Target(ABC):
 
         Without the offset: also effects, which are differences of logits, are turned into scores.
         """
+
+    def name_probability(self, output: int) -> str | None:
+        """Name the class whose probability a score stands for, where it is the log of its odds."""
+        return None

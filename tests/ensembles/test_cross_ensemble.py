@@ -111,6 +111,7 @@ def test_contributions_add_up(fitted, clicks):
     np.testing.assert_allclose(
         entries.groupby("row")["contribution"].sum(), logit(fitted.predict_proba(X)[:, 1])
     )
+    assert entries.attrs == {"probability_of": str(fitted.classes_[1])}
     assert set(entries["part"]) == {*PARTS, "intercept"}
     wholes = entries[entries["fields"].map(len) == 0]
     assert wholes.groupby("row")["part"].nunique().eq(4).all()

@@ -445,7 +445,7 @@ def test_a_waterfall_ends_at_the_log_odds_of_its_row():
     display = InteractionDisplay.from_explanation(EXPLANATION, row=1)
     steps = display.table
     assert steps["label"].tolist() == [
-        "nothing known, and all that is not listed",
+        "no field known, and all that is not listed",
         "b = missing",
         "a = x × b = missing",
         "a = x",
@@ -456,6 +456,24 @@ def test_a_waterfall_ends_at_the_log_odds_of_its_row():
     bars = display.ax_.patches
     np.testing.assert_allclose([bar.get_width() for bar in bars], [-1.0, 0.5, 0.2, -0.1])
     assert display.ax_.get_title(loc="left") == "sum of the row: -2.4"
+
+
+def test_a_waterfall_of_two_classes_starts_and_ends_with_a_probability():
+    entries = EXPLANATION.copy()
+    entries.attrs |= {"start": -1.5, "probability_of": "late"}
+    display = InteractionDisplay.from_explanation(entries, row=1)
+    steps = display.table
+    assert steps["label"].tolist() == [
+        f"no field known (probability of late: {1 / (1 + np.exp(1.5)):.3g})",
+        "b = missing",
+        "a = x × b = missing",
+        "crosses that are not listed",
+        "a = x",
+        "b = missing × c = 7",
+    ]
+    np.testing.assert_allclose(steps["end"], [-1.5, -2.5, -2.0, -2.5, -2.3, -2.4])
+    title = f"sum of the row: -2.4 (probability of late: {1 / (1 + np.exp(2.4)):.3g})"
+    assert display.ax_.get_title(loc="left") == title
 
 
 def test_small_effects_of_a_row_share_a_bar():

@@ -284,7 +284,8 @@ class InteractionReports(TableReader):
         DataFrame
             One column per field with the value, or its text where a field has values of several
             types; for a numeric field the interval of the bin, in an ordered column of dtype
-            category (None, in numeric fields NaN, for unknown, rare, missing and hashed values);
+            category, as are ordered categories of text (None, in ordered columns NaN, for unknown,
+            rare, missing and hashed values);
             count, the rows with this combination in the sample of training rows on which strengths
             are measured; effect, the mean of what the field, or the cross, adds to their score,
             which ``attrs["score"]`` names. The 400 most frequent combinations, most frequent first;

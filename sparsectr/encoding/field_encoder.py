@@ -16,6 +16,7 @@ from sparsectr.encoding.bag_columns import BagColumn
 from sparsectr.encoding.bag_counts import BagCounts, merge_counts
 from sparsectr.encoding.bags import BagVocabulary, learn_bags
 from sparsectr.encoding.binning import Bins, as_numbers, learn_bins
+from sparsectr.encoding.category_orders import find_ranks, show_in_order
 from sparsectr.encoding.cells import (
     Field,
     codes_of_cells,
@@ -275,6 +276,7 @@ class FieldEncoder(
             roles.check_kept(past, counts, names)
         fields = [self._learn(j, names, c, n_rows, roles)[0] for j, c in enumerate(counts)]
         self._set_fields(fields, counts, n_rows, self._rare_values(fields, counts))
+        self._ranks = find_ranks(table, fields)
         perhaps_ids = [n for j, n in enumerate(names) if may_be_ids(self, j, counts[j], roles)]
         warn_of_ids([name for name in perhaps_ids if name not in known], self.n_bins)
         return self
@@ -442,7 +444,7 @@ class FieldEncoder(
         return values
 
     def _show(self, column: int, codes: NDArray[np.integer[Any]]) -> pd.Series:
-        """Return what people are shown for codes of a column: values, or intervals in their order.
+        """Return what people are shown for codes: values, or intervals and categories in order.
 
         Unknown and missing values, and those of hashed fields, are None, in numeric fields NaN.
         """
@@ -450,13 +452,13 @@ class FieldEncoder(
         if isinstance(coder, BagVocabulary):
             none = np.full(N_RESERVED, None, dtype=object)
             return pd.Series(np.concatenate([none, coder.names()])[codes], dtype=object)
-        if not isinstance(coder, Bins):
-            return pd.Series(_values_of_codes(coder)[codes], dtype=object)
-        order = np.argsort(coder.values)
-        places = np.full(coder.size, -1)
-        places[N_RESERVED + order] = np.arange(len(order))
-        names = pd.Index(name_intervals(coder), dtype=object)[order]
-        return pd.Series(pd.Categorical.from_codes(places[codes], names, ordered=True))
+        if isinstance(coder, Bins):
+            names = np.array(name_intervals(coder), dtype=object)
+            return show_in_order(names, np.argsort(np.argsort(coder.values)), codes - N_RESERVED)
+        # An estimator that an older version has stored knows no ranks.
+        if isinstance(coder, Vocabulary) and column in (ranks := getattr(self, "_ranks", {})):
+            return show_in_order(as_objects(coder.values), ranks[column], codes - N_RESERVED)
+        return pd.Series(_values_of_codes(coder)[codes], dtype=object)
 
     def _numbers(self, table: Any) -> dict[int, NDArray[np.float64]]:
         """Return the numbers of the numeric fields of a checked table, NaN where missing."""
@@ -560,6 +562,7 @@ class FieldEncoder(
             if encode:
                 codes += encode_column(column, field, codes_of_values)
         self._set_fields(fields, None, n_rows, rare)
+        self._ranks = find_ranks(table, fields)
         doubts.warn()
         return np.stack(codes, axis=1) if encode else np.empty((0, 0), dtype=np.int32)
 
@@ -622,6 +625,7 @@ class FieldEncoder(
         names = self._field_names()
         fields = [self._learn(j, names, c, n_rows, roles)[0] for j, c in enumerate(counts)]
         self._set_fields(fields, None, n_rows, self._rare_values(fields, counts))
+        self._ranks = {}
         doubts = Doubts(self, roles, n_rows)
         for j, name in enumerate(names):
             doubts.look_at(j, name, counts[j])

@@ -146,6 +146,10 @@ def check_stored_fields(state: dict[str, Any]) -> None:
     rare = state.get("_rare", [])
     if rare and list(map(len, rare)) != list(map(len, fields)):
         raise damaged("FieldEncoder", "its counts of rare values are not those of its columns")
+    for column, ranks in state.get("_ranks", {}).items():
+        n_ranks = len(check_array("_ranks", ranks, "i", (None,)))
+        if column not in range(len(sizes)) or n_ranks > sizes[column] - N_RESERVED:
+            raise damaged("FieldEncoder", "its orders of values are not those of its columns")
 
 
 def fewest_rows(counts: ValueCounts, n_rows: int) -> int:

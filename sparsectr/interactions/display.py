@@ -164,10 +164,10 @@ class InteractionDisplay:
     ) -> Self:
         """Draw what the values of one to three fields add to the score, and in how many rows.
 
-        One field: a bar per value, numbers in their order, other values by their effect. A pair: a
-        heat map of effects and one of counts. A triple: a heat map for each of up to four values of
-        the third field. Where a field has more values, those are shown whose rows have most of the
-        squared effect, and the picture says how many these are.
+        One field: a bar per value, numbers and ordered categories in their order, other values by
+        their effect. A pair: a heat map of effects and one of counts. A triple: a heat map for each
+        of up to four values of the third field. Where a field has more values, those are shown
+        whose rows have most of the squared effect, and the picture says how many these are.
 
         Parameters
         ----------

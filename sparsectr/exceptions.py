@@ -13,8 +13,9 @@ class UnknownValuesWarning(UserWarning):
     """Warn that no value of a field is known.
 
     `FieldEncoder.transform` and what predicts with it say so once per call if at least 50 rows
-    come and every value of a field that is not missing is unknown. Often the field has changed
-    its type since `fit`: 1 and "1" are different values.
+    come and every value of a field that is not missing is unknown. Either the field has changed
+    its type since `fit`: 1 and "1" are different values. Or all its values are new, as those of a
+    time column or a key are. The text says which.
 
     Examples
     --------

@@ -41,8 +41,8 @@ class SharedParameters(BaseEstimator):
         Which rows are set apart for early stopping, if no ``X_val`` is passed to `fit`: random
         ones, of whole groups where `fit` is told ``validation_groups``, or the last ones in time.
     time_column : str, int or None, default=None
-        Name or position of the column that says when a row was, for ``validation="last"``. None:
-        the rows are in the order of time.
+        Name or position of the column that says when a row was, for ``validation="last"``. It is
+        also a field that is learnt from. None: the rows are in the order of time.
     n_iter_no_change : int, default=3
         Number of epochs in a row without improvement (of .02 % at least) before training stops.
         From the second of them on, each lowers the learning rate to a tenth, and the next epoch

@@ -9,7 +9,7 @@ from sparsectr.encoding.bag_counts import BagCounts
 from sparsectr.encoding.binning import are_many_integers
 from sparsectr.encoding.counts import ValueCounts
 from sparsectr.encoding.parameters import Roles
-from sparsectr.exceptions import warn_caller
+from sparsectr.exceptions import UnknownValuesWarning, warn_caller
 
 # From so many rows on, a field of which more than this share have values of their own is no field
 # that rows share.
@@ -89,3 +89,22 @@ def warn_of_ids(names: Sequence[str], n_bins: int) -> None:
             "integers, such as X[name].astype('Int64'); if they are quantities, name the "
             "numeric fields in numeric_features."
         )
+
+
+def warn_of_unknown(fields: Sequence[tuple[str, str, str]]) -> None:
+    """Warn of fields without a known value, given by name, types in fit and types now."""
+    if not fields:
+        return
+    listed = ", ".join(f"{name!r} ({then} in fit, {now} now)" for name, then, now in fields)
+    message = f"every value of these fields is unknown: {listed}."
+    if any(then != now for _, then, now in fields):
+        message += " A field needs the type that it had in fit: 1 and '1' are different values."
+    if alike := [name for name, then, now in fields if then == now]:
+        message += (
+            f" Of {', '.join(map(repr, alike))} the types are those of fit, and the values are new"
+            " or were too rare: these rows are predicted without the field. Of a time or a key that"
+            " is expected; what rows share, such as the hour of a time, would tell more."
+        )
+    warn_caller(
+        f"{message} FieldEncoder.unknown_share tells about all fields.", UnknownValuesWarning
+    )

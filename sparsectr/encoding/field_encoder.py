@@ -29,7 +29,7 @@ from sparsectr.encoding.code_table import CodeTable
 from sparsectr.encoding.code_writer import encode_source
 from sparsectr.encoding.columns import Column, TableLike, as_table, iterate_columns, read_column
 from sparsectr.encoding.counts import ValueCounts
-from sparsectr.encoding.doubtful import Doubts, may_be_ids, warn_of_ids
+from sparsectr.encoding.doubtful import Doubts, may_be_ids, warn_of_ids, warn_of_unknown
 from sparsectr.encoding.growth import grow_encoder, rare_values
 from sparsectr.encoding.hashing import Buckets
 from sparsectr.encoding.intervals import name_intervals
@@ -53,7 +53,7 @@ from sparsectr.encoding.vocabulary import (
     as_objects,
     learn_vocabulary,
 )
-from sparsectr.exceptions import UnknownValuesWarning, warn_caller
+from sparsectr.exceptions import warn_caller
 from sparsectr.stored_state import StoredStateMixin
 
 # Up to so many rows, cells are looked up one by one: factorising a column costs more.
@@ -523,15 +523,8 @@ class FieldEncoder(
                 for place, found in enumerate(encode_cells(cells, field, new_code), first[j]):
                     codes[:, place] = found
                 if warn and len(table) >= MANY_ROWS and self._knows_none(j, codes[:, first[j]]):
-                    types = _types_then_and_now(field[0], cells)
-                    strange.append(f"{names[j]!r} ({types})")
-        if strange:
-            warn_caller(
-                f"every value of these fields is unknown: {', '.join(strange)}. A field needs the "
-                "type that it had in fit, and values that rows share; FieldEncoder.unknown_share "
-                "tells about all fields.",
-                UnknownValuesWarning,
-            )
+                    strange.append((names[j], *_types_then_and_now(field[0], cells)))
+        warn_of_unknown(strange)
         return codes
 
     def _encode_fields(self, table: Any, *, warn: bool = True) -> NDArray[np.int32]:
@@ -656,11 +649,11 @@ class FieldEncoder(
         self.vocabulary_sizes_ = np.array(sizes, dtype=np.int64)
 
 
-def _types_then_and_now(first: CodeColumn, cells: Any) -> str:
+def _types_then_and_now(first: CodeColumn, cells: Any) -> tuple[str, str]:
     if isinstance(first, BagVocabulary):
-        return "sets of values"
+        return "sets of values", "sets of values"
     then = "nothing" if first.values is None else name_types(first.values)
-    return f"{then} in fit, {name_types(read_column(cells).values)} now"
+    return then, name_types(read_column(cells).values)
 
 
 def _values_of_codes(column: CodeColumn) -> NDArray[Any]:

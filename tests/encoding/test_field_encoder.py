@@ -293,6 +293,8 @@ def test_a_field_of_unknown_values_is_named_once(values, then, now):
     encoder = FieldEncoder().fit(ROWS)
     (text,) = warned(encoder.transform, ROWS.assign(user=values(ROWS["user"])))
     assert f"'user' ({then} in fit, {now} now)" in text
+    assert ("Of 'user' the types are those of fit, and the values are new" in text) == (then == now)
+    assert ("A field needs the type that it had in fit" in text) == (then != now)
     assert "'site'" not in text
 
 

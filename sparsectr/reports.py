@@ -227,9 +227,10 @@ class InteractionReports(TableReader):
             sets of its order at this rate); active_share (share of the rows whose score the cross
             changes at all); strength_error (standard error of the strength, from a bootstrap of the
             rows on which it was measured; it says nothing about other fits, see
-            `interaction_stability`); shares_with (listed crosses whose contribution correlates with
-            that of this one by more than .5, or whose values tell it that well: of a copy of a
-            field, for instance).
+            `interaction_stability`); shares_with (listed crosses that tell the same, such as those
+            of a copy of a field: their effects and those of this one correlate by more than .5 over
+            the rows on which strengths are measured, where rows with extreme effects weigh most, or
+            the values of one tell the effect of the other that well).
 
         Raises
         ------

@@ -22,7 +22,8 @@ def find_shared(effects: Tensor, codes: Tensor, sets: Sequence[Sequence[int]]) -
     """Find crosses that stand for each other, as those of a field and its copy do.
 
     Two crosses share an effect if their effects on rows correlate by more than .5 in absolute
-    value. A net may have learnt the copy weakly and with noise, so that effects correlate less: of
+    value. Every row counts once: few rows with extreme effects may decide, rare values hardly do.
+    A net may have learnt the copy weakly and with noise, so that effects correlate less: of
     two crosses with as many fields, the values are looked at as well. They share an effect, too, if
     the effect of one correlates by more than .5 with its mean over the rows that have the same
     values of the other, the best guess of it from these values. What single fields tell is taken

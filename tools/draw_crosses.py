@@ -1,4 +1,7 @@
-"""Draw docs/crosses.png, the picture of README and landing page: the model of their example."""
+"""Draw docs/crosses.png, the picture of README and landing page: the model of their example.
+
+A telephone shows it 460 pixels wide. A point is then a pixel: texts have 9 points or more.
+"""
 
 from pathlib import Path
 
@@ -9,6 +12,8 @@ from sparsectr import DynIntClassifier, InteractionDisplay
 from sparsectr.datasets import load_flights
 
 PICTURE = Path(__file__).parents[1] / "docs" / "crosses.png"
+WIDTH, HEIGHT = 460 / 72, 235 / 72  # inches
+DAYS = [1, 5, 10, 15, 20, 25, 30]
 
 
 def main():
@@ -16,15 +21,27 @@ def main():
     X_train, _, y_train, _ = train_test_split(X, y, test_size=0.2, random_state=0)
     clf = DynIntClassifier(random_state=0).fit(X_train, y_train)
 
+    plt.rcParams.update({"font.size": 10, "xtick.labelsize": 9, "ytick.labelsize": 9})
     figure, (bars, grid) = plt.subplots(
-        1, 2, figsize=(11, 4.2), layout="constrained", width_ratios=[1, 1.6]
+        1, 2, figsize=(WIDTH, HEIGHT), layout="constrained", width_ratios=[1, 2]
     )
-    InteractionDisplay.from_estimator(clf, n_interactions=8, ax=bars)
+    table = clf.interaction_table()
+    table = table[table["significant"]].head(5)
+    InteractionDisplay(table[["fields", "strength", "strength_error"]]).plot(ax=bars)
+    names = [" × ".join(fields) for fields in table["fields"]]
+    labels = ["\n×".join(name.rsplit(" ×", name.count("×") - 1)) for name in names]
+    bars.set_yticks(range(len(table)), labels)
+    bars.set_xticks([0, 0.5])
+    bars.set_xlabel("strength")
+    bars.set_title("", loc="left")
+    bars.set_title("crosses of late flights", loc="right", fontsize=10)
+
     _, counts = plt.subplots()  # the numbers of rows, which are not shown
     InteractionDisplay.from_values(clf, ["month", "day"], n_values=31, ax=[grid, counts])
-    bars.set_title("crosses of late flights", loc="left", fontsize=10)
-    grid.set_title("the strongest: effect of every date", loc="left", fontsize=10)
-    figure.savefig(PICTURE, dpi=110)
+    grid.set_xticks([day - 1 for day in DAYS], DAYS, rotation=0, size=9)
+    grid.set_yticks(range(0, 12, 2), range(1, 13, 2), size=9)
+    grid.set_title("month × day: effect", loc="left", fontsize=10)
+    figure.savefig(PICTURE, dpi=216)
 
 
 if __name__ == "__main__":

@@ -80,8 +80,8 @@ class Reporter(Protocol):
     Attributes
     ----------
     complete : callable
-        Gives the values that no training row has their embeddings: during training only those of
-        validation rows, and of rows set apart for a search, have one. To be called before a net is
+        Fills the embeddings of values without training rows. During training, only those that occur
+        in validation rows, or in rows set apart for a search, are filled. Call it before the net is
         used for anything else.
     """
 

@@ -37,8 +37,8 @@ clf.explain(flight, top=5)
 
 # %%
 # With ``complete=True`` the list goes on with the fields and the constant, and its sum is the
-# log-odds of the row. The waterfall shows how they add up: it begins with a flight of which no field
-# is known, and ends at the probability of this one.
+# log-odds of the row. The waterfall shows how they add up: it begins with a flight of which no
+# field is known, and ends at the probability of this one.
 
 complete = clf.explain(flight, top=None, complete=True)
 print(f"sum {complete['contribution'].sum():.4f}, log-odds {logit(probabilities[place]):.4f}")

@@ -299,6 +299,10 @@ def test_explanations_add_up_in_units_of_the_score(loss):
     predicted = model.predict(X[:30])
     score = np.log(predicted) if loss == "poisson" else predicted
     np.testing.assert_allclose(sums, score, rtol=1e-4, atol=1e-5)
+    nothing = float(model.predict(pd.DataFrame("never seen", [0], list("abcd")))[0])
+    start = np.log(nothing) if loss == "poisson" else nothing
+    assert told.attrs["start"] == pytest.approx(start, rel=1e-4, abs=1e-5)
+    assert "probability_of" not in told.attrs
     cross = model.selected_interactions_[0]
     values = model.value_effects(cross.fields)
     spread = np.sqrt(np.cov(values["effect"], fweights=values["count"]))

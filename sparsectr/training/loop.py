@@ -243,10 +243,10 @@ def _train_epoch(
     if not on_cpu:
         total = torch.full((), progress.epoch_loss, dtype=torch.float64, device=step.device)
     exchange = current_exchange()
-    with reused_memory(), step.epoch():
+    with reused_memory(), step.epoch() as take_step:
         for rows in islice(batches, progress.n_epoch_steps, None):
             shares = [exchange.share(some) for some in (rows, *next(beside))]
-            loss = step(*shares)
+            loss = take_step(*shares)
             total += (loss.item() if on_cpu else loss) * shares[0].shape[0]
             progress.n_steps += 1
             progress.n_epoch_steps += 1

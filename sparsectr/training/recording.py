@@ -75,17 +75,20 @@ class RecordedStep:
         self._warm.clear()
 
     @contextmanager
-    def epoch(self) -> Iterator[None]:
-        """Run the calls inside the block in the stream in which they are recorded."""
+    def epoch(self) -> Iterator[Step]:
+        """Run the calls inside the block in the stream in which they are recorded.
+
+        Yields what to call for a step: this object, or the step itself where nothing is recorded.
+        """
         stream = self._stream
         if stream is None:
-            yield
+            yield self.step
             return
         outside = torch.cuda.current_stream(stream.device)
         stream.wait_stream(outside)
         try:
             with torch.cuda.stream(stream):
-                yield
+                yield self
         finally:
             outside.wait_stream(stream)
 

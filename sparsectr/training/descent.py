@@ -1,17 +1,30 @@
-"""One step of all optimizers of a net."""
+"""What every step of training does before its loss is computed, and what it does then."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from sparsectr.kernels.one_pass import take_gradients
+from sparsectr.kernels.rows import lookup_gradient, split_gradient
 from sparsectr.rows.bags import Bags
+from sparsectr.rows.labelled import Batch
 from sparsectr.training.exchange import current_exchange
 from sparsectr.training.optimizers import set_batch_rows
 from sparsectr.training.optimizers.per_parameter import PerParameterOptimizer
-from sparsectr.training.pooling import spread_gradients
+from sparsectr.training.pooling import tables_of
+
+
+@torch.no_grad()
+def pool_batch(net: nn.Module, batch: Batch) -> Batch:
+    """Write the means of the sets of values of a batch into the tables of a net; return it."""
+    if batch.bags is not None:
+        some = batch.bags.find(batch.codes)
+        for table in tables_of(net):
+            batch.bags.pool(table.weight, some)
+    return batch
 
 
 def descend(
@@ -50,3 +63,20 @@ def descend(
                 optimizer.update()
             else:
                 optimizer.step()
+
+
+@torch.no_grad()
+def spread_gradients(parameters: Sequence[Tensor], bags: Bags) -> None:
+    """Turn gradients of sets, of those parameters that are tables, into those of their values."""
+    shared: dict[tuple[int, int], list[Tensor]] = {}
+    for parameter in parameters:
+        if parameter.grad is not None and parameter.grad.is_sparse:
+            rows = split_gradient(parameter.grad)[0]
+            shared.setdefault((rows.data_ptr(), len(rows)), []).append(parameter)
+    for tables in shared.values():
+        split = [split_gradient(cast(Tensor, table.grad)) for table in tables]
+        rows, gradients = bags.spread(split[0][0], [values for _, values in split])
+        if rows is split[0][0]:
+            continue
+        for table, gradient in zip(tables, gradients, strict=True):
+            table.grad = lookup_gradient(rows, gradient, table.shape)

@@ -1,20 +1,18 @@
-"""Fields of several values: means of rows of tables, and the way back of their gradients."""
+"""Fields of several values: means of rows of tables."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from sparsectr.kernels.rows import lookup_gradient, split_gradient
 from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.nn.mean import join_members, members_of
 from sparsectr.nn.mlp import Dropout
 from sparsectr.rows.bags import Bags
-from sparsectr.rows.labelled import Batch
 
 
 def tables_of(net: nn.Module) -> Iterator[FieldEmbedding]:
@@ -23,38 +21,11 @@ def tables_of(net: nn.Module) -> Iterator[FieldEmbedding]:
 
 
 @torch.no_grad()
-def pool_batch(net: nn.Module, batch: Batch) -> Batch:
-    """Write the means of the sets of values of a batch into the tables of a net; return it."""
-    if batch.bags is not None:
-        some = batch.bags.find(batch.codes)
-        for table in tables_of(net):
-            batch.bags.pool(table.weight, some)
-    return batch
-
-
-@torch.no_grad()
 def pool_all(net: nn.Module, bags: Bags | None) -> None:
     """Write the means of all sets of values into the tables of a net."""
     if bags is not None:
         for table in tables_of(net):
             bags.pool(table.weight)
-
-
-@torch.no_grad()
-def spread_gradients(parameters: Sequence[Tensor], bags: Bags) -> None:
-    """Turn gradients of sets, of those parameters that are tables, into those of their values."""
-    shared: dict[tuple[int, int], list[Tensor]] = {}
-    for parameter in parameters:
-        if parameter.grad is not None and parameter.grad.is_sparse:
-            rows = split_gradient(parameter.grad)[0]
-            shared.setdefault((rows.data_ptr(), len(rows)), []).append(parameter)
-    for tables in shared.values():
-        split = [split_gradient(cast(Tensor, table.grad)) for table in tables]
-        rows, gradients = bags.spread(split[0][0], [values for _, values in split])
-        if rows is split[0][0]:
-            continue
-        for table, gradient in zip(tables, gradients, strict=True):
-            table.grad = lookup_gradient(rows, gradient, table.shape)
 
 
 def widen(net: nn.Module, bags: Bags | None) -> nn.Module:

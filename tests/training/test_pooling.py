@@ -14,8 +14,8 @@ from sparsectr.methods.profit.search_spaces import make_space
 from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.rows.bags import Bags
 from sparsectr.rows.labelled import Batch
-from sparsectr.training.descent import descend
-from sparsectr.training.pooling import narrow, pool_all, pool_batch, tables_of, widen
+from sparsectr.training.descent import descend, pool_batch
+from sparsectr.training.pooling import narrow, pool_all, tables_of, widen
 from sparsectr.training.prediction import predict_logits
 
 CPU = torch.device("cpu")

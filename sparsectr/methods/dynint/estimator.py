@@ -16,14 +16,13 @@ from sparsectr.methods.dynint.net import (
 )
 from sparsectr.nn.effects import FieldSet
 from sparsectr.parameters import ParameterCheck
-from sparsectr.training.descent import descend
+from sparsectr.training.descent import descend, pool_batch
 from sparsectr.training.optimizers import (
     OPTIMIZERS,
     continuing,
     make_optimizers,
     zero_row_share,
 )
-from sparsectr.training.pooling import pool_batch
 from sparsectr.training.prior import add_embedding_prior, l2_by_rows
 from sparsectr.training.progress import EpochRecord
 from sparsectr.training.strengths import strongest_sets

@@ -31,13 +31,12 @@ from sparsectr.methods.optfeature.search import (
 from sparsectr.nn.effects import FieldSet, fields_of
 from sparsectr.nn.mean import members_of
 from sparsectr.parameters import ParameterCheck, check_integer
-from sparsectr.training.descent import descend
+from sparsectr.training.descent import descend, pool_batch
 from sparsectr.training.loop import Schedule
 from sparsectr.training.memory import check_first_layer
 from sparsectr.training.needs import PhaseNumbers
 from sparsectr.training.optimizers import continuing, make_optimizers
 from sparsectr.training.packing import pack_combinations, unpack_combinations
-from sparsectr.training.pooling import pool_batch
 from sparsectr.training.prior import add_embedding_prior, automatic_l2
 from sparsectr.training.progress import EpochRecord
 from sparsectr.training.strengths import MOST_ROWS_BEHIND_MLP, strongest_sets

@@ -13,12 +13,11 @@ from torch.optim import Optimizer
 from sparsectr.methods.optfeature.net import OptFeatureNet
 from sparsectr.rows.labelled import LabelledRows
 from sparsectr.rows.orders import endless_batches
-from sparsectr.training.descent import descend
+from sparsectr.training.descent import descend, pool_batch
 from sparsectr.training.exchange import own_stream
 from sparsectr.training.loop import Evaluate
 from sparsectr.training.needs import PhaseNumbers
 from sparsectr.training.optimizers import RowAdam, make_adam, state_numbers
-from sparsectr.training.pooling import pool_batch
 from sparsectr.training.task import TrainingTask
 
 # Share of the search in which only weights are trained: before they have learnt a cross, its

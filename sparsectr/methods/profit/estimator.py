@@ -22,10 +22,9 @@ from sparsectr.methods.profit.search_net import CrossSearchNet
 from sparsectr.methods.profit.search_spaces import make_space, rebuild_space
 from sparsectr.nn.effects import FieldSet, fields_of
 from sparsectr.parameters import ParameterCheck, check_integer
-from sparsectr.training.descent import descend
+from sparsectr.training.descent import descend, pool_batch
 from sparsectr.training.needs import PhaseNumbers
 from sparsectr.training.optimizers import RowAdagrad, continuing, state_numbers
-from sparsectr.training.pooling import pool_batch
 from sparsectr.training.prior import add_embedding_prior, l2_by_rows
 from sparsectr.training.progress import EpochRecord
 from sparsectr.training.strengths import MOST_ROWS_BEHIND_MLP

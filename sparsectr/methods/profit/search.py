@@ -16,9 +16,8 @@ from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.rows.labelled import Batch, LabelledRows
 from sparsectr.rows.orders import endless_batches
 from sparsectr.training.agreement import affordable_rows, agreement_scores, outstanding_sets
-from sparsectr.training.descent import descend
+from sparsectr.training.descent import descend, pool_batch
 from sparsectr.training.optimizers import make_adam, make_optimizers
-from sparsectr.training.pooling import pool_batch
 from sparsectr.training.prior import add_embedding_prior
 from sparsectr.training.progress import EpochRecord
 from sparsectr.training.task import TrainingTask

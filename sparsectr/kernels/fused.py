@@ -30,6 +30,8 @@ from typing import Any, ParamSpec, TypeVar
 import torch
 from torch import Tensor
 
+from sparsectr.kernels.nets import EmbeddingNet
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -47,7 +49,8 @@ class Kernel:
     cpu, gpu : str or None
         Module of the fused version, below `sparsectr.kernels.cpu` or `sparsectr.kernels.gpu`.
     numbers : callable
-        Takes the arguments, returns all tensors of real numbers that the kernel will see.
+        Takes the arguments, returns all tensors of real numbers that the kernel will see. Of a net
+        its table is enough.
     covers : callable or None
         Takes the arguments, returns whether the fused versions are built for them.
     """
@@ -82,16 +85,21 @@ class Kernel:
 KERNELS: dict[str, Kernel] = {}
 
 
+def table_of(net: EmbeddingNet, *_: object, **__: object) -> tuple[Tensor]:
+    """Return the tensor whose type and device stand for those of a whole net."""
+    return (net.embedding.weight,)
+
+
 def fused(
     *,
-    numbers: Callable[..., Iterable[Tensor]],
+    numbers: Callable[..., Iterable[Tensor]] = table_of,
     cpu: str | None = None,
     gpu: str | None = None,
     covers: Callable[..., bool] | None = None,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Put the fused versions of a reference, which have its name and arguments, behind it.
 
-    See `Kernel` for the parameters.
+    See `Kernel` for the parameters. By default the first argument is a net.
     """
 
     def decorate(reference: Callable[P, R]) -> Callable[P, R]:

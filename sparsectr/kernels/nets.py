@@ -52,11 +52,6 @@ class EmbeddingNet(Protocol):
     def embedding(self) -> Table: ...
 
 
-def table_of(net: EmbeddingNet, *_: object, **__: object) -> tuple[Tensor]:
-    """Return the tensor whose type and device stand for those of a whole net."""
-    return (net.embedding.weight,)
-
-
 class Affine(Protocol):
     """Hold the weights (K, n) and the bias (K,) of a linear layer."""
 

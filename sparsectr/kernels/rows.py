@@ -80,6 +80,15 @@ def look_up(table: Tensor, rows: Tensor) -> Tensor:
     return functional.embedding(rows, table, sparse=True)
 
 
+def empty_rows(n_fields: int, n_rows: int) -> Tensor:
+    """Return scratch for the row numbers of all lookups, (F, B).
+
+    They and their gradients lie field by field: an optimizer then finds those of equal rows
+    together, and most fields in one of its parts.
+    """
+    return torch.empty(n_fields, n_rows, dtype=torch.int64, device="cpu")
+
+
 def lookup_gradient(rows: Tensor, values: Tensor, shape: torch.Size) -> Tensor:
     """Return the sparse gradient of a table from the gradients of its lookups.
 

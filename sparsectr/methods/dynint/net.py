@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from sparsectr.kernels.arrays import TensorViews
 from sparsectr.kernels.fused import fused
-from sparsectr.kernels.nets import table_of
 from sparsectr.methods.dynint.effects import AnchoredPolynomial
 from sparsectr.methods.dynint.layers import (
     DynamicActivationLayer,
@@ -299,13 +298,13 @@ def _has_one_logit(net: DynIntNet, *_: object) -> bool:
     return len(net.output.bias) == 1 and net.embedding.sparse and len(net.layers) > 0
 
 
-@fused(cpu="dynint.pin_loss", gpu="pin_loss", numbers=table_of, covers=_has_one_logit)
+@fused(cpu="dynint.pin_loss", gpu="pin_loss", covers=_has_one_logit)
 def polynomial_loss(net: DynIntNet, batch: Batch) -> Tensor:
     """Return the loss of a net without gates, shape ()."""
     return batch.mean_loss(net(batch.codes))
 
 
-@fused(cpu="dynint.gated_loss", numbers=table_of, covers=_has_one_logit)
+@fused(cpu="dynint.gated_loss", covers=_has_one_logit)
 def gated_loss(net: DynIntNet, batch: Batch, penalty: float) -> Tensor:
     """Return the loss of a net with gates plus ``penalty`` times the penalty of gates, ()."""
     embeddings = net.embedding(batch.codes)
@@ -318,13 +317,13 @@ def _has_layers(net: DynIntNet, *_: object) -> bool:
     return len(net.layers) > 0
 
 
-@fused(cpu="dynint.pin", numbers=table_of, covers=_has_layers)
+@fused(cpu="dynint.pin", covers=_has_layers)
 def polynomial_logits(net: DynIntNet, codes: Tensor) -> NDArray[np.float32]:
     """Return the logits (B, K) of a net without gates for codes (B, F)."""
     return logits_in_batches(net, codes)
 
 
-@fused(cpu="dynint.gated_logits", numbers=table_of, covers=_has_layers)
+@fused(cpu="dynint.gated_logits", covers=_has_layers)
 def gated_logits(net: DynIntNet, codes: Tensor) -> NDArray[np.float32]:
     """Return the logits (B, K) of a net with gates for codes (B, F)."""
     return logits_in_batches(net, codes)

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sparsectr.kernels.fused import fused
-from sparsectr.kernels.nets import table_of
 from sparsectr.methods.optfeature.crosses import (
     OuterCrosses,
     inner_crosses,
@@ -405,7 +404,7 @@ def _adds_pairs(net: OptFeatureNet, *_: object, **__: object) -> bool:
     )
 
 
-@fused(cpu="optfeature.mlp_loss", numbers=table_of, covers=_adds_pairs)
+@fused(cpu="optfeature.mlp_loss", covers=_adds_pairs)
 def mlp_loss(
     net: OptFeatureNet, batch: Batch, gates: Tensor | None, *, of_gates: bool = False
 ) -> Tensor:

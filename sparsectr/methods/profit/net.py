@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from sparsectr.kernels.arrays import TensorViews
 from sparsectr.kernels.fused import fused
-from sparsectr.kernels.nets import table_of
 from sparsectr.methods.profit.effects import product_effects
 from sparsectr.methods.profit.predictors import LinearPredictor, MLPPredictor
 from sparsectr.methods.profit.search_net import EMBEDDING_STD, CrossSearchNet, FieldLinear
@@ -238,13 +237,13 @@ def _has_one_logit(net: ProfitNet, *_: object) -> bool:
     return net.views is not None and len(net.linear.bias) == 1
 
 
-@fused(cpu="profit.crosses_loss", numbers=table_of, covers=_has_one_logit)
+@fused(cpu="profit.crosses_loss", covers=_has_one_logit)
 def crosses_loss(net: ProfitNet, batch: Batch) -> Tensor:
     """Return the loss of a batch, shape ()."""
     return batch.mean_loss(net(batch.codes))
 
 
-@fused(cpu="profit.crosses", numbers=table_of, covers=lambda net, _: net.views is not None)
+@fused(cpu="profit.crosses", covers=lambda net, _: net.views is not None)
 def linear_logits(net: ProfitNet, codes: Tensor) -> NDArray[np.float32]:
     """Return the logits (B, K) of codes (B, F)."""
     return logits_in_batches(net, codes)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sparsectr.kernels.fused import fused
-from sparsectr.kernels.nets import table_of
 from sparsectr.methods.profit.search_spaces import SearchSpace
 from sparsectr.nn.embedding import FieldEmbedding
 from sparsectr.nn.graph import Graph, sum_over
@@ -190,7 +189,7 @@ def _has_betas(net: CrossSearchNet, *_: object, **__: object) -> bool:
     return len(net.linear.bias) == 1 and net.space.is_symmetric
 
 
-@fused(cpu="profit.symmetric_loss", numbers=table_of, covers=_has_betas)
+@fused(cpu="profit.symmetric_loss", covers=_has_betas)
 def symmetric_loss(net: CrossSearchNet, batch: Batch, *, of_space: bool) -> Tensor:
     """Return the loss of a batch, shape (), with gradients for the space or for the rest."""
     with torch.no_grad() if of_space else nullcontext():
@@ -198,7 +197,7 @@ def symmetric_loss(net: CrossSearchNet, batch: Batch, *, of_space: bool) -> Tens
     return batch.mean_loss(net.combine(linear, embeddings))
 
 
-@fused(cpu="profit.symmetric_loss", numbers=table_of, covers=_has_betas)
+@fused(cpu="profit.symmetric_loss", covers=_has_betas)
 def symmetric_logits(net: CrossSearchNet, codes: Tensor) -> NDArray[np.float32]:
     """Return the logits (B, K) of codes (B, F)."""
     return logits_in_batches(net, codes)

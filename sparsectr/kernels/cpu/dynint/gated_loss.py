@@ -30,7 +30,7 @@ from sparsectr.kernels.cpu.dynint.instances import (
 )
 from sparsectr.kernels.cpu.dynint.layers import generated_backward, scaled_backward
 from sparsectr.kernels.cpu.dynint.penalty import penalise
-from sparsectr.kernels.cpu.dynint.pin import count_block_rows
+from sparsectr.kernels.cpu.dynint.pin import count_block_rows, descend_sums, split_readout
 from sparsectr.kernels.cpu.machine.blocks import (
     add,
     clear,
@@ -44,19 +44,14 @@ from sparsectr.kernels.cpu.machine.blocks import (
     sum_fields,
 )
 from sparsectr.kernels.cpu.machine.jit import compiled
-from sparsectr.kernels.cpu.machine.losses import (
-    descend_sums,
-    empty_rows,
-    find_loss,
-    split_readout,
-)
+from sparsectr.kernels.cpu.machine.losses import LOSSES
 from sparsectr.kernels.cpu.machine.matrix import add_up
 from sparsectr.kernels.cpu.machine.segments import zeros_aligned
 from sparsectr.kernels.cpu.machine.vectors import SHORT_WIDTH
 from sparsectr.kernels.memory import empty
 from sparsectr.kernels.nets import Batch, PolynomialNet
 from sparsectr.kernels.one_pass import one_pass_loss
-from sparsectr.kernels.rows import lookup_gradient
+from sparsectr.kernels.rows import empty_rows, lookup_gradient
 from sparsectr.kernels.threads import run_parts
 
 
@@ -76,7 +71,7 @@ def gated_loss(net: PolynomialNet, batch: Batch, penalty: float) -> Tensor:
     -------
     Tensor of shape ()
     """
-    loss_kind = find_loss(batch)
+    loss_kind = LOSSES.get(batch.loss.name)
     if loss_kind is None:
         return NotImplemented
     codes, targets, row_weights = batch.codes, batch.targets, batch.weights

@@ -40,6 +40,7 @@ from sparsectr.kernels.cpu.machine.blocks import (
     sum_fields,
 )
 from sparsectr.kernels.cpu.machine.jit import compiled
+from sparsectr.kernels.cpu.machine.losses import weighted_loss
 from sparsectr.kernels.cpu.machine.matrix import (
     TILE_COLUMNS,
     TILE_ROWS,
@@ -181,6 +182,12 @@ def stack_up(weights: Sequence[Any], wide: bool = False) -> Any:
     return filled
 
 
+def split_readout(of_readout: Any) -> tuple[Tensor, Tensor]:
+    """Return the gradients by readout (1, F) and bias (1,) from those of all parts (P, F + 1)."""
+    total = torch.from_numpy(of_readout.sum(0))
+    return total[None, :-1], total[-1:]
+
+
 # Parts and blocks of a batch ---------------------------------------------------------------
 
 
@@ -316,3 +323,33 @@ def _backward_part(
 def count_block_rows(n_rows: int, dim: int) -> int:
     """Return how many of a part's rows go into a block."""
     return min(n_rows, max(1, BLOCK_COLUMNS // dim))
+
+
+@compiled
+def descend_sums(
+    kind: int,
+    sums: Any,
+    readout: Any,
+    bias: Any,
+    targets: Any,
+    row_weights: Any,
+    n_rows: int,
+    of_readout: Any,
+) -> Any:
+    """Compute what rows with these sums (R, F) of their fields add to the loss of a batch.
+
+    ``kind`` is a number of `LOSSES`. The sums become the gradient by the sums; that of the
+    readout (1, F) and, behind it, of the bias is added to ``of_readout``.
+    """
+    total, n_fields = 0.0, sums.shape[1]
+    for r in range(sums.shape[0]):
+        logit = bias[0]
+        for f in range(n_fields):
+            logit += readout[0, f] * sums[r, f]
+        loss, slope = weighted_loss(kind, logit, targets[r], row_weights[r], n_rows)
+        total += loss
+        of_readout[n_fields] += slope
+        for f in range(n_fields):
+            of_readout[f] += slope * sums[r, f]
+            sums[r, f] = slope * readout[0, f]
+    return total

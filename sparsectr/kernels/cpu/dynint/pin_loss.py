@@ -9,7 +9,13 @@ import torch
 from torch import Tensor
 
 from sparsectr.kernels.arrays import as_array
-from sparsectr.kernels.cpu.dynint.pin import PART_ROWS, count_block_rows, stack_up
+from sparsectr.kernels.cpu.dynint.pin import (
+    PART_ROWS,
+    count_block_rows,
+    descend_sums,
+    split_readout,
+    stack_up,
+)
 from sparsectr.kernels.cpu.machine.blocks import (
     add,
     clear,
@@ -24,19 +30,14 @@ from sparsectr.kernels.cpu.machine.blocks import (
     sum_fields,
 )
 from sparsectr.kernels.cpu.machine.jit import compiled
-from sparsectr.kernels.cpu.machine.losses import (
-    descend_sums,
-    empty_rows,
-    find_loss,
-    split_readout,
-)
+from sparsectr.kernels.cpu.machine.losses import LOSSES
 from sparsectr.kernels.cpu.machine.matrix import add_outer, add_up, gemm, gemm_add
 from sparsectr.kernels.cpu.machine.segments import zeros_aligned
 from sparsectr.kernels.cpu.machine.vectors import SHORT_WIDTH
 from sparsectr.kernels.memory import empty
 from sparsectr.kernels.nets import Batch, PolynomialNet
 from sparsectr.kernels.one_pass import one_pass_loss
-from sparsectr.kernels.rows import lookup_gradient
+from sparsectr.kernels.rows import empty_rows, lookup_gradient
 from sparsectr.kernels.threads import run_parts
 
 
@@ -54,7 +55,7 @@ def polynomial_loss(net: PolynomialNet, batch: Batch) -> Tensor:
     -------
     Tensor of shape ()
     """
-    kind = find_loss(batch)
+    kind = LOSSES.get(batch.loss.name)
     if kind is None:
         return NotImplemented
     codes, targets, row_weights = batch.codes, batch.targets, batch.weights

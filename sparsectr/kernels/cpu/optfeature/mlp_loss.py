@@ -15,7 +15,7 @@ from torch import Tensor
 from sparsectr.kernels.arrays import as_array
 from sparsectr.kernels.cpu.machine.blocks import prefetch_rows, store_rows
 from sparsectr.kernels.cpu.machine.jit import compiled
-from sparsectr.kernels.cpu.machine.losses import empty_rows, find_loss
+from sparsectr.kernels.cpu.machine.losses import LOSSES
 from sparsectr.kernels.cpu.machine.segments import copy_segment, fill_segment
 from sparsectr.kernels.cpu.optfeature.mlp import (
     BLOCK_ROWS,
@@ -33,7 +33,7 @@ from sparsectr.kernels.cpu.optfeature.mlp import (
 from sparsectr.kernels.memory import empty
 from sparsectr.kernels.nets import Batch, PairsNet
 from sparsectr.kernels.one_pass import one_pass_loss
-from sparsectr.kernels.rows import lookup_gradient
+from sparsectr.kernels.rows import empty_rows, lookup_gradient
 from sparsectr.kernels.threads import run_parts
 
 # A batch is cut into parts of so many rows or more, but few: each has gradients of all weights.
@@ -66,7 +66,7 @@ def mlp_loss(
     -------
     Tensor of shape ()
     """
-    layers, kind = net.mlp_layers(), find_loss(batch)
+    layers, kind = net.mlp_layers(), LOSSES.get(batch.loss.name)
     if kind is None or sum(weight.numel() for weight, _ in layers) > MOST_WEIGHTS:
         return NotImplemented
     codes, targets, row_weights = batch.codes, batch.targets, batch.weights

@@ -21,11 +21,7 @@ from sparsectr.kernels.cpu.machine.blocks import (
     sum_linear,
 )
 from sparsectr.kernels.cpu.machine.jit import compiled
-from sparsectr.kernels.cpu.machine.losses import (
-    empty_rows,
-    find_loss,
-    weighted_loss,
-)
+from sparsectr.kernels.cpu.machine.losses import LOSSES, weighted_loss
 from sparsectr.kernels.cpu.machine.segments import empty_aligned, fill_segment, sum_segment
 from sparsectr.kernels.cpu.profit.crosses import (
     PART_ROWS,
@@ -38,7 +34,7 @@ from sparsectr.kernels.cpu.profit.crosses import (
 from sparsectr.kernels.memory import empty
 from sparsectr.kernels.nets import Batch, KeptCrossesNet
 from sparsectr.kernels.one_pass import one_pass_loss
-from sparsectr.kernels.rows import lookup_gradient
+from sparsectr.kernels.rows import empty_rows, lookup_gradient
 from sparsectr.kernels.threads import run_parts
 
 
@@ -58,7 +54,7 @@ def crosses_loss(net: KeptCrossesNet, batch: Batch) -> Tensor:
     -------
     Tensor of shape ()
     """
-    kind = find_loss(batch)
+    kind = LOSSES.get(batch.loss.name)
     if kind is None:
         return NotImplemented
     codes, targets, row_weights = batch.codes, batch.targets, batch.weights

@@ -19,11 +19,7 @@ from sparsectr.kernels.cpu.machine.blocks import (
     sum_linear,
 )
 from sparsectr.kernels.cpu.machine.jit import compiled
-from sparsectr.kernels.cpu.machine.losses import (
-    empty_rows,
-    find_loss,
-    weighted_loss,
-)
+from sparsectr.kernels.cpu.machine.losses import LOSSES, weighted_loss
 from sparsectr.kernels.cpu.machine.segments import (
     empty_aligned,
     fill_segment,
@@ -48,7 +44,7 @@ from sparsectr.kernels.cpu.profit.symmetric import (
 from sparsectr.kernels.memory import empty
 from sparsectr.kernels.nets import AllCrossesNet, Batch
 from sparsectr.kernels.one_pass import one_pass_loss
-from sparsectr.kernels.rows import lookup_gradient
+from sparsectr.kernels.rows import empty_rows, lookup_gradient
 from sparsectr.kernels.threads import run_parts
 
 
@@ -98,7 +94,7 @@ def symmetric_loss(net: AllCrossesNet, batch: Batch, *, of_space: bool) -> Tenso
     -------
     Tensor of shape ()
     """
-    kind = find_loss(batch)
+    kind = LOSSES.get(batch.loss.name)
     if kind is None:
         return NotImplemented
     codes, targets, row_weights = batch.codes, batch.targets, batch.weights

@@ -123,7 +123,8 @@ class TableReader(NetStorageMixin):
             source = self._row_source(X)
             return source.read(0, len(source)), widen(self._fitted_net(), source.bags)
         codes, bags = self._encode_table(X, warn=True)
-        return codes, widen(self._fitted_net(), bags)
+        net = self._fitted_net()
+        return codes, net if bags is None else widen(net, bags)
 
     def _encode_table(
         self, table: Any, *, fit: bool = False, warn: bool = False
@@ -134,7 +135,9 @@ class TableReader(NetStorageMixin):
         else:
             new = self.encoder_._new_bags()
             codes = self.encoder_._encode(table, warn=warn, new=new)
-            sets = None if new is None else new.rows()
+            if new is None:  # no field has sets
+                return torch.from_numpy(codes).to(usable_device(self.device_)), None
+            sets = new.rows()
         device = usable_device(self.device_)
         return torch.from_numpy(codes).to(device), self._bags(sets, device)
 

@@ -17,12 +17,13 @@ docs/benchmarks.md and the table of the README. ``reproduce`` measures every lin
 again, trials included, keeps lines and page in another folder, and prints how far old and new
 results lie apart. ``paper`` runs the main table of a paper. ``suite`` measures defaults on the
 development tables, see suite/development.py. Where data lie, and in which form: suite/datasets.py.
-Each of the other commands is the module of its name beside this file, which says what it measures
-and how.
+Each of the other commands says with ``--help`` what it measures and how; `SUBJECTS` lists the
+modules beside this file that hold them.
 """
 
 import argparse
 import importlib
+import inspect
 import os
 import sys
 from pathlib import Path
@@ -41,30 +42,53 @@ from suite.runner import make_jobs, run_jobs
 from suite.tuning import N_TRIALS, make_trial_jobs
 
 TABLES = ["flights", "amazon", "adult", "frappe", "ml1m"]
-# Modules beside this file. Each is imported when it is asked for, because most need a library that
-# the others do not, and has `add_arguments(parser)` and `run(arguments)`.
-MEASUREMENTS = {
-    "speed": "rows per second beside other libraries",
-    "device": "agreement with the CPU, and speed, on a GPU",
-    "kernels": "fused code against its reference, and against the limits of the machine",
-    "one_row": "microseconds of a compiled predictor for one row",
-    "onnx_graphs": "ONNX graphs beside their estimators: agreement, speed, size",
-    "scaling": "how time and memory grow with batch, fields, vocabulary, order and rank",
-    "scale": "training in several processes: bytes, time, and what is to be expected",
-    "encoding": "FieldEncoder beside OrdinalEncoder",
-    "bags": "fields of several values beside the same cells as one category",
-    "files": "fits on files: encoding, memory, and training beside memory",
-    "processes": "whole processes: import, fit, grid search, a busy neighbour",
-    "planted": "which planted crosses are found, and how often a rare class is predicted",
-    "screening": "false alarms and power of the screening",
-    "evidence": "realised false discoveries and power of the evidence, beside other rankings",
-    "uplift": "what crosses are worth to other models",
-    "imbalanced": "ways to train on rare clicks",
-    "new_rows": "what training that goes on is worth",
-    "defaults": "out-of-fold log loss of settings on the development tables",
-    "regression": "regressors beside boosted trees",
-    "variants": "searches, spaces, layers and gates of the methods beside each other",
+# Modules beside this file, and their commands. Each is imported when it is asked for, because most
+# need a library that the others do not. The command that a module is named after has
+# `add_arguments(parser)` and `run(arguments)` there, any other one `add_NAME` and `run_NAME`.
+SUBJECTS = {
+    "speed": {
+        "speed": "rows per second beside other libraries",
+        "device": "agreement with the CPU, and speed, on a GPU",
+    },
+    "kernels": {
+        "kernels": "fused code against its reference, and against the limits of the machine"
+    },
+    "serving": {
+        "one_row": "microseconds of a compiled predictor for one row",
+        "onnx_graphs": "ONNX graphs beside their estimators: agreement, speed, size",
+    },
+    "scaling": {
+        "scaling": "how time and memory grow with batch, fields, vocabulary, order and rank"
+    },
+    "scale": {"scale": "training in several processes: bytes, time, and what is to be expected"},
+    "processes": {"processes": "whole processes: import, fit, grid search, a busy neighbour"},
+    "encoding": {
+        "encoding": "FieldEncoder beside OrdinalEncoder",
+        "files": "fits on files: encoding, memory, and training beside memory",
+        "bags": "fields of several values beside the same cells as one category",
+    },
+    "planted": {
+        "planted": "which planted crosses are found, and how often a rare class is predicted",
+        "screening": "false alarms and power of the screening",
+    },
+    "evidence": {
+        "evidence": "realised false discoveries and power of the evidence, beside other rankings",
+    },
+    "accuracy": {
+        "defaults": "out-of-fold log loss of settings on the development tables",
+        "regression": "regressors beside boosted trees",
+        "uplift": "what crosses are worth to other models",
+    },
+    "streams": {
+        "new_rows": "what training that goes on is worth",
+        "imbalanced": "ways to train on rare clicks",
+    },
+    "variants": {
+        "variants": "searches, spaces, layers and gates of the methods beside each other",
+    },
 }
+# Command -> module.
+MEASUREMENTS = {name: module for module, commands in SUBJECTS.items() for name in commands}
 
 
 def make_parser():
@@ -90,21 +114,28 @@ def make_parser():
     # What follows these names is read by somebody else.
     paper = commands.add_parser("paper", help="the main table of a paper", add_help=False)
     paper.add_argument("paper", choices=PAPERS)
-    for name, words in MEASUREMENTS.items():
-        commands.add_parser(name, help=words, add_help=False)
+    for measured in SUBJECTS.values():
+        for name, words in measured.items():
+            commands.add_parser(name, help=words, add_help=False)
     return parser
 
 
 def run_measurement(name, words):
-    """Run the module of a measurement as the rest of the command line says."""
-    module = importlib.import_module(name)
+    """Run a measurement as the rest of the command line says."""
+    subject = MEASUREMENTS[name]
+    module = importlib.import_module(subject)
+    if name == subject:
+        add_options, measure, description = module.add_arguments, module.run, module.__doc__
+    else:
+        add_options, measure = (getattr(module, f"{verb}_{name}") for verb in ("add", "run"))
+        description = inspect.getdoc(measure)
     parser = argparse.ArgumentParser(
         prog=f"bench.py {name}",
-        description=module.__doc__,
+        description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    module.add_arguments(parser)
-    module.run(parser.parse_args(words))
+    add_options(parser)
+    measure(parser.parse_args(words))
     return 0
 
 

@@ -69,7 +69,7 @@ def test_a_page_refers_to_every_command(command):
 
 def test_every_module_is_a_command_or_imported():
     modules = {path.stem: path for path in FOLDER.glob("*.py")}
-    used = {"bench", *bench.MEASUREMENTS}
+    used = {"bench", *bench.SUBJECTS}
     assert used <= set(modules)
     for path in (ROOT / "tests").rglob("*.py"):  # tables that tests draw, too
         used |= set(imported_packages(ast.parse(path.read_text(encoding="utf-8")))) & set(modules)
@@ -77,6 +77,24 @@ def test_every_module_is_a_command_or_imported():
         tree = ast.parse(modules[name].read_text(encoding="utf-8"))
         used |= set(imported_packages(tree)) & set(modules)
     assert used == set(modules)
+
+
+@pytest.mark.parametrize("subject", bench.SUBJECTS)
+def test_a_module_has_the_functions_of_its_commands(subject):
+    tree = ast.parse((FOLDER / f"{subject}.py").read_text(encoding="utf-8"))
+    documented = {}
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef):
+            documented[node.name] = ast.get_docstring(node)
+    for command in bench.SUBJECTS[subject]:
+        if command == subject:
+            assert {"add_arguments", "run"} <= documented.keys()
+            text = ast.get_docstring(tree)
+        else:
+            assert f"add_{command}" in documented
+            text = documented[f"run_{command}"]
+        # The description of its --help: how it is called, and more.
+        assert f"bench.py {command}" in text or f"bench -- {command}" in text
 
 
 def test_no_command_is_hidden_behind_another():

@@ -162,7 +162,8 @@ class ToldClassifier(ProfitClassifier):
 
     def _train_net(self, task, net):
         config = ProfitConfig(self.told)
-        length = self._embedding_length(task)
+        n_values = sum(task.vocabulary_sizes)
+        length = self._embedding_length(task.train.n_lookups, n_values)
         net = ProfitNet(task.vocabulary_sizes, length, task.n_outputs, config)
         net.reset_parameters(task.new_generator(), task.prior_logits())
         return net, self._retrain(task, net, self.optimizer)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from sparsectr.nn.effects import distinct_codes
+
 # Correlation from which on two crosses share an effect.
 SHARED = 0.5
 TINY = 1e-30
@@ -66,7 +68,7 @@ def _told_by_values(effects: Tensor, codes: Tensor, sets: Sequence[Sequence[int]
     """
     n_rows = len(codes)
     pure = effects.double()
-    cells = [codes[:, list(columns)].unique(dim=0, return_inverse=True)[1] for columns in sets]
+    cells = [distinct_codes(codes[:, list(columns)])[1] for columns in sets]
     pure = torch.stack([_without_mains(e, codes, s) for e, s in zip(pure, sets, strict=True)])
     units = _unit(pure).unflatten(1, pure.shape[1:]).transpose(0, 1)  # (n, P, K)
     told = torch.zeros(len(sets), len(sets), dtype=torch.float64, device=effects.device)

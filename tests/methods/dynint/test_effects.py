@@ -71,6 +71,19 @@ def test_gates_that_are_the_same_for_all_rows_need_no_pass(variant, codes):
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
 
 
+@pytest.mark.parametrize("columns", COLUMNS.values(), ids=COLUMNS)
+@pytest.mark.parametrize("n_layers", [0, 1, 3, 4])
+@torch.no_grad()
+def test_nothing_is_left_out_where_unknown_values_have_no_embedding(n_layers, columns, codes):
+    """All of a net is then inside, however many layers it has."""
+    net = make_net("pin", n_layers, 2, 3)
+    for part in net.embedding.weight.split(SIZES):
+        part[0] = 0
+    sets = all_sets(columns)
+    expected = effects_by_passes(net, codes, sets, columns)
+    torch.testing.assert_close(net.rough_effects(codes, sets, columns), expected, rtol=0, atol=1e-9)
+
+
 @torch.no_grad()
 def test_rough_effects_of_three_layers_are_close_where_effects_are_small(codes):
     """Terms of third degree are left out: a tenth of the change leaves a thousandth of them."""

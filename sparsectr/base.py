@@ -276,8 +276,8 @@ class BaseInteractionEstimator(
         self.epoch_seconds_ = np.concatenate([before, reporter.seconds])
         self._keep(net, history, task.schedule)
         warn_of_fault(self, target, net, task.train)
-        # Between two chunks, crosses are seldom asked for.
-        self._measure(net, task.train, task.new_generator, later=one_epoch)
+        # Of most fits, and between two chunks of a stream, nobody asks for crosses.
+        self._measure(net, task.train, task.new_generator, in_stream=one_epoch)
 
     def _train_member(
         self,

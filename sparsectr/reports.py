@@ -25,7 +25,7 @@ from sparsectr.interactions.interaction import Interaction
 from sparsectr.kernels.threads import with_one_torch_thread
 from sparsectr.nn.mean import members_of
 from sparsectr.parameters import check_integer
-from sparsectr.rows.labelled import LabelledRows
+from sparsectr.rows.labelled import Batch, LabelledRows
 from sparsectr.rows.sample import RowSample
 from sparsectr.tables import TableReader
 from sparsectr.targets.target import Target
@@ -37,8 +37,9 @@ STRENGTH_ROWS = 100_000
 class InteractionReports(TableReader):
     """Measure the crosses of a net after training, and report them.
 
-    What is measured is kept in ``_measures``: a dict, or a `LaterMeasures` that measures when it is
-    asked. An `Explanation` made of it, of the fields and of the net tells everything else.
+    What is measured is kept in ``_measures``: a `LaterMeasures` that measures when it is asked, or,
+    of an estimator that comes from a file, a dict. An `Explanation` made of it, of the fields and
+    of the net tells everything else.
 
     Everything comes from one function of the net, ``effects(codes, sets, columns)``: what sets of
     fields do to the logits of rows, all other fields unknown; see `sparsectr.nn.effects`.
@@ -66,34 +67,56 @@ class InteractionReports(TableReader):
 
     # After training ---------------------------------------------------------------------
 
-    @with_one_torch_thread()
     def _measure(
         self,
         net: nn.Module,
         rows: LabelledRows,
         new_generator: Callable[[], torch.Generator],
         *,
-        later: bool,
-    ) -> None:
-        """Measure the crosses of a net, now or when they are first asked for."""
-        if later:
-            seed = new_generator().initial_seed()
-            self._measure_later(net, rows, new_generator(), seed)
-        else:
-            self._measure_now(net, rows, new_generator())
-
-    def _measure_now(self, net: nn.Module, rows: LabelledRows, generator: torch.Generator) -> None:
-        """Measure the crosses of a net on a random sample of rows."""
-        sample = rows.sample(STRENGTH_ROWS, generator)
-        measures = self._measure_crosses(net, sample.codes, generator)
-        if self.n_interactions:
-            measures["evidence"] = find_evidence(sample, measures["crosses"], self._fields())
-        self._measures = measures
-
-    def _measure_later(
-        self, net: nn.Module, rows: LabelledRows, generator: torch.Generator, seed: int
+        in_stream: bool,
     ) -> None:
         """Measure the crosses of a net when they are first asked for.
+
+        Parameters
+        ----------
+        net : nn.Module
+            The trained net; its weights must not change any more.
+        rows : LabelledRows
+            The training rows; a random sample of them is kept until then.
+        new_generator : callable
+            Returns sources of random numbers.
+        in_stream : bool
+            Whether the rows of the calls before count as well, of which there are no labels.
+        """
+        if in_stream:
+            seed = new_generator().initial_seed()
+            self._measure_stream(net, rows, new_generator(), seed)
+            return
+        generator = new_generator()
+        sample = rows.sample(STRENGTH_ROWS, generator)
+        # As it is now: parameters may change before somebody asks.
+        frozen = sibling(self, vars(self) | {"_measures": {}})
+        self._measures = LaterMeasures(
+            partial(frozen._measure_sample, net, sample, generator.get_state())
+        )
+        if rows.device.type != "cpu":
+            self._measures.find()  # leaves no rows in the memory of a GPU
+
+    def _measure_sample(
+        self, net: nn.Module, sample: Batch, state: Tensor, brief: bool
+    ) -> dict[str, Any]:
+        """Measure the crosses of a net on rows in random order, with a generator in this state."""
+        generator = torch.Generator(sample.targets.device)
+        generator.set_state(state)
+        measures = self._measure_crosses(net, sample.codes, generator, brief=brief)
+        if self.n_interactions and not brief:
+            measures["evidence"] = find_evidence(sample, measures["crosses"], self._fields())
+        return measures
+
+    def _measure_stream(
+        self, net: nn.Module, rows: LabelledRows, generator: torch.Generator, seed: int
+    ) -> None:
+        """Measure the crosses of a net, when they are first asked for, on all rows of a stream.
 
         The rows are those of this call and of the calls before; a sample of them is kept.
 
@@ -109,20 +132,20 @@ class InteractionReports(TableReader):
             Seed of what is drawn when crosses are measured.
         """
         past = vars(self).get("_measures")
-        sample = past.sample if isinstance(past, LaterMeasures) else RowSample(STRENGTH_ROWS)
-        # As it is now: parameters may change before somebody asks.
+        sample = past.sample if isinstance(past, LaterMeasures) else None
+        sample = (sample or RowSample(STRENGTH_ROWS)).add(rows, generator)
         frozen = sibling(self, vars(self) | {"_measures": {}})
-        measure = partial(frozen._measure_from_seed, net, seed, rows.device)
-        self._measures = LaterMeasures(measure, sample.add(rows, generator))
+        measure = partial(frozen._measure_from_seed, net, seed, rows.device, sample)
+        self._measures = LaterMeasures(measure, sample)
 
     def _measure_from_seed(
-        self, net: nn.Module, seed: int, device: torch.device, codes: Tensor
+        self, net: nn.Module, seed: int, device: torch.device, sample: RowSample, brief: bool
     ) -> dict[str, Any]:
         generator = torch.Generator(device).manual_seed(seed)
-        return self._measure_crosses(net, codes.to(device), generator)
+        return self._measure_crosses(net, sample.rows().to(device), generator, brief=brief)
 
     def _measure_crosses(
-        self, net: nn.Module, codes: Tensor, generator: torch.Generator
+        self, net: nn.Module, codes: Tensor, generator: torch.Generator, *, brief: bool = False
     ) -> dict[str, Any]:
         """Measure the crosses that this method lists, and all fields.
 
@@ -136,6 +159,8 @@ class InteractionReports(TableReader):
             Training rows in random order.
         generator : torch.Generator
             Source of the bootstrap samples.
+        brief : bool, default=False
+            Whether only the crosses are wanted.
         """
         listed: list[tuple[int, ...]] = []
         if self.n_interactions:
@@ -143,9 +168,9 @@ class InteractionReports(TableReader):
             listed = list(dict.fromkeys(chain.from_iterable(each)))
         fields, unit = self._fields(), self._fitted_target().unit
         measures = CrossMeter(fields, unit, self.n_interactions).measure(
-            net, codes, listed, generator
+            net, codes, listed, generator, brief=brief
         )
-        return measures | measure_fields(net, codes, fields, unit)
+        return measures if brief else measures | measure_fields(net, codes, fields, unit)
 
     def _fields(self) -> Fields:
         """Return the fields of the fitted encoder."""
@@ -164,6 +189,13 @@ class InteractionReports(TableReader):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {attribute!r}")
         found = measures.find() if isinstance(measures, LaterMeasures) else measures
         return Explanation(self._fields(), found, self._fitted_target(), self._fitted_net)
+
+    def _crosses_alone(self) -> list[Interaction]:
+        """Return ``selected_interactions_`` without measuring anything else."""
+        measures = vars(self)["_measures"]
+        if isinstance(measures, LaterMeasures):
+            return measures.find_crosses()
+        return list(measures["crosses"])
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()

@@ -502,10 +502,10 @@ def test_an_interrupted_fit_leaves_the_model_before():
     ("method", "last"),
     [
         ("fit", "_store_net"),
-        ("fit", "_measure_crosses"),
+        ("fit", "_measure"),
         ("fit", "_train_net"),
         ("partial_fit", "_store_net"),
-        ("partial_fit", "_measure_later"),
+        ("partial_fit", "_measure_stream"),
         ("partial_fit", "_train_net"),
     ],
 )

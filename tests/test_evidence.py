@@ -49,7 +49,7 @@ def test_a_significant_cross_is_listed_or_missed(cls):
     table = clf.interaction_table()
     found = listed & set(table.loc[table["significant"], "fields"]) | set(missed["fields"])
     assert found >= set(TABLE.crosses)
-    stored, names = clf._measures["evidence"], clf._fields().names
+    stored, names = clf._explanation().measures["evidence"], clf._fields().names
     assert found == {tuple(names[f] for f in fields) for fields in stored.significant(0.05)}
 
 

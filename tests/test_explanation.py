@@ -316,6 +316,12 @@ def learn_stream(clf, *, look=lambda clf: None):
     return clf
 
 
+def learn_at_once(clf, *, look=lambda clf: None):
+    clf.fit(STREAM.X, STREAM.y)
+    look(clf)
+    return clf
+
+
 def read_everything(clf):
     table = clf.interaction_table()
     fields = clf.selected_interactions_[0].fields
@@ -331,9 +337,9 @@ def counted(monkeypatch):
     calls = []
     original = CrossMeter.measure
 
-    def measure(self, *args):
+    def measure(self, *args, **options):
         calls.append(self)
-        return original(self, *args)
+        return original(self, *args, **options)
 
     monkeypatch.setattr(CrossMeter, "measure", measure)
     return calls
@@ -354,30 +360,47 @@ def counted(monkeypatch):
     ],
     ids=["list", "table", "explain", "features", "html", "pickle", "copy", "deepcopy", "hash"],
 )
-def test_a_stream_is_measured_once_somebody_asks(counted, ask):
-    clf = learn_stream(DynIntClassifier(**SMALL))
+@pytest.mark.parametrize("learn", [learn_stream, learn_at_once])
+def test_a_fit_is_measured_once_somebody_asks(counted, learn, ask):
+    clf = learn(DynIntClassifier(**SMALL))
     clf.predict_proba(STREAM.X)
     assert not counted
     ask(clf)
     read_everything(clf)
     assert len(counted) == 1
-    assert len(learn_stream(DynIntClassifier(**SMALL)).fit(STREAM.X, STREAM.y).history_) == 1
-    assert len(counted) == 2  # fit measures at its end
 
 
 CLASSES = [DynIntClassifier, OptFeatureClassifier, ProfitClassifier]
 
 
 @pytest.mark.parametrize("cls", CLASSES)
-def test_it_does_not_matter_when_somebody_asks(cls):
-    late = learn_stream(cls(**SMALL))
-    often = learn_stream(cls(**SMALL), look=read_everything)
-    stored = learn_stream(cls(**SMALL), look=pickle.dumps)
-    changed = learn_stream(cls(**SMALL)).set_params(n_interactions=1)
+@pytest.mark.parametrize("learn", [learn_stream, learn_at_once])
+def test_it_does_not_matter_when_somebody_asks(learn, cls):
+    late = learn(cls(**SMALL))
+    often = learn(cls(**SMALL), look=read_everything)
+    stored = learn(cls(**SMALL), look=pickle.dumps)
+    changed = learn(cls(**SMALL)).set_params(n_interactions=1)
     expected = read_everything(late)
     for other in (often, stored, changed, pickle.loads(pickle.dumps(late))):
         for first, second in zip(expected, read_everything(other), strict=True):
             pd.testing.assert_frame_equal(first, second)
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+@pytest.mark.parametrize("learn", [learn_stream, learn_at_once])
+def test_crosses_alone_are_those_of_all_measures(counted, learn, cls):
+    clf = learn(cls(**SMALL))
+    alone = clf._crosses_alone()
+    assert alone == learn(cls(**SMALL)).selected_interactions_ == clf.selected_interactions_
+    assert clf._crosses_alone() is alone
+    assert pickle.loads(pickle.dumps(clf))._crosses_alone() == alone
+    assert len(counted) == 3
+
+
+def test_a_stream_that_goes_on_after_a_fit_measures_its_own_rows():
+    clf = learn_at_once(DynIntClassifier(**SMALL))
+    clf.partial_fit(STREAM.X[:300], STREAM.y[:300])
+    assert len(vars(clf)["_measures"].sample.rows()) == 300
 
 
 def test_the_rows_of_all_calls_are_measured():
@@ -405,9 +428,9 @@ def test_two_threads_that_ask_first(monkeypatch):
     together = threading.Barrier(2)
     original = CrossMeter.measure
 
-    def measure(self, *args):
+    def measure(self, *args, **options):
         together.wait(60)  # passes only when both are here
-        return original(self, *args)
+        return original(self, *args, **options)
 
     monkeypatch.setattr(CrossMeter, "measure", measure)
     with ThreadPoolExecutor(2) as pool:

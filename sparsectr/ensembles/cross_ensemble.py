@@ -271,7 +271,9 @@ class CrossEnsembleClassifier(
         self.fold_models_ = [fold.models for fold in folds]
         table = make_leaderboard(folds, self.stack_, log_odds, numbers, weights)
         self._leaderboard = table.to_dict("list")  # skops stores no frames
-        self.selected_interactions_ = list_interactions(self._nets(), self._weight_of_nets())
+        self.selected_interactions_ = list_interactions(
+            [net._crosses_alone() for net in self._nets()], self._weight_of_nets()
+        )
         self._report(f"log loss {table['log_loss'].iloc[-1]:.5f} on held-out rows")
 
     def _report(self, text: str) -> None:

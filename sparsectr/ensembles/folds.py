@@ -98,6 +98,6 @@ def _fit_parts(
     numeric = recipe.statistics.numeric_features
     yield TREES, Trees(None, seed, numeric).fit(train, stop)
     statistics = clone(recipe.statistics).set_params(random_state=seed)
-    discovered = net.selected_interactions_[: recipe.n_discovered]
+    discovered = net._crosses_alone()[: recipe.n_discovered]
     statistics.set_params(interactions=[cross.fields for cross in discovered])
     yield STATISTICS, Trees(statistics, seed, numeric).fit(train, stop)

@@ -52,12 +52,12 @@ def make_leaderboard(
     )
 
 
-def list_interactions(nets: list[Any], weight: float) -> list[Interaction]:
-    """Return the crosses of nets, with mean strengths times a weight, strongest first."""
+def list_interactions(listed: list[list[Interaction]], weight: float) -> list[Interaction]:
+    """Return the crosses that nets list, with mean strengths times a weight, strongest first."""
     strengths: dict[tuple[str, ...], float] = defaultdict(float)
-    for net in nets:
-        for cross in net.selected_interactions_:
-            strengths[cross.fields] += cross.strength * weight / len(nets)
+    for crosses in listed:
+        for cross in crosses:
+            strengths[cross.fields] += cross.strength * weight / len(listed)
     ranked = sorted(strengths.items(), key=lambda item: (-item[1], item[0]))
     return [Interaction(fields, len(fields), strength) for fields, strength in ranked if strength]
 

@@ -52,6 +52,8 @@ class CrossMeter:
         codes: Tensor,
         listed: Sequence[tuple[int, ...]],
         generator: torch.Generator,
+        *,
+        brief: bool = False,
     ) -> dict[str, Any]:
         """Measure the strongest crosses, ties in field order.
 
@@ -68,6 +70,8 @@ class CrossMeter:
             The crosses that are worth measuring, as field numbers.
         generator : torch.Generator
             Source of the bootstrap samples.
+        brief : bool, default=False
+            Whether to return the crosses alone, in less time.
 
         Returns
         -------
@@ -94,6 +98,8 @@ class CrossMeter:
         if not kept:
             return nothing | {"idle": idle}
         crosses = [Interaction(named[p], len(listed[p]), self.unit * strengths[p]) for p in kept]
+        if brief:
+            return nothing | {"crosses": crosses}
         numbers = count_remembered(len(kept), sum(weight.numel() for weight in net.parameters()))
         mains = [[columns[field][0] for field in listed[place]] for place in kept]
         values = [

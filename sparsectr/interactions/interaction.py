@@ -39,6 +39,8 @@ class Interaction(NamedTuple):
 def lists_crosses(estimator: BaseEstimator) -> bool:
     """Tell whether an estimator, fitted or not, has or declares ``selected_interactions_``."""
     name = "selected_interactions_"
-    return hasattr(estimator, name) or any(
+    declared = any(
         name in vars(cls) or name in get_annotations(cls) for cls in type(estimator).__mro__
     )
+    # Asking for the attribute may measure it.
+    return declared or hasattr(estimator, name)

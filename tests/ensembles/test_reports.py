@@ -1,6 +1,4 @@
-"""What is told about parts and crosses, of made folds and nets."""
-
-from types import SimpleNamespace
+"""What is told about parts and crosses, of made folds and crosses."""
 
 import numpy as np
 import pytest
@@ -12,22 +10,17 @@ from sparsectr.ensembles.stacking import blended_loss, fit_stack
 
 
 def test_strengths_are_means_over_the_nets_times_their_weight():
-    nets = [
-        SimpleNamespace(selected_interactions_=[Interaction(("a", "b"), 2, 0.4)]),
-        SimpleNamespace(
-            selected_interactions_=[
-                Interaction(("b", "c", "d"), 3, 1.0),
-                Interaction(("a", "b"), 2, 0.2),
-            ]
-        ),
+    listed = [
+        [Interaction(("a", "b"), 2, 0.4)],
+        [Interaction(("b", "c", "d"), 3, 1.0), Interaction(("a", "b"), 2, 0.2)],
     ]
-    found = list_interactions(nets, 0.5)
+    found = list_interactions(listed, 0.5)
     assert [(cross.fields, cross.order) for cross in found] == [
         (("b", "c", "d"), 3),
         (("a", "b"), 2),
     ]
     assert [cross.strength for cross in found] == pytest.approx([0.25, 0.15])
-    assert list_interactions(nets, 0.0) == []
+    assert list_interactions(listed, 0.0) == []
 
 
 def test_a_part_is_worth_what_the_blend_lacks_without_it():

@@ -383,15 +383,15 @@ class BaseOptFeature(BaseInteractionEstimator):
         )
 
     def _measure_crosses(
-        self, net: Any, codes: Tensor, generator: torch.Generator
+        self, net: Any, codes: Tensor, generator: torch.Generator, *, brief: bool = False
     ) -> dict[str, Any]:
-        measures = super()._measure_crosses(net, codes[:MOST_ROWS_BEHIND_MLP], generator)
+        found = super()._measure_crosses(net, codes[:MOST_ROWS_BEHIND_MLP], generator, brief=brief)
+        if brief:
+            return found
         fields = self._fields()
-        crosses = [tuple(fields.main_columns(cross.fields)) for cross in measures["crosses"]]
-        first = cast(OptFeatureNet, members_of(net)[0])
-        keep_rate, combinations = measure_gates(first, codes, crosses)
-        packed = pack_combinations(*combinations)
-        return measures | {"keep_rate": keep_rate, "combinations": packed}
+        crosses = [tuple(fields.main_columns(cross.fields)) for cross in found["crosses"]]
+        keep_rate, some = measure_gates(cast(Any, members_of(net)[0]), codes, crosses)
+        return found | {"keep_rate": keep_rate, "combinations": pack_combinations(*some)}
 
     @property
     def keep_rate_(self) -> npt.NDArray[np.float64]:

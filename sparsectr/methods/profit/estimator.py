@@ -330,10 +330,10 @@ class BaseProfit(BaseInteractionEstimator):
         return task.run(net, step, phase="retrain", optimizers=optimizers, annealed=optimizers)
 
     def _measure_crosses(
-        self, net: nn.Module, codes: Tensor, generator: torch.Generator
+        self, net: nn.Module, codes: Tensor, generator: torch.Generator, *, brief: bool = False
     ) -> dict[str, Any]:
         n_rows = len(codes) if self.predictor == "linear" else MOST_ROWS_BEHIND_MLP
-        return super()._measure_crosses(net, codes[:n_rows], generator)
+        return super()._measure_crosses(net, codes[:n_rows], generator, brief=brief)
 
     def _list_crosses(self, net: ProfitNet, codes: Tensor) -> Iterable[FieldSet]:
         columns = self._fields().columns

@@ -80,11 +80,14 @@ class Trees:
             categorical_features=self.columns.categories(settings["max_bins"]) or None,
             random_state=self.seed,
         )
+        # With weights scikit-learn sorts every column once for every bin.
+        equal = bool((train.weights == 1).all() and (held.weights == 1).all())
+        weights, held_weights = (None, None) if equal else (train.weights, held.weights)
         options: dict[str, Any] = {}
         if TAKES_VALIDATION:
             options = {"X_val": self._columns_of(held.table), "y_val": held.numbers}
-            options["sample_weight_val"] = held.weights
-        self.trees.fit(np.hstack(columns), train.numbers, sample_weight=train.weights, **options)
+            options["sample_weight_val"] = held_weights
+        self.trees.fit(np.hstack(columns), train.numbers, sample_weight=weights, **options)
         return self
 
     def predict_proba(self, table: Any) -> NDArray[np.float64]:

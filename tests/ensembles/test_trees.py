@@ -47,6 +47,21 @@ def test_statistics_add_what_trees_do_not_find(parts):
     assert beside < alone < constant
 
 
+def test_equal_weights_are_as_good_as_none():
+    """997 rows: no quantile lies between two of them, where weights would decide."""
+    rng = np.random.default_rng(0)
+    X = rng.random((1_497, 3))
+    y = (rng.random(1_497) < X[:, 0]).astype(np.int64)
+    rows = LabelledTable(X, y, np.ones(1_497))
+    nearly = rows._replace(weights=1 + 1e-9 * rng.random(1_497))
+    train, held = np.arange(997), np.arange(997, 1_497)
+    equal, other = (
+        Trees(None, 0).fit(some.take(train), some.take(held)).predict_proba(X)
+        for some in (rows, nearly)
+    )
+    np.testing.assert_allclose(equal, other, rtol=1e-6)
+
+
 def test_weights_of_rows(parts):
     train, held = parts
     heavy = train._replace(weights=np.where(train.numbers == 1, 5.0, 1.0))

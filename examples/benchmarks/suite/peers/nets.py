@@ -21,6 +21,9 @@ LIBRARIES = {
 class PeerNet(nn.Module):
     """Codes (B, F) to logits (B, 1), through a net of another library."""
 
+    # None, so that `fit` scales nothing after the last epoch.
+    output_weights: ClassVar[list[torch.Tensor]] = []
+
     def __init__(self, library: str, architecture: str, shape: dict[str, Any]) -> None:
         super().__init__()
         self.arguments = {"library": library, "architecture": architecture, "shape": shape}
@@ -29,6 +32,15 @@ class PeerNet(nn.Module):
 
     def forward(self, codes: torch.Tensor) -> torch.Tensor:
         return self.net(codes)
+
+    @property
+    def intercept(self) -> torch.Tensor:
+        """Return a number that is added to nothing.
+
+        `fit` moves the intercept of our nets after the last epoch. Logits of other libraries stay
+        as training left them.
+        """
+        return torch.zeros(1)
 
     def embedding_tables(self) -> list[nn.Parameter]:
         """Return all embedding tables, those of a linear term too."""
@@ -39,9 +51,10 @@ class NetPeer(BaseInteractionClassifier):
     """Train a net of DeepCTR-Torch or FuxiCTR as our estimators are trained.
 
     The net, its initialisation and its dropout are the library's. Encoding, batches, Adam, the
-    learning rate drop and early stopping are ours. ``embedding_l2`` weighs ``|w|^2 / 2`` over all
-    embedding tables beside the mean loss, which is FuxiCTR's ``embedding_regularizer``, and
-    DeepCTR's ``l2_reg_embedding`` times two, over the batch size.
+    learning rate drop and early stopping are ours. What our nets do after the last epoch, to their
+    intercept and to the size of their effects, these do not. ``embedding_l2`` weighs ``|w|^2 / 2``
+    over all embedding tables beside the mean loss, which is FuxiCTR's ``embedding_regularizer``,
+    and DeepCTR's ``l2_reg_embedding`` times two, over the batch size.
 
     Parameters
     ----------
@@ -64,6 +77,8 @@ class NetPeer(BaseInteractionClassifier):
         "dropout": [0.0, 0.2, 0.4],
     }
     _net_class = PeerNet
+    # Its shift would go into an intercept that these nets do not have.
+    negative_sampling_rate = 1.0
 
     def __init__(
         self,
@@ -142,6 +157,9 @@ class NetPeer(BaseInteractionClassifier):
                 return loss.detach()
 
             return net, task.run(net, step, annealed=[adam])
+
+    def _measure(self, net, rows, new_generator, *, later):
+        """Measure no crosses: these nets do not tell effects, and only predictions are compared."""
 
     def _list_crosses(self, net, codes):
         return []

@@ -74,6 +74,15 @@ def test_penalty_reaches_every_embedding_table(name, clicks):
     assert sum(len(table) for table in tables if table.shape[1] == 6) == n_values
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_nothing_follows_the_training_of_a_net(clicks, monkeypatch):
+    X = clicks.X[2_500:]
+    usual = fit(make("deepctr-wdl", max_epochs=2), clicks).predict_proba(X)
+    monkeypatch.setattr("sparsectr.base.settle_effects", lambda net, task: None)
+    trained = fit(make("deepctr-wdl", max_epochs=2), clicks).predict_proba(X)
+    np.testing.assert_array_equal(usual, trained)
+
+
 def test_logistic_regression_keeps_the_best_penalty(clicks):
     penalties = (1e-6, 1.0)
     clf = fit(OneHotLogistic(penalties), clicks)

@@ -34,13 +34,18 @@ def _ours(method: str, path: str, parameter: str, *values: str) -> dict[str, Mod
     }
 
 
+_TITLES = {"WDL": "Wide&Deep"}
+# Without an MLP: settings chosen for nets with one are not theirs.
+_SHALLOW = ("FM", "AFM")
+
+
 def _nets(library: str, prefix: str, *architectures: str) -> dict[str, Model]:
     return {
         f"{library}-{architecture.lower().replace(' ', '-')}": Model(
-            f"{architecture} ({prefix})",
+            f"{_TITLES.get(architecture, architecture)} ({prefix})",
             "suite.peers.nets:NetPeer",
             {"library": library, "architecture": architecture},
-            "factorization" if architecture == "FM" else "net",
+            "factorization" if architecture in _SHALLOW else "net",
         )
         for architecture in architectures
     }
@@ -56,7 +61,7 @@ _SINGLE = (
         "catboost": Model("CatBoost", "suite.peers.catboost_trees:CatBoostPeer", {}, "catboost"),
     }
     | _nets("deepctr", "DeepCTR-Torch", "FM", "DeepFM", "DCN-V2", "xDeepFM", "AutoInt")
-    | _nets("deepctr", "DeepCTR-Torch", "AFN", "FiBiNET", "PNN")
+    | _nets("deepctr", "DeepCTR-Torch", "AFN", "FiBiNET", "PNN", "WDL", "DCN", "AFM")
     | _nets("fuxictr", "FuxiCTR layers", "FM", "DCN-V2", "two-stream MLP")
 )
 

@@ -73,7 +73,7 @@ PAPERS = {
             "optfeature-value": _OPTFEATURE,
             "profit-mlp": _DEEP,
         }
-        | dict.fromkeys(PEERS, _DEEP),
+        | dict.fromkeys([*PEERS, "deepctr-dcn"], _DEEP),
         [0, 1, 2, 3, 4],
         {
             "criteo-optfeature": {"learning_rate": 3e-4, "weight_decay": 3e-6} | _ADAM,
@@ -90,7 +90,13 @@ PAPERS = {
         }
         | {
             model: {"hidden_units": [400, 400, 400]}
-            for model in [*PEERS, "deepctr-autoint", "deepctr-afn", "deepctr-xdeepfm"]
+            for model in [
+                *PEERS,
+                "deepctr-afm",
+                "deepctr-autoint",
+                "deepctr-afn",
+                "deepctr-xdeepfm",
+            ]
         },
         [0, 1, 2],
         dict.fromkeys(
@@ -114,7 +120,14 @@ PAPERS = {
         }
         | {
             model: {"hidden_units": [1024, 1024], "learning_rate": 1e-3}
-            for model in [*PEERS, "deepctr-autoint", "deepctr-fibinet", "deepctr-xdeepfm"]
+            for model in [
+                *PEERS,
+                "deepctr-wdl",
+                "deepctr-dcn",
+                "deepctr-autoint",
+                "deepctr-fibinet",
+                "deepctr-xdeepfm",
+            ]
         },
         [0],
         {

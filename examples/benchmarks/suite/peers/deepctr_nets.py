@@ -17,6 +17,11 @@ def build_fm(columns, hidden_units, dropout, **options):
     return models.DeepFM(columns, columns, dnn_hidden_units=(), **options)
 
 
+def build_afm(columns, hidden_units, dropout, **options):
+    """Build AFM, which has no MLP; dropout is that of what the attention returns."""
+    return models.AFM(columns, columns, afm_dropout=dropout, **options)
+
+
 def build_afn(columns, hidden_units, dropout, **options):
     return models.AFN(
         columns, columns, afn_dnn_hidden_units=hidden_units, dnn_dropout=dropout, **options
@@ -41,7 +46,10 @@ def with_mlp(model, **fixed):
 
 ARCHITECTURES = {
     "FM": build_fm,
+    "AFM": build_afm,
+    "WDL": with_mlp(models.WDL),
     "DeepFM": with_mlp(models.DeepFM),
+    "DCN": with_mlp(models.DCN, cross_parameterization="vector"),
     "DCN-V2": with_mlp(models.DCN, cross_parameterization="matrix"),
     "xDeepFM": with_mlp(models.xDeepFM),
     "AutoInt": with_mlp(models.AutoInt),

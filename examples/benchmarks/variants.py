@@ -9,8 +9,8 @@
 FM, logistic regression and AutoFIS are trained by the same loop. Tables lie below --data or the
 folder named by the variable SPARSECTR_DATA, in the forms described in ``suite/datasets.py``; the
 bundled flights need none. Prints a line per fit and the means over the seeds, for every value of a
-parameter where ``--vary`` names one; ``--out`` writes a line per fit into a file. For rows beside
-other libraries, see the command ``run``.
+parameter where ``--vary`` names one: choose it by the validation columns. ``--out`` writes a line
+per fit into a file. For rows beside other libraries, see the command ``run``.
 """
 
 import ast
@@ -86,21 +86,16 @@ def measure(name, dataset, parts, changes, seed):
     started = time.perf_counter()
     clf.fit(X, y, X_val=X_val, y_val=y_val)
     seconds = time.perf_counter() - started
-    probability = clf.predict_proba(X_test)[:, 1]
-    record = {
-        "dataset": dataset,
-        "model": name,
-        "seed": seed,
-        "settings": str(changes),
-        "AUC": roc_auc_score(y_test, probability),
-        "log loss": log_loss(y_test, probability),
-        "epochs": clf.n_iter_,
-        "seconds": seconds,
-    }
+    record = {"dataset": dataset, "model": name, "seed": seed, "settings": str(changes)}
+    for part, table, labels in (("validation", X_val, y_val), ("test", X_test, y_test)):
+        probability = clf.predict_proba(table)[:, 1]
+        record[f"{part} AUC"] = roc_auc_score(labels, probability)
+        record[f"{part} log loss"] = log_loss(labels, probability)
+    record |= {"epochs": clf.n_iter_, "seconds": seconds}
     if name in GATES:
         rates = clf.keep_rate_
         record |= {"share kept": rates.mean(), "removed": (rates == 0).mean()}
-    if name == "AutoFIS":
+    if name in PROFIT or name == "AutoFIS":
         record["crosses kept"] = len(clf.crosses_)
     print(record, [str(cross) for cross in clf.selected_interactions_[:5]], flush=True)
     return record

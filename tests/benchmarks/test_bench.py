@@ -1,6 +1,7 @@
 """The commands of the benchmarks."""
 
 import ast
+import json
 import sys
 import tomllib
 from pathlib import Path
@@ -117,3 +118,13 @@ def test_a_command_prints_its_figures(words, capsys):
     assert bench.main(words) == 0
     shown = capsys.readouterr().out
     assert any(figure in shown for figure in ("AUC", "rows/s", "told 0.", " of 1 tables"))
+
+
+def test_variants_are_judged_on_validation_and_test_rows(tmp_path):
+    words = ["variants", "flights", "--n-rows", "400", "--seeds", "0", "--models", "AutoFIS"]
+    bench.main([*words, "--vary", "c=[0,1000.0]", "--out", str(tmp_path / "lines")])
+    kept, removed = (json.loads(line) for line in (tmp_path / "lines").read_text().splitlines())
+    assert kept["crosses kept"] > removed["crosses kept"] == 0
+    for part in ("validation", "test"):
+        assert kept[f"{part} log loss"] != removed[f"{part} log loss"]
+        assert 0 <= kept[f"{part} AUC"] <= 1

@@ -88,12 +88,16 @@ class AutoFISClassifier(ProfitClassifier):
     ----------
     c, mu : float
         How strongly, and how much more with time, GRDA shrinks; see `GRDA`.
+    architecture_learning_rate : float
+        That of GRDA. The default is of AutoFIS. At the smaller one of `ProfitClassifier`, gradients
+        hardly move a weight from its start, and all of them reach zero together.
     **settings
-        Parameters of `ProfitClassifier`.
+        Other parameters of `ProfitClassifier`.
     """
 
-    def __init__(self, *, c=5e-4, mu=0.8, **settings):
-        super().__init__(**{"space": "full", "ranking": "weight", "max_order": 2} | settings)
+    def __init__(self, *, c=5e-4, mu=0.8, architecture_learning_rate=1.0, **settings):
+        fixed = {"space": "full", "ranking": "weight", "max_order": 2}
+        super().__init__(architecture_learning_rate=architecture_learning_rate, **fixed | settings)
         self.c, self.mu = c, mu
         self.searched = None
 

@@ -4,7 +4,7 @@
     python examples/benchmarks/bench.py variants frappe --data DIR --models "DynInt, DA"
     python examples/benchmarks/bench.py variants amazon --data DIR --models "gates, hybrid"
     python examples/benchmarks/bench.py variants flights --models DynInt --vary n_layers=[0,1,2,3]
-    python examples/benchmarks/bench.py variants flights --models AutoFIS --vary c=[.1,.3,1]
+    python examples/benchmarks/bench.py variants flights --models AutoFIS --vary c=[.001,.004]
 
 FM, logistic regression and AutoFIS are trained by the same loop. Tables lie below --data or the
 folder named by the variable SPARSECTR_DATA, in the forms described in ``suite/datasets.py``; the

@@ -25,5 +25,5 @@ def test_grda_is_its_formula():
 def test_planted_pairs_survive():
     planted = [(0, 1), (2, 3)]
     clicks = make_clicks(14_000, 6, 10, crosses=planted, cross_effect=1.0, random_state=0)
-    clf = AutoFISClassifier(c=1.0, random_state=0).fit(clicks.X, clicks.y)
+    clf = AutoFISClassifier(c=0.01, random_state=0).fit(clicks.X, clicks.y)
     assert {cross["fields"] for cross in clf.crosses_} == {("f0", "f1"), ("f2", "f3")}

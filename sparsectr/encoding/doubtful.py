@@ -93,8 +93,6 @@ def warn_of_ids(names: Sequence[str], n_bins: int) -> None:
 
 def warn_of_unknown(fields: Sequence[tuple[str, str, str]]) -> None:
     """Warn of fields without a known value, given by name, types in fit and types now."""
-    if not fields:
-        return
     listed = ", ".join(f"{name!r} ({then} in fit, {now} now)" for name, then, now in fields)
     message = f"every value of these fields is unknown: {listed}."
     if any(then != now for _, then, now in fields):

@@ -524,7 +524,8 @@ class FieldEncoder(
                     codes[:, place] = found
                 if warn and len(table) >= MANY_ROWS and self._knows_none(j, codes[:, first[j]]):
                     strange.append((names[j], *_types_then_and_now(field[0], cells)))
-        warn_of_unknown(strange)
+        if strange:
+            warn_of_unknown(strange)
         return codes
 
     def _encode_fields(self, table: Any, *, warn: bool = True) -> NDArray[np.int32]:

@@ -48,7 +48,8 @@ def check_weights(
     if sample_weight is None:
         return np.broadcast_to(np.float64(1.0), n_rows)
     if isinstance(sample_weight, Number):
-        return np.broadcast_to(check_weights([sample_weight], 1, name=name)[0], n_rows)
+        one = check_weights(np.array([sample_weight]), 1, name=name)
+        return np.broadcast_to(one[0], n_rows)
     column = as_column(sample_weight, name, "weight")
     column = np.full(n_rows, column) if column.ndim == 0 else column
     check_shape(column, name, "weight", n_rows)

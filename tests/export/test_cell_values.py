@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx_runs import run, run_feeds
+from onnx_runs import check_predictions, run, run_feeds
 
 from sparsectr import (
     DynIntClassifier,
@@ -71,11 +71,7 @@ def test_probabilities_from_columns(fitted, n_rows):
     model = to_onnx(fitted)
     onnx.checker.check_model(model, full_check=True)
     for table in (X, OTHER):
-        expected = fitted.predict_proba(table)
-        for first in range(0, 14, n_rows):
-            rows = slice(first, first + n_rows)
-            (probabilities,) = run(model, table[rows], "probabilities")
-            np.testing.assert_allclose(probabilities, expected[rows], atol=1e-6)
+        check_predictions(fitted, model, table, n_rows, 14)
 
 
 def test_rows_of_a_compiled_predictor(fitted):

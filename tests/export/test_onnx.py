@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx_runs import onnxruntime, run, run_feeds
+from onnx_runs import check_predictions, onnxruntime, run, run_feeds
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 
@@ -100,14 +100,7 @@ def test_probabilities_and_labels_from_columns(fitted, n_rows):
     model = to_onnx(fitted)
     onnx.checker.check_model(model, full_check=True)
     for table in (X, UNSEEN):
-        expected = fitted.predict_proba(table)
-        for first in range(0, 70, n_rows):
-            rows = slice(first, first + n_rows)
-            label, probabilities = run(model, table[rows], "label", "probabilities")
-            assert probabilities.shape == (n_rows, len(fitted.classes_))
-            assert probabilities.dtype == np.float32
-            np.testing.assert_allclose(probabilities, expected[rows], atol=1e-6)
-            np.testing.assert_array_equal(label, fitted.predict(table[rows]))
+        check_predictions(fitted, model, table, n_rows, 70)
 
 
 def test_probabilities_from_codes(fitted):

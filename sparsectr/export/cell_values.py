@@ -23,7 +23,6 @@ LARGEST_SUM = 2**53
 
 def write_split(graph: OnnxGraph, cells: str, separator: str) -> str:
     """Add the parts (B, L) of strings (B, 1); the empty string fills places without one."""
-    graph.opset = OPSET_OF_SEVERAL
     parts = graph.add("StringSplit", cells, n_outputs=2, delimiter=separator)  # (B, 1, L)
     return graph.add("Squeeze", parts, np.array([1]))
 

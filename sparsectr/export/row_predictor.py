@@ -118,11 +118,10 @@ class RowPredictor:
         name, field, lookups = self._names[place], self._fields[place], self._lookups[place]
         if isinstance(field[0], BagVocabulary):
             several.append(_encode_values(name, cell, field[0], lookups))
-            found: list[int] | None = [max(several[-1])]
+            found = [max(several[-1])]
         else:
-            found = None if lookups is None else _look_up(cell, lookups)
-        if found is None:
-            found = _encode_cell(name, cell, field)
+            quick = None if lookups is None else _look_up(cell, lookups)
+            found = _encode_cell(name, cell, field) if quick is None else quick
         if found[0] == UNKNOWN:
             self.unknown_counts[name] += 1
         return found

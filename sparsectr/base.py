@@ -302,7 +302,9 @@ class BaseInteractionEstimator(
             validation=validation,
             vocabulary_sizes=tuple(self.encoder_.vocabulary_sizes_.tolist()),
             n_outputs=target.n_outputs,
-            schedule=make_schedule(self, target, len(rows), validation, stopping, one_epoch),
+            schedule=make_schedule(
+                self, target, rows.target_values(), validation, stopping, one_epoch
+            ),
             evaluate=evaluate,
             reporter=reporter,
             # The past counts, so that going on does not repeat the order of the rows.

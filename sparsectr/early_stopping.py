@@ -21,12 +21,17 @@ from sparsectr.targets.holdout import split_groups, split_last
 from sparsectr.targets.labels import as_labels
 from sparsectr.targets.target import Array, Target
 from sparsectr.training.exchange import current_exchange
-from sparsectr.training.loop import Schedule
+from sparsectr.training.loop import FEWEST_STEPS, Schedule
 from sparsectr.training.pooling import widen
 from sparsectr.training.prediction import first_logits, predict_logits
 
 # Rows and a source of random numbers to row numbers: those to train on, and the others.
 Split = Callable[[LabelledRows, np.random.RandomState], tuple[Array, Array]]
+# With so many steps per epoch crosses were found soonest per second of training.
+STEPS_PER_EPOCH = 400
+SMALLEST_BATCH, LARGEST_BATCH = 32, 4096
+# What batches grow to within a fit. Larger ones take hardly less time per row, and learn less.
+LARGEST_GROWN = 512
 # Fewer rows than this leave too few for validation: "auto" then trains all epochs.
 EARLY_STOPPING_ROWS = 500
 
@@ -41,21 +46,21 @@ def stops_early(parameters: SharedParameters, n_rows: int, validation: LabelledR
 def make_schedule(
     parameters: SharedParameters,
     target: Target,
-    n_rows: int,
+    values: Array,
     validation: LabelledRows | None,
     stopping: bool,
     one_epoch: bool,
 ) -> Schedule:
-    """Return the schedule of a fit of so many training rows, with what "auto" stands for.
+    """Return the schedule of a fit, with what "auto" stands for.
 
     Parameters
     ----------
     parameters : SharedParameters
         An estimator.
     target : Target
-        Says which metric can be watched.
-    n_rows : int
-        Number of training rows.
+        Says which metric can be watched, and how rare a class is.
+    values : ndarray of shape (n_rows,)
+        Targets of the training rows.
     validation : LabelledRows or None
         Validation rows.
     stopping : bool
@@ -63,10 +68,10 @@ def make_schedule(
     one_epoch : bool
         Whether one epoch is all, as in `partial_fit`.
     """
-    batch_size = parameters.batch_size
-    if batch_size == "auto":
-        # About 400 steps per epoch, where crosses were found soonest per second of training.
-        batch_size = 2 ** int(np.clip(np.round(np.log2(n_rows / 400)), 5, 12))
+    batch_size, largest = parameters.batch_size, None
+    if isinstance(batch_size, str):
+        batch_size = _choose_batch_size(len(values), target.rarer_share(values))
+        largest = LARGEST_GROWN
     monitor = parameters.monitor
     if validation is not None:
         monitor = target.choose_monitor(monitor, validation.target_values())
@@ -75,7 +80,17 @@ def make_schedule(
         max_epochs=1 if one_epoch else parameters.max_epochs,
         patience=parameters.n_iter_no_change if stopping else None,
         monitor=monitor,
+        largest_batch=largest,
     )
+
+
+def _choose_batch_size(n_rows: int, rarer_share: float) -> int:
+    """Return the rows of a step: a power of two.
+
+    Most steps without a row of a class would move nothing but the intercept.
+    """
+    n_wanted = max(n_rows / STEPS_PER_EPOCH, min(1 / rarer_share, n_rows / FEWEST_STEPS))
+    return int(np.clip(2.0 ** np.round(np.log2(n_wanted)), SMALLEST_BATCH, LARGEST_BATCH))
 
 
 def choose_split(

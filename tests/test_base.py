@@ -24,6 +24,7 @@ from sklearn.utils.estimator_checks import check_dataframe_column_names_consiste
 from sparsectr import DynIntClassifier, FieldEncoder, ProfitClassifier, UnknownValuesWarning
 from sparsectr.early_stopping import make_schedule
 from sparsectr.methods.dynint.net import DynIntConfig, DynIntNet
+from sparsectr.targets.classes import ClassTarget
 from sparsectr.training.prediction import predict_logits, to_probabilities
 from sparsectr.training.prior import MOST_L2_OF_FEW
 from sparsectr.training.task import TrainingTask
@@ -392,15 +393,36 @@ def test_given_validation_rows_stop_early_and_false_only_watches():
     assert "validation_log_loss" in watched.history_[0]
 
 
+def choose_batch_size(model, values):
+    target = ClassTarget(np.array([0, 1]))
+    return make_schedule(model, target, values, None, False, False).batch_size
+
+
 def test_automatic_batch_size_grows_with_the_rows(model):
     sizes = [
-        make_schedule(model, None, n_rows, None, False, False).batch_size
+        choose_batch_size(model, np.arange(n_rows) % 2)
         for n_rows in (500, 10_000, 100_000, 1_000_000, 10_000_000)
     ]
     assert sizes == sorted(sizes)
     assert sizes[0] == 32
     assert sizes[-1] == 4096
     assert make(batch_size=77).fit(FRAME, Y).batch_size_ == 77
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "n_positive", "expected"),
+    [
+        (12_800, 6_400, 32),
+        (12_800, 100, 128),  # one in 128
+        (12_800, 12_700, 128),  # either class may be rare
+        (12_800, 1, 512),  # but an epoch has some thirty steps
+        (12_800, 0, 32),
+        (1_280_000, 1_280, 4096),  # the number of rows asks for more
+    ],
+)
+def test_automatic_batches_hold_a_row_of_a_rare_class(model, n_rows, n_positive, expected):
+    values = (np.arange(n_rows) < n_positive).astype(np.float32)
+    assert choose_batch_size(model, values) == expected
 
 
 @pytest.mark.parametrize(("cls", "usual"), [(DynIntClassifier, 1e-3), (ProfitClassifier, 1e-4)])

@@ -66,6 +66,13 @@ class ClassTarget(Target):
         """Fall back to the log loss where a class is missing among values (n_rows,)."""
         return monitor if len(np.unique(values)) == len(self.classes) else "log_loss"
 
+    def rarer_share(self, values: Array) -> float:
+        """Return the share of the rarer of two classes among values (n_rows,); see `Target`."""
+        if self.n_outputs > 1:
+            return 1.0
+        share = float(values.astype(np.float32, copy=False).mean(dtype=np.float64))
+        return min(share, 1 - share) or 1.0
+
     def find_fault(self, logits: Floats) -> str | None:
         """Say so if logits (n, K) are as good as certain of every row."""
         saturated = is_saturated(logits)

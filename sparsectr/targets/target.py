@@ -92,6 +92,10 @@ class Target(ABC):
         """Return the metric that can be watched on validation rows with values (n_rows,)."""
         return monitor
 
+    def rarer_share(self, values: Array) -> float:
+        """Return the share of the rarer of two classes among values (n_rows,), 1 without two."""
+        return 1.0
+
     @abstractmethod
     def find_fault(self, logits: Floats) -> str | None:
         """Say what is wrong with logits (n, K) of training rows that have left all bounds."""

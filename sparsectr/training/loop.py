@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, repeat
 from typing import Any, Protocol
 
@@ -30,6 +30,13 @@ Evaluate = Callable[[nn.Module], dict[str, Any]]
 LARGER_IS_BETTER = frozenset({"roc_auc"})
 # What learning rates are multiplied by after epochs without improvement.
 RATE_DROP = 0.1
+# What batches are multiplied by at the same time, where they may grow. Small steps need no small
+# batches, and Python around a step of 32 rows takes longer than its arithmetic.
+GROWTH = 8
+# A search takes larger batches: what decides about crosses follows gradients of less noise.
+SEARCH_GROWTH = 4
+# Steps of an epoch that batches are not to fall below by growing.
+FEWEST_STEPS = 30
 # So many such epochs in a row are put down to noise: they change nothing.
 GRACE_EPOCHS = 1
 # Rows of a batch up to which torch's threads bring little, and cost much beside other processes.
@@ -43,7 +50,7 @@ class Schedule:
     Attributes
     ----------
     batch_size : int
-        Rows per step.
+        Rows per step; of the first steps, where batches grow.
     max_epochs : int
         Passes over the training rows.
     patience : int or None
@@ -52,12 +59,15 @@ class Schedule:
         epochs and keep the last.
     monitor : str
         The validation value that is watched, such as "log_loss".
+    largest_batch : int or None
+        Whenever learning rates drop, batches grow, up to so many rows. None: they stay as they are.
     """
 
     batch_size: int
     max_epochs: int
     patience: int | None = None
     monitor: str = "log_loss"
+    largest_batch: int | None = None
 
     @property
     def monitored_key(self) -> str:
@@ -67,6 +77,20 @@ class Schedule:
     def threads(self) -> AbstractContextManager[None]:
         """Return the block to train in: batches of few rows keep torch to one thread."""
         return one_torch_thread(self.batch_size <= SMALL_BATCH)
+
+    def rows_per_step(self, n_drops: int, n_rows: int) -> int:
+        """Return the size of batches of an epoch over ``n_rows`` rows, after so many drops."""
+        return self._grown(GROWTH**n_drops, n_rows)
+
+    def of_search(self, n_rows: int) -> Schedule:
+        """Return the schedule of a search with ``n_rows`` rows: batches are larger, if they may."""
+        return replace(self, batch_size=self._grown(SEARCH_GROWTH, n_rows))
+
+    def _grown(self, factor: int, n_rows: int) -> int:
+        if self.largest_batch is None:
+            return self.batch_size
+        most = max(self.batch_size, min(self.largest_batch, n_rows // FEWEST_STEPS))
+        return min(self.batch_size * factor, most)
 
     def cost(self, record: EpochRecord) -> float:
         """Return the watched value of an epoch, turned so that smaller is better."""
@@ -145,10 +169,11 @@ def run_epochs(
     phase : str, default="train"
         Written into every record.
     annealed : sequence of Optimizer, default=()
-        Optimizers whose learning rates drop to a tenth, when ``schedule.patience`` is set, after
-        the second epoch in a row without a better validation value and after every further one.
-        Training then goes on from the weights of the best epoch, and the optimizers start afresh:
-        what they know of gradients, they have learnt elsewhere.
+        Optimizers whose learning rates drop, when ``schedule.patience`` is set, after the second
+        epoch in a row without a better validation value and after every further one, to a tenth.
+        Training then goes on from the weights of the best epoch, with larger batches if they may
+        grow, and the optimizers start afresh: what they know of gradients, they have learnt
+        elsewhere.
     beside : iterator of sequences of Tensor, optional
         Further row numbers, for every step those of one sequence: batches of other rows.
     generators : sequence of torch.Generator, default=()
@@ -184,7 +209,8 @@ def run_epochs(
         reporter.begin_epoch(net)
         started, epoch = time.perf_counter() - progress.epoch_seconds, len(history) + 1
         _begin_order(progress, generator)
-        batches = shuffled_batches(n_rows, schedule.batch_size, generator, block_rows)
+        size = schedule.rows_per_step(progress.n_drops, n_rows)
+        batches = shuffled_batches(n_rows, size, generator, block_rows)
         batches = reporter.watch(batches, n_rows)
         loss = _train_epoch(net, n_rows, recorded, batches, beside, progress, saved)
         exchange.align(net)
@@ -208,6 +234,7 @@ def run_epochs(
                 # With smaller steps from where it was best, not from where larger ones have led.
                 best.restore(net)
                 _start_afresh(annealed)
+                progress.n_drops += 1
                 recorded.forget()
         progress.is_finished = stopped or epoch == schedule.max_epochs
         if progress.is_finished and best.epoch < epoch:

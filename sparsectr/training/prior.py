@@ -1,5 +1,6 @@
 """The Gaussian prior of embeddings, one share per lookup."""
 
+import math
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -13,6 +14,8 @@ from sparsectr.training.optimizers.per_parameter import PerParameterOptimizer
 # With an MLP: AUTO_L2_PER_ROW per training row of an average value, at most MOST_AUTO_L2. Without:
 # SUM_L2 (docs/decisions.md).
 AUTO_L2_PER_ROW, MOST_AUTO_L2 = 5e-5, 1e-2
+# A class that is rarer than this counts as one with this share: a chunk may lack it.
+SMALLEST_SHARE = 1e-3
 SUM_L2 = 1e-4
 # The least precision of an automatic prior of every coordinate, up to the largest weight: of fewer
 # than 1,500 rows, nothing was measured.
@@ -93,12 +96,24 @@ def automatic_l2(table: FieldEmbedding, rows: LabelledRows, hidden_units: Sequen
     With hidden units it is a hundredth where a value has 200 rows or more on average, in
     proportion less where it has fewer; earlier rows count as well. Without, nothing makes up for
     small embeddings, and the penalty is weak.
+
+    Of two classes of shares s and 1 - s, it is 2 sqrt(s (1 - s)) times as large, as gradients are:
+    products of embeddings leave zero only where their gradients are larger than the penalty's.
     """
     if len(hidden_units) == 0:  # an array has no truth value
         return SUM_L2
     n_lookups = rows.n_lookups + float(table.past_counts().sum())
     n_values = len(table.weight) - rows.n_sets
-    return min(MOST_AUTO_L2, AUTO_L2_PER_ROW * n_lookups / n_values)
+    return _size_of_gradients(rows) * min(MOST_AUTO_L2, AUTO_L2_PER_ROW * n_lookups / n_values)
+
+
+def _size_of_gradients(rows: LabelledRows) -> float:
+    """Return the size of gradients by a logit at the prior, beside that of two equal classes."""
+    if rows.loss.link != "logit" or rows.targets.dtype == torch.int64:  # of more classes
+        return 1.0
+    share = float(torch.sigmoid(rows.loss.prior_logits(rows.targets, rows.weights, 1)))
+    share = min(max(share, SMALLEST_SHARE), 1 - SMALLEST_SHARE)
+    return 2 * math.sqrt(share * (1 - share))
 
 
 def _rows_per_lookup(table: FieldEmbedding, rows: LabelledRows) -> Tensor:

@@ -67,6 +67,8 @@ class Progress:
         Watched by early stopping.
     is_finished : bool
         Whether no epoch follows.
+    n_drops : int
+        How often learning rates have dropped.
     n_steps : int
         Steps so far, those of the running epoch included.
     n_epoch_steps : int
@@ -83,6 +85,7 @@ class Progress:
     seconds: list[float] = field(default_factory=list)
     best: BestEpoch = field(default_factory=BestEpoch)
     is_finished: bool = False
+    n_drops: int = 0
     n_steps: int = 0
     n_epoch_steps: int = 0
     epoch_loss: float = 0.0

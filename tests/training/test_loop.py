@@ -149,6 +149,47 @@ def test_the_second_epoch_without_improvement_drops_the_learning_rate(costs, pat
     assert optimizer.param_groups[0]["lr"] == pytest.approx(2 * expected)
 
 
+def test_batches_grow_when_the_learning_rate_drops():
+    weight = nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([weight], lr=1.0)
+    costs, sizes = iter([3, 4, 5, 6, 2, 3]), []
+
+    def step(rows):
+        sizes.append(len(rows))
+        return torch.tensor(0.0)
+
+    run_epochs(
+        nn.ParameterList([weight]),
+        3000,
+        step,
+        Schedule(4, 6, 9, largest_batch=64),
+        generator=torch.Generator().manual_seed(0),
+        reporter=Reporter(),
+        evaluate=lambda net: {"validation_log_loss": next(costs)},
+        annealed=[optimizer],
+    )
+    # Two drops: after the third epoch to 32 rows, then to 64, the most.
+    assert len(sizes) == 3 * 750 + 94 + 2 * 47
+    assert (max(sizes[:2250]), max(sizes[2250:2344]), max(sizes[2344:])) == (4, 32, 64)
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize(
+    ("largest", "n_rows", "expected"),
+    [
+        (None, 9000, [32, 32, 32, 32]),
+        (512, 900_000, [32, 256, 512, 512]),
+        (512, 9000, [32, 256, 300, 300]),  # an epoch keeps thirty steps
+        (512, 600, [32, 32, 32, 32]),
+        (16, 9000, [32, 32, 32, 32]),
+    ],
+)
+def test_how_large_batches_grow(largest, n_rows, expected):
+    schedule = Schedule(32, 10, 3, largest_batch=largest)
+    assert [schedule.rows_per_step(n_drops, n_rows) for n_drops in range(4)] == expected
+    assert schedule.of_search(n_rows).batch_size == min(expected[-1], 128)
+
+
 @pytest.mark.parametrize("annealed", [True, False])
 def test_training_goes_on_from_the_best_epoch_with_smaller_steps(annealed):
     net = nn.Linear(1, 1, bias=False)

@@ -67,8 +67,9 @@ class DynIntClassifier(BaseInteractionClassifier, BaseDynInt):
     weight_decay : float, default=1e-6
         L2 penalty per step of the optimizers.
     batch_size : int or "auto", default="auto"
-        Rows per step. "auto": the power of two that gives about 400 steps per epoch, from 32 to
-        4,096.
+        Rows per step. "auto": the power of two that gives about 400 steps per epoch or, if that is
+        more, a row of the rarer of two classes per step, from 32 to 4,096; later more, see
+        ``n_iter_no_change``.
     max_epochs : int, default=30
         Maximum number of passes over the training rows.
     early_stopping : bool or "auto", default="auto"
@@ -88,7 +89,8 @@ class DynIntClassifier(BaseInteractionClassifier, BaseDynInt):
     n_iter_no_change : int, default=3
         Number of epochs in a row without improvement (of .02 % at least) before training stops.
         From the second of them on, each lowers the learning rate to a tenth, and the next epoch
-        starts from the weights of the best one.
+        starts from the weights of the best one. With ``batch_size="auto"``, batches then grow
+        eightfold, to at most 512 rows and a thirtieth of all.
     n_members : int, default=1
         Number of fits whose logits are averaged. They share the encoder, and differ in random
         numbers and in the random rows set apart for early stopping. Means predict better, most of
@@ -155,7 +157,7 @@ class DynIntClassifier(BaseInteractionClassifier, BaseDynInt):
     zero_row_share_ : float
         Share of embeddings that are exactly zero. Only with ``optimizer="ftrl"``.
     batch_size_ : int
-        The batch size used.
+        Rows per step, of the first ones where batches grow.
     early_stopping_ : bool
         Whether early stopping was used.
     device_ : str

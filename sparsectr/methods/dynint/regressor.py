@@ -72,7 +72,7 @@ class DynIntRegressor(BaseInteractionRegressor, BaseDynInt):
         L2 penalty per step of the optimizers.
     batch_size : int or "auto", default="auto"
         Rows per step. "auto": the power of two that gives about 400 steps per epoch, from 32 to
-        4,096.
+        4,096, and larger ones later: see ``n_iter_no_change``.
     max_epochs : int, default=30
         Maximum number of passes over the training rows.
     early_stopping : bool or "auto", default="auto"
@@ -93,7 +93,8 @@ class DynIntRegressor(BaseInteractionRegressor, BaseDynInt):
     n_iter_no_change : int, default=3
         Number of epochs in a row without improvement (of .02 % at least) before training stops.
         From the second of them on, each lowers the learning rate to a tenth, and the next epoch
-        starts from the weights of the best one.
+        starts from the weights of the best one. With ``batch_size="auto"``, batches then grow
+        eightfold, to at most 512 rows and a thirtieth of all.
     n_members : int, default=1
         Number of fits whose logits are averaged. They share the encoder, and differ in random
         numbers and in the random rows set apart for early stopping. Means predict better, most of
@@ -157,7 +158,7 @@ class DynIntRegressor(BaseInteractionRegressor, BaseDynInt):
     zero_row_share_ : float
         Share of embeddings that are exactly zero. Only with ``optimizer="ftrl"``.
     batch_size_ : int
-        The batch size used.
+        Rows per step, of the first ones where batches grow.
     early_stopping_ : bool
         Whether early stopping was used.
     device_ : str

@@ -75,16 +75,17 @@ class OptFeatureClassifier(BaseInteractionClassifier, BaseOptFeature):
         Length D of an embedding.
     embedding_l2 : float or "auto", default="auto"
         Weight of ``|e|^2 / 2``, summed over all values, beside the mean loss. "auto": 0.01
-        where a value has 200 rows or more on average, in proportion less where it has fewer; and
-        1e-4 without hidden units. The stronger it is, the more crosses are left to the hidden
-        units, and the more gates are closed.
+        where a value has 200 rows or more on average, in proportion less where it has fewer, and
+        less where one of two classes is rare; and 1e-4 without hidden units. The stronger it is,
+        the more crosses are left to the hidden units, and the more gates are closed.
     learning_rate : float, default=2e-3
         Step size of the optimizers. Embeddings take steps 30 times as long under "adagrad".
     weight_decay : float, default=1e-6
         L2 penalty per step of the optimizers.
     batch_size : int or "auto", default="auto"
-        Rows per step. "auto": the power of two that gives about 400 steps per epoch, from 32 to
-        4,096.
+        Rows per step. "auto": the power of two that gives about 400 steps per epoch or, if that is
+        more, a row of the rarer of two classes per step, from 32 to 4,096; later more, see
+        ``n_iter_no_change``.
     max_epochs : int, default=30
         Maximum number of passes over the training rows. It holds for the search and for the
         retraining each.
@@ -105,7 +106,8 @@ class OptFeatureClassifier(BaseInteractionClassifier, BaseOptFeature):
     n_iter_no_change : int, default=3
         Number of epochs in a row without improvement (of .02 % at least) before training stops.
         From the second of them on, each lowers the learning rate to a tenth, and the next epoch
-        starts from the weights of the best one.
+        starts from the weights of the best one. With ``batch_size="auto"``, batches then grow
+        eightfold, to at most 512 rows and a thirtieth of all.
     n_members : int, default=1
         Number of fits whose logits are averaged. They share the encoder, and differ in random
         numbers and in the random rows set apart for early stopping. Means predict better, most of
@@ -178,7 +180,7 @@ class OptFeatureClassifier(BaseInteractionClassifier, BaseOptFeature):
     embedding_l2_ : float
         The weight of the prior that was used last.
     batch_size_ : int
-        The batch size used.
+        Rows per step, of the first ones where batches grow.
     early_stopping_ : bool
         Whether early stopping was used.
     device_ : str

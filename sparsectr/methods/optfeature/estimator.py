@@ -32,7 +32,6 @@ from sparsectr.nn.effects import FieldSet, fields_of
 from sparsectr.nn.mean import members_of
 from sparsectr.parameters import ParameterCheck, check_integer
 from sparsectr.training.descent import descend, pool_batch
-from sparsectr.training.loop import Schedule
 from sparsectr.training.memory import check_first_layer
 from sparsectr.training.needs import PhaseNumbers
 from sparsectr.training.optimizers import continuing, make_optimizers
@@ -158,7 +157,7 @@ class BaseOptFeature(BaseInteractionEstimator):
         """Train weights and gates."""
         # NOTE[DIFF] a fixed number of epochs: the best weights come long before the best gates.
         schedule = dataclasses.replace(
-            task.schedule,
+            task.schedule.of_search(len(task.train)),
             max_epochs=min(self.search_epochs, task.schedule.max_epochs),
             patience=None,
         )
@@ -166,9 +165,10 @@ class BaseOptFeature(BaseInteractionEstimator):
         rate = self.selection_learning_rate
         of_alpha = self.alpha_learning_rate if isinstance(self.field_share, str) else None
         selection = make_selection_optimizers(net, rate, of_alpha, as_in_paper=as_in_paper)
-        task = dataclasses.replace(task, evaluate=with_gates(task.evaluate, net, task.train))
+        evaluate = with_gates(task.evaluate, net, task.train)
+        task = dataclasses.replace(task, evaluate=evaluate, schedule=schedule)
         if self.search == "joint":
-            return self._train_weights(task, net, "search", schedule, selection=selection)
+            return self._train_weights(task, net, "search", selection=selection)
         task, search_rows = task.split_off(self.search_fraction)
         if shortage := search_rows.loss.shortage(search_rows.targets):
             raise ValueError(
@@ -179,7 +179,7 @@ class BaseOptFeature(BaseInteractionEstimator):
         gates = GateStep(task, net, search_rows, selection, price, as_in_paper=as_in_paper)
         n_steps = -(-len(task.train) // schedule.batch_size) * schedule.max_epochs
         return self._train_weights(
-            task, net, "search", schedule, before=gates, gate_rows=gates.beside(n_steps)
+            task, net, "search", before=gates, gate_rows=gates.beside(n_steps)
         )
 
     def _train_weights(
@@ -187,7 +187,6 @@ class BaseOptFeature(BaseInteractionEstimator):
         task: TrainingTask,
         net: OptFeatureNet,
         phase: str,
-        schedule: Schedule | None = None,
         *,
         kind: str | None = None,
         before: GateStep | None = None,
@@ -233,7 +232,6 @@ class BaseOptFeature(BaseInteractionEstimator):
             net,
             step,
             phase=phase,
-            schedule=schedule,
             optimizers=[*optimizers, *(before.optimizers if before else ())],
             annealed=optimizers,
             beside=gate_rows,

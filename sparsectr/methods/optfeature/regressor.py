@@ -87,7 +87,7 @@ class OptFeatureRegressor(BaseInteractionRegressor, BaseOptFeature):
         L2 penalty per step of the optimizers.
     batch_size : int or "auto", default="auto"
         Rows per step. "auto": the power of two that gives about 400 steps per epoch, from 32 to
-        4,096.
+        4,096, and larger ones later: see ``n_iter_no_change``.
     max_epochs : int, default=30
         Maximum number of passes over the training rows. It holds for the search and for the
         retraining each.
@@ -109,7 +109,8 @@ class OptFeatureRegressor(BaseInteractionRegressor, BaseOptFeature):
     n_iter_no_change : int, default=3
         Number of epochs in a row without improvement (of .02 % at least) before training stops.
         From the second of them on, each lowers the learning rate to a tenth, and the next epoch
-        starts from the weights of the best one.
+        starts from the weights of the best one. With ``batch_size="auto"``, batches then grow
+        eightfold, to at most 512 rows and a thirtieth of all.
     n_members : int, default=1
         Number of fits whose logits are averaged. They share the encoder, and differ in random
         numbers and in the random rows set apart for early stopping. Means predict better, most of
@@ -178,7 +179,7 @@ class OptFeatureRegressor(BaseInteractionRegressor, BaseOptFeature):
     embedding_l2_ : float
         The weight of the prior that was used last.
     batch_size_ : int
-        The batch size used.
+        Rows per step, of the first ones where batches grow.
     early_stopping_ : bool
         Whether early stopping was used.
     device_ : str

@@ -86,7 +86,7 @@ def test_a_gate_step_leaves_the_weights_and_a_weight_step_the_gates(granularity)
     clf, task, net = make_trainable(granularity)
     rates = clf.selection_learning_rate, clf.alpha_learning_rate
     train_gates = GateStep(task, net, task.train, make_selection_optimizers(net, *rates), None)
-    one_epoch = replace(task.schedule, max_epochs=1)
+    one_epoch = replace(task, schedule=replace(task.schedule, max_epochs=1))
     # Twice: the second time, all optimizers have moments that could move what rests.
     for _ in range(2):
         weights, selection = split_state(net)
@@ -95,7 +95,7 @@ def test_a_gate_step_leaves_the_weights_and_a_weight_step_the_gates(granularity)
         after = split_state(net)
         assert same(weights, after[0])
         assert not same(selection, after[1])
-        clf._train_weights(task, net, "search", one_epoch)
+        clf._train_weights(one_epoch, net, "search")
         last = split_state(net)
         assert same(after[1], last[1])
         assert not same(after[0], last[0])

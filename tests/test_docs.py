@@ -26,7 +26,7 @@ BLOCK = re.compile(
 )
 # Numbers of rows, as they are written in the pages.
 LARGE = re.compile(r"\b\d{1,3}(?:_\d{3})+\b")
-N_ROWS = 1_500
+N_ROWS = 2_000
 
 
 class Block(NamedTuple):

@@ -6,12 +6,13 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from suite.aims import render_aims
 from suite.datasets import SOURCES
 from suite.development import ON_TEST_ROWS
 from suite.digits import four_digits, make_table
 from suite.models import CHOSEN, MODELS, validation_cost
 from suite.records import Record
-from suite.summary import summarise
+from suite.summary import average, select, summarise
 from suite.tables import TABLES
 
 PUBLISHED = Path(__file__).with_name("published.json")
@@ -130,6 +131,7 @@ def render_suite(fits: list[Record]) -> Iterator[str]:
         yield "\n".join(
             f"- {name}: {table.description}." for name, table in TABLES.items() if name in names
         )
+        yield from render_aims(*average(select(shown, ON_TEST_ROWS), ON_TEST_ROWS.tables))
 
 
 def latest(records: Iterable[Record]) -> list[Record]:

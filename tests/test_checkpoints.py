@@ -22,6 +22,7 @@ FITS = {
     "members": DynIntClassifier(n_members=2, variant="da", **SHORT),
     "ftrl": DynIntClassifier(optimizer="ftrl", monitor="roc_auc", **SHORT),
     "no stopping": DynIntClassifier(early_stopping=False, optimizer="adam", **SHORT),
+    "growing batches": DynIntClassifier(random_state=0, learning_rate=0.01),
     "regressor": DynIntRegressor(**SHORT),
     "OptFeature": OptFeatureClassifier(**SHORT),
     "joint": OptFeatureClassifier(search="joint", hidden_units=(8,), dropout=0.2, **SHORT),
@@ -83,6 +84,18 @@ def test_a_fit_that_is_ended_within_epochs_ends_with_the_same_bits(name, tmp_pat
     assert fit_until_done(parts, 7) > 3
     np.testing.assert_array_equal(predict(parts), predict(whole))
     assert parts.history_ == whole.history_
+
+
+def test_batches_of_that_fit_grow(monkeypatch):
+    sizes, rows_per_step = [], loop.Schedule.rows_per_step
+
+    def spy(schedule, n_drops, n_rows):
+        sizes.append(rows_per_step(schedule, n_drops, n_rows))
+        return sizes[-1]
+
+    monkeypatch.setattr(loop.Schedule, "rows_per_step", spy)
+    FITS["growing batches"].fit(CLICKS.X, CLICKS.y)
+    assert (sizes[0], sizes[-1]) == (32, 45)
 
 
 @pytest.mark.parametrize("name", NAMES)

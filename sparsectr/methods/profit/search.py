@@ -127,7 +127,7 @@ class CrossSearch:
     def _search(self, orders: Sequence[int]) -> list[EpochRecord]:
         """Train the architecture of some orders, and all weights, on orders up to theirs."""
         self.net.order = max(orders)
-        whole = self.task.schedule.of_search(len(self.task.train))
+        whole = self.task.schedule
         schedule = replace(
             whole,
             max_epochs=min(sum(map(self.settings.epochs.__getitem__, orders)), whole.max_epochs),

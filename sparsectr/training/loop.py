@@ -33,7 +33,7 @@ RATE_DROP = 0.1
 # What batches are multiplied by at the same time, where they may grow. Small steps need no small
 # batches, and Python around a step of 32 rows takes longer than its arithmetic.
 GROWTH = 8
-# A search takes larger batches: what decides about crosses follows gradients of less noise.
+# A search of gates takes larger batches, which it is as good with.
 SEARCH_GROWTH = 4
 # Steps of an epoch that batches are not to fall below by growing.
 FEWEST_STEPS = 30
@@ -83,7 +83,7 @@ class Schedule:
         return self._grown(GROWTH**n_drops, n_rows)
 
     def of_search(self, n_rows: int) -> Schedule:
-        """Return the schedule of a search with ``n_rows`` rows: batches are larger, if they may."""
+        """Return the schedule of a search of gates: of ``n_rows`` rows, with larger batches."""
         return replace(self, batch_size=self._grown(SEARCH_GROWTH, n_rows))
 
     def _grown(self, factor: int, n_rows: int) -> int:

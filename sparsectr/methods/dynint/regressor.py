@@ -71,8 +71,9 @@ class DynIntRegressor(BaseInteractionRegressor, BaseDynInt):
     weight_decay : float, default=1e-6
         L2 penalty per step of the optimizers.
     batch_size : int or "auto", default="auto"
-        Rows per step. "auto": the power of two that gives about 400 steps per epoch, from 32 to
-        4,096, and larger ones later: see ``n_iter_no_change``.
+        Rows per step. "auto": the power of two that gives about 400 steps per epoch or, if that is
+        more, a row of the rarer of two classes per step, from 32 to 4,096; later more, see
+        ``n_iter_no_change``.
     max_epochs : int, default=30
         Maximum number of passes over the training rows.
     early_stopping : bool or "auto", default="auto"

@@ -20,7 +20,7 @@ L2 = 0.3
 
 def labelled(codes, weights=None):
     weights = torch.ones(len(codes)) if weights is None else weights
-    targets = (torch.arange(len(codes)) % 2).float()
+    targets = torch.full((len(codes),), 0.5)  # as of two classes of equal shares
     return LabelledRows(MemoryRows(codes), targets, weights)
 
 
@@ -150,10 +150,10 @@ def test_automatic_weight_is_as_large_as_gradients(share, expected):
 
 
 def test_automatic_weight_counts_earlier_rows():
-    rows, table = labelled(torch.zeros(30, 3, dtype=torch.int32)), FieldEmbedding((3, 20, 6), 4)
-    assert automatic_l2(table, rows, (8,)) == pytest.approx(1.55e-4, rel=2e-2)
+    rows, table = labelled(torch.zeros(29, 3, dtype=torch.int32)), FieldEmbedding((3, 20, 6), 4)
+    assert automatic_l2(table, rows, (8,)) == pytest.approx(1.5e-4)
     table.keep_counts(rows.count(table.vocabulary_sizes))
-    assert automatic_l2(table, rows, (8,)) == pytest.approx(3.1e-4, rel=2e-2)
+    assert automatic_l2(table, rows, (8,)) == pytest.approx(3e-4, rel=2e-3)  # of half precision
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,10 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from suite.digits import make_table
-from suite.summary import percent, relate
+from suite.summary import mean_ratio, percent, relate
 
 # Tables where rare combinations of ids decide.
 OF_RARE_PAIRS = ["amazon", "frappe"]
@@ -37,10 +36,6 @@ class Fits(NamedTuple):
     def best_of_three(self) -> pd.Series:
         """Return the relative losses of the best of the three methods on each table."""
         return self.relative[SINGLE].min(axis=1)
-
-    def slower(self, model: str, reference: str) -> pd.Series:
-        """Return how many times as long as a reference a model takes."""
-        return self.seconds[model] / self.seconds[reference]
 
     def share_ahead(self, rivals: Sequence[str]) -> float:
         """Return the share of the tables of all rivals on which the ensemble is better."""
@@ -90,11 +85,6 @@ def times(ratio: float) -> str:
 def share(ratio: float) -> str:
     """Write a share of tables."""
     return f"{100 * ratio:.0f} % of tables"
-
-
-def geometric_mean(ratios: pd.Series) -> float:
-    """Return the geometric mean of what is measured."""
-    return float(np.exp(np.log(ratios).mean()))
 
 
 STEPS = (
@@ -186,7 +176,7 @@ AIMS = [
     Aim(
         "time of `CrossEnsembleClassifier()` in CatBoosts, geometric mean",
         ["ensemble", "catboost"],
-        lambda fits: geometric_mean(fits.slower("ensemble", "catboost")),
+        lambda fits: mean_ratio(fits.seconds, "ensemble", "catboost"),
         3.0,
         times,
         ENSEMBLE,
@@ -194,7 +184,7 @@ AIMS = [
     Aim(
         "time of `DynIntClassifier()` in LightGBMs, geometric mean",
         ["dynint", "lightgbm"],
-        lambda fits: geometric_mean(fits.slower("dynint", "lightgbm")),
+        lambda fits: mean_ratio(fits.seconds, "dynint", "lightgbm"),
         4.0,
         times,
         STEPS,
@@ -202,7 +192,7 @@ AIMS = [
     Aim(
         "time of `DynIntClassifier()` in LightGBMs, worst table",
         ["dynint", "lightgbm"],
-        lambda fits: fits.slower("dynint", "lightgbm").max(),
+        lambda fits: (fits.seconds["dynint"] / fits.seconds["lightgbm"]).max(),
         10.0,
         times,
         STEPS,
@@ -210,7 +200,7 @@ AIMS = [
     Aim(
         "time of `DynIntClassifier(n_members=3)`, three fifths of that of five, in CatBoosts",
         ["dynint-mean", "catboost"],
-        lambda fits: 0.6 * geometric_mean(fits.slower("dynint-mean", "catboost")),
+        lambda fits: 0.6 * mean_ratio(fits.seconds, "dynint-mean", "catboost"),
         0.5,
         times,
         STEPS,
@@ -218,7 +208,7 @@ AIMS = [
     Aim(
         "time of `ProfitClassifier()` in LightGBMs, geometric mean",
         ["profit", "lightgbm"],
-        lambda fits: geometric_mean(fits.slower("profit", "lightgbm")),
+        lambda fits: mean_ratio(fits.seconds, "profit", "lightgbm"),
         8.0,
         times,
         SEARCH,
@@ -226,7 +216,7 @@ AIMS = [
     Aim(
         "time of `OptFeatureClassifier()` in LightGBMs, geometric mean",
         ["optfeature", "lightgbm"],
-        lambda fits: geometric_mean(fits.slower("optfeature", "lightgbm")),
+        lambda fits: mean_ratio(fits.seconds, "optfeature", "lightgbm"),
         15.0,
         times,
         SEARCH,

@@ -69,6 +69,11 @@ def relate(losses: pd.DataFrame) -> pd.DataFrame:
     return losses.div(better, axis=0)
 
 
+def mean_ratio(seconds: pd.DataFrame, name: str, reference: str) -> float:
+    """Return how many times as long as a reference a model takes, the geometric mean."""
+    return float(np.exp(np.log(seconds[name] / seconds[reference]).mean()))
+
+
 def percent(ratio: float) -> str:
     """Write a multiple as what it is above or below one."""
     return "" if np.isnan(ratio) else f"{100 * (ratio - 1):+.1f} %"
@@ -80,7 +85,7 @@ def describe_model(name: str, losses: pd.DataFrame, seconds: pd.DataFrame) -> di
     best = losses.loc[own.index].min(axis=1)
     slower = np.nan
     if "catboost" in seconds:
-        slower = np.exp(np.log(seconds[name] / seconds["catboost"]).mean())
+        slower = mean_ratio(seconds, name, "catboost")
     worst = relative.idxmax()
     return {
         "model": ENTRANTS[name].title,

@@ -88,7 +88,7 @@ def share(ratio: float) -> str:
 
 
 STEPS = (
-    "a net takes many small steps. Batches of 128 rows from the start lose up to 4 % of log loss; "
+    "a net takes many small steps. Batches of 128 rows from the start lose up to 9 % of log loss; "
     "they grow when the learning rate drops, and Python around the first ones, of 32 rows, takes "
     "longer than their arithmetic."
 )
@@ -108,7 +108,7 @@ LENDING = (
 )
 ENSEMBLE = (
     "five nets and ten sets of trees of the five folds, one after the other. Tables of some "
-    "thousand rows weigh most, on which CatBoost stops after a second."
+    "thousand rows weigh most, on which CatBoost takes a second or two."
 )
 
 AIMS = [

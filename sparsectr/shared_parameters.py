@@ -27,9 +27,9 @@ class SharedParameters(BaseEstimator):
     weight_decay : float, default=1e-6
         L2 penalty per step of the optimizers.
     batch_size : int or "auto", default="auto"
-        Rows per step. "auto": the power of two that gives about 400 steps per epoch or, if that is
-        more, a row of the rarer of two classes per step, from 32 to 4,096; later more, see
-        ``n_iter_no_change``.
+        Rows per step. "auto": the power of two with which an epoch has about 400 steps, or a step
+        about one row of the rarer of two classes, whichever is larger; from 32 to 4,096. See
+        ``n_iter_no_change`` for how it grows.
     max_epochs : int, default=30
         Maximum number of passes over the training rows.
     early_stopping : bool or "auto", default="auto"
@@ -47,8 +47,9 @@ class SharedParameters(BaseEstimator):
     n_iter_no_change : int, default=3
         Number of epochs in a row without improvement (of .02 % at least) before training stops.
         From the second of them on, each lowers the learning rate to a tenth, and the next epoch
-        starts from the weights of the best one. With ``batch_size="auto"``, batches then grow
-        eightfold, to at most 512 rows and a thirtieth of all.
+        starts from the weights of the best one. With ``batch_size="auto"``, each also makes batches
+        eight times as large, up to 512 rows or a thirtieth of the training rows, whichever is less;
+        batches that are larger from the start stay as they are.
     n_members : int, default=1
         Number of fits whose logits are averaged. They share the encoder, and differ in random
         numbers and in the random rows set apart for early stopping. Means predict better, most of

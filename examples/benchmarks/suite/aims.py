@@ -8,7 +8,7 @@ import pandas as pd
 from suite.digits import make_table
 from suite.summary import mean_ratio, percent, relate
 
-# Tables where rare combinations of ids decide.
+# Tables where rare combinations of ids decide, which aims at single nets leave out.
 OF_RARE_PAIRS = ["amazon", "frappe"]
 SINGLE = ["dynint", "profit", "optfeature"]
 AVERAGED = ["catboost-mean", "lightgbm-mean"]
@@ -88,27 +88,27 @@ def share(ratio: float) -> str:
 
 
 STEPS = (
-    "a net takes many small steps. Batches of 128 rows from the start lose up to 9 % of log loss; "
-    "they grow when the learning rate drops, and Python around the first ones, of 32 rows, takes "
-    "longer than their arithmetic."
+    "a net takes many small steps. Batches of 128 rows from the start would lose up to 9 % of log "
+    "loss; they grow when the learning rate drops, and Python around the first ones, of 32 rows, "
+    "takes longer than their arithmetic."
 )
 SEARCH = (
-    "a search and a second training follow each other, in the same small steps as DynInt's. Half "
-    "as many epochs of the search cost OptFeature .3 % of log loss."
+    "a search and a second training follow each other, both in small steps. Half as many epochs of "
+    "the search would cost OptFeature .3 % of log loss."
 )
 RARE_PAIRS = (
-    "labels of amazon hang on combinations of ids that few rows have. A net of embeddings treats "
-    "them as it treats alike ones; counting them is better, which `CrossStatistics` and CatBoost "
-    "do. Use `CrossEnsembleClassifier` on such tables."
+    "labels of amazon hang on combinations of ids that few rows have, and so do those of frappe. A "
+    "net of embeddings treats them as it treats alike ones; counting them is better, which "
+    "`CrossStatistics` and CatBoost do. Use `CrossEnsembleClassifier` on such tables."
 )
 LENDING = (
     "the 1,972 test rows of lending, 103 of them positive, cannot tell the two apart: the "
-    "standard error of the difference is .7 %. The ensemble's trees get no weight there, and "
-    "CatBoost is as good as nets."
+    "standard error of the difference is .7 %. The ensemble's trees get hardly any weight there, "
+    "and CatBoost is as good as nets."
 )
 ENSEMBLE = (
-    "five nets and ten sets of trees of the five folds, one after the other. Tables of some "
-    "thousand rows weigh most, on which CatBoost takes a second or two."
+    "five nets and ten sets of trees of the five folds, one after the other. The ratio is "
+    "largest on tables of some thousand rows, where CatBoost takes a second or two."
 )
 
 AIMS = [
@@ -244,7 +244,10 @@ def render_aims(losses: pd.DataFrame, seconds: pd.DataFrame) -> Iterator[str]:
             reasons.setdefault(aim.reason, []).append(aim.what)
     if lines:
         yield "### Aims"
-        yield "Set before the defaults were chosen. Log losses are beside that of the better tree."
+        yield (
+            "Set before the defaults were chosen. Log losses are beside that of the better tree; "
+            "shares are of the tables on which both sides were measured."
+        )
         yield make_table(["what", "aim", "measured", "reached"], lines)
     if reasons:
         yield "Why some are missed:"

@@ -41,7 +41,9 @@ class OptFeatureClassifier(BaseInteractionClassifier, BaseOptFeature):
         Share of the training rows on which the gates are trained ("bilevel"). The retraining
         uses all rows.
     search_epochs : int, default=10
-        Passes of the search over the other rows; at most ``max_epochs``.
+        Passes of the search over the other rows; at most ``max_epochs``. With
+        ``batch_size="auto"``, its batches are four times as large, up to 512 rows or a thirtieth of
+        these, whichever is less.
     gate_price : float or "auto", default="auto"
         What an open gate costs while searching, in nats per row: a cross that lowers the log
         loss by less is dropped. "auto": 4 divided by the number of search rows, about the smallest
@@ -83,9 +85,9 @@ class OptFeatureClassifier(BaseInteractionClassifier, BaseOptFeature):
     weight_decay : float, default=1e-6
         L2 penalty per step of the optimizers.
     batch_size : int or "auto", default="auto"
-        Rows per step. "auto": the power of two that gives about 400 steps per epoch or, if that is
-        more, a row of the rarer of two classes per step, from 32 to 4,096; later more, see
-        ``n_iter_no_change``.
+        Rows per step. "auto": the power of two with which an epoch has about 400 steps, or a step
+        about one row of the rarer of two classes, whichever is larger; from 32 to 4,096. See
+        ``n_iter_no_change`` for how it grows.
     max_epochs : int, default=30
         Maximum number of passes over the training rows. It holds for the search and for the
         retraining each.
@@ -106,8 +108,9 @@ class OptFeatureClassifier(BaseInteractionClassifier, BaseOptFeature):
     n_iter_no_change : int, default=3
         Number of epochs in a row without improvement (of .02 % at least) before training stops.
         From the second of them on, each lowers the learning rate to a tenth, and the next epoch
-        starts from the weights of the best one. With ``batch_size="auto"``, batches then grow
-        eightfold, to at most 512 rows and a thirtieth of all.
+        starts from the weights of the best one. With ``batch_size="auto"``, each also makes batches
+        eight times as large, up to 512 rows or a thirtieth of the training rows, whichever is less;
+        batches that are larger from the start stay as they are.
     n_members : int, default=1
         Number of fits whose logits are averaged. They share the encoder, and differ in random
         numbers and in the random rows set apart for early stopping. Means predict better, most of
